@@ -1,0 +1,63 @@
+# Every job of the project by its name; `make help` lists them.
+PYTHON ?= python3
+RECIPE ?= standard
+
+VENV := .venv
+PY := $(VENV)/bin/python
+SETUP := $(VENV)/installed
+TRAINED := build/trained-$(RECIPE)
+
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.PHONY: help setup data train export test lint wheel readme lock clean
+
+help:  ## list the jobs
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' Makefile
+
+setup: $(SETUP)  ## make .venv with everything that the other jobs need
+
+$(SETUP): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' || { \
+	  echo "fmnist-edge needs Python 3.10 to 3.13; '$(PYTHON)' is none: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv --clear $(VENV) || { \
+	  echo "no venv could be made; on Debian, Ubuntu and Raspberry Pi OS: sudo apt install python3-venv" >&2; exit 1; }
+	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+data: $(SETUP)  ## get Fashion-MNIST
+	$(PY) -m train.dataset
+
+train: $(TRAINED)  ## train models/fmnist.keras (RECIPE=standard)
+
+# The stamp bears the recipe's name, so that another recipe is another thing to do.
+$(TRAINED): $(SETUP) $(wildcard train/*.py)
+	$(PY) -m train --recipe $(RECIPE)
+	@mkdir -p build && rm -f build/trained-* && touch $@
+
+export: build/exported  ## export models/fmnist.keras to TFLite and ONNX, with proof
+
+build/exported: $(SETUP) models/fmnist.keras $(wildcard export/*.py edge/fmnist_edge/*.py)
+	$(PY) -m export
+	@mkdir -p build && touch $@
+
+test: $(SETUP)  ## run the tests
+	$(PY) -m pytest
+
+lint: $(SETUP)  ## check format, style and types
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+
+wheel: $(SETUP)  ## build the device's wheel in dist/
+	$(PY) -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
+readme: $(SETUP)  ## write the measured numbers and the real output into README.md
+	$(PY) -m export.readme
+
+lock: $(SETUP)  ## choose the newest versions anew: rewrites requirements.txt
+	$(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --no-header --all-extras --group train --group export --group test --group lint --group build pyproject.toml --output-file requirements.txt
+
+clean:  ## remove what make built, never the models
+	rm -rf $(VENV) build dist

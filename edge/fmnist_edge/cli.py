@@ -1,0 +1,102 @@
+"""The fmnist-edge command. Thin: each command imports what it needs when it runs, so that starting stays fast."""
+
+import json as json_format
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fmnist_edge.errors import reported
+
+if TYPE_CHECKING:
+    from fmnist_edge.classifier import Prediction
+    from fmnist_edge.sources import Item
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+def main() -> None:
+    # file names that are no UTF-8 are printed escaped instead of ending the program
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    app()
+
+
+@app.callback()
+def fmnist_edge() -> None:
+    """Classify pictures of clothes on a small computer."""
+
+
+@app.command()
+@reported("fmnist-edge")
+def classify(
+    paths: Annotated[list[Path], typer.Argument(help="Pictures, and folders of pictures.", metavar="PATH...")],
+    top_k: Annotated[int, typer.Option(min=1, max=10, help="How many classes to print for each picture.")] = 3,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON Lines, one object per picture.")] = False,
+    model: Annotated[Path | None, typer.Option(help="A .tflite or .onnx file instead of the built-in int8 model.")] = None,
+) -> None:
+    """Say what is on each picture: T-shirt, trouser, pullover, dress, coat, sandal, shirt, sneaker, bag or ankle boot.
+
+    Exit status: 0 all classified, 1 some pictures failed (the others are printed), 2 usage, 3 the model is missing or damaged.
+    """
+    from fmnist_edge.classifier import Classifier, batches
+    from fmnist_edge.sources import read_items
+
+    with quiet_runtime():
+        classifier = Classifier(model)
+    failed = False
+    for items in batches(read_items(paths)):
+        predictions = iter(classifier.classify([item.tile for item in items if item.tile is not None]))
+        for item in items:
+            if item.tile is None:
+                failed = True
+                complain(f"{item.path}: {item.error}")
+            show(item, next(predictions) if item.tile is not None else None, top_k, json)
+    raise typer.Exit(1 if failed else 0)
+
+
+def show(item: "Item", prediction: "Prediction | None", top_k: int, json: bool) -> None:
+    if json:
+        print(json_format.dumps(to_record(item, prediction, top_k), ensure_ascii=False), flush=True)
+    elif prediction is not None:
+        classes = ", ".join(f"{label} {probability:.2f}" for label, probability in prediction.top(top_k))
+        print(f"{item.path}: {classes}", flush=True)
+
+
+def to_record(item: "Item", prediction: "Prediction | None", top_k: int) -> dict[str, Any]:
+    if prediction is None:
+        return {"path": str(item.path), "error": str(item.error)}
+    return {
+        "path": str(item.path),
+        "class_id": prediction.class_id,
+        "label": prediction.label,
+        "confidence": round(prediction.confidence, 6),
+        "top": [{"label": label, "confidence": round(p, 6)} for label, p in prediction.top(top_k)],
+    }
+
+
+def complain(message: str) -> None:
+    print(f"fmnist-edge: {message}", file=sys.stderr)
+
+
+@contextmanager
+def quiet_runtime() -> Iterator[None]:
+    """Closes stderr while a runtime loads.
+
+    ai-edge-litert 2.3.0 writes "INFO: Created TensorFlow Lite XNNPACK delegate for CPU." to it from C++, with no switch to turn that
+    off; tflite-runtime 2.14.0 beside numpy 2 makes numpy write a page. What goes wrong is raised as well, and that is printed.
+    """
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with open(os.devnull, "wb") as nothing:
+        os.dup2(nothing.fileno(), 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(saved, 2)
+        os.close(saved)

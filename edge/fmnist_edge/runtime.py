@@ -1,0 +1,182 @@
+"""One small interface over the runtimes: a model file's bytes in, a session that turns tiles into probabilities out.
+
+ai-edge-litert, tflite-runtime and (on a workstation) TensorFlow run .tflite; onnxruntime runs .onnx.
+"""
+
+import importlib
+from importlib.metadata import version
+from types import ModuleType
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fmnist_edge.errors import ModelError, RuntimeUnavailableError
+from fmnist_edge.tile import TILE_SIZE
+
+Tiles = NDArray[np.uint8]
+Probabilities = NDArray[np.float32]
+
+# The contract of every artifact (see the README): plain pixel / 255 in, probabilities out. int8 holds the same numbers as
+# scale * (q - zero_point); the output's quantization is the one that LiteRT prescribes for softmax.
+INPUT, OUTPUT = "image", "probabilities"
+INPUT_SCALE, OUTPUT_SCALE, ZERO_POINT = 1 / 255, 1 / 256, -128
+
+CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+
+Tensor = tuple[tuple[int, ...], str]  # shape, -1 where it is free, and dtype
+
+TFLITE_RUNTIMES = {
+    "ai-edge-litert": "ai_edge_litert.interpreter",
+    "tflite-runtime": "tflite_runtime.interpreter",
+    "tensorflow": "tensorflow.lite.python.interpreter",
+}
+
+
+class Session(Protocol):
+    """An open model. ``runtime`` names what runs it, with its version; ``metadata`` is what the runtime read of its self-description."""
+
+    runtime: str
+    metadata: dict[str, str]
+
+    def probabilities(self, tiles: Tiles) -> Probabilities:
+        """tiles: uint8 (N, 28, 28), background 0. Returns float32 (N, 10), rows sum to 1 (int8: to within 10/512)."""
+        ...
+
+
+def quantize(tiles: Tiles) -> NDArray[np.int8]:
+    """The int8 input that stands for pixel / 255: the raw pixel minus 128, which is the pixel with its top bit flipped."""
+    return (tiles ^ np.uint8(0x80)).view(np.int8)
+
+
+def dequantize(values: NDArray[np.int8], scale: float, zero_point: int) -> NDArray[np.float32]:
+    """Real numbers behind a quantized tensor: ``scale * (q - zero_point)``.
+
+    values: int8, any shape. Returns float32 of the same shape. Source: LiteRT 8-bit quantization specification.
+    """
+    return np.float32(scale) * (values.astype(np.float32) - np.float32(zero_point))
+
+
+class TFLiteSession:
+    """A .tflite file in the first TFLite runtime that is installed, or the one named. One thread: the models are tiny."""
+
+    metadata: dict[str, str] = {}
+
+    def __init__(self, content: bytes, runtime: str | None = None) -> None:
+        name, module = import_tflite(runtime)
+        self.runtime = f"{name} {version(name)}"
+        try:
+            self._interpreter: Any = module.Interpreter(model_content=content, num_threads=1)
+            self._interpreter.allocate_tensors()
+        except SystemError:
+            raise RuntimeUnavailableError(
+                f"{self.runtime} does not work with numpy {np.__version__}: pip install 'numpy<2'"
+            ) from None
+        except (RuntimeError, ValueError) as error:
+            raise ModelError(f"{self.runtime} can't run it ({first_line(error)})") from None
+        inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
+        check_contract([tflite_tensor(tensor) for tensor in inputs], [tflite_tensor(tensor) for tensor in outputs])
+        self._input, self._output = inputs[0], outputs[0]
+        check_quantization("input", self._input, INPUT_SCALE)
+        check_quantization("output", self._output, OUTPUT_SCALE)
+        self._batch = 1
+
+    def probabilities(self, tiles: Tiles) -> Probabilities:
+        if len(tiles) == 0:
+            return np.zeros((0, len(CLASSES)), np.float32)
+        index = self._input["index"]
+        if len(tiles) != self._batch:
+            self._interpreter.resize_tensor_input(index, tiles.shape)
+            self._interpreter.allocate_tensors()
+            self._batch = len(tiles)
+        self._interpreter.set_tensor(index, to_input(tiles, self._input["dtype"]))
+        self._interpreter.invoke()
+        return to_probabilities(self._interpreter.get_tensor(self._output["index"]))
+
+
+class OnnxSession:
+    """A .onnx file in onnxruntime. One thread: the models are tiny."""
+
+    def __init__(self, content: bytes) -> None:
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise RuntimeUnavailableError(f"onnxruntime is needed for .onnx ({error}): pip install 'fmnist-edge[onnx]'") from None
+        self.runtime = f"onnxruntime {onnxruntime.__version__}"
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.log_severity_level = 4
+        try:
+            self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        # its exceptions have no common base of their own
+        except Exception as error:
+            raise ModelError(f"{self.runtime} can't run it ({first_line(error)})") from None
+        self.metadata = dict(self._session.get_modelmeta().custom_metadata_map)
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        check_contract([onnx_tensor(tensor) for tensor in inputs], [onnx_tensor(tensor) for tensor in outputs])
+        self._dtype = np.dtype(onnx_tensor(inputs[0])[1])
+
+    def probabilities(self, tiles: Tiles) -> Probabilities:
+        (output,) = self._session.run([OUTPUT], {INPUT: to_input(tiles, self._dtype)})
+        return to_probabilities(output)
+
+
+def import_tflite(runtime: str | None) -> tuple[str, ModuleType]:
+    """The name and module of the named TFLite runtime, or of the first that can be imported."""
+    failures = []
+    for name in [runtime] if runtime else TFLITE_RUNTIMES:
+        try:
+            return name, importlib.import_module(TFLITE_RUNTIMES[name])
+        except ModuleNotFoundError as error:
+            if error.name is None or not TFLITE_RUNTIMES[name].startswith(error.name):
+                failures.append(f"{name}: {error}")
+        # a GLIBC that is too old, or a numpy that its binary was not built for
+        except (ImportError, SystemError, AttributeError) as error:
+            failures.append(f"{name}: {first_line(error)}")
+    raise RuntimeUnavailableError("no TFLite runtime works here; pip install ai-edge-litert" + "".join(f" ({f})" for f in failures))
+
+
+def to_input(tiles: Tiles, dtype: Any) -> NDArray[Any]:
+    return quantize(tiles) if dtype == np.int8 else tiles / np.float32(255)
+
+
+def to_probabilities(output: NDArray[Any]) -> Probabilities:
+    return dequantize(output, OUTPUT_SCALE, ZERO_POINT) if output.dtype == np.int8 else output
+
+
+def tflite_tensor(details: dict[str, Any]) -> Tensor:
+    return tuple(int(size) for size in details["shape_signature"]), np.dtype(details["dtype"]).name
+
+
+def onnx_tensor(tensor: Any) -> Tensor:
+    shape = tuple(size if isinstance(size, int) else -1 for size in tensor.shape)
+    return shape, {"tensor(float)": "float32", "tensor(int8)": "int8"}.get(tensor.type, tensor.type)
+
+
+def check_quantization(which: str, details: dict[str, Any], scale: float) -> None:
+    """Raises ModelError unless an int8 tensor means what the contract says. (ONNX keeps this inside the graph.)"""
+    found_scale, zero_point = details["quantization"]
+    if details["dtype"] == np.int8 and not (np.isclose(found_scale, scale, rtol=1e-6, atol=0) and zero_point == ZERO_POINT):
+        raise ModelError(
+            f"its {which} has scale {found_scale:.6g} and zero point {zero_point}, not {scale:.6g} and {ZERO_POINT}"
+        )
+
+
+def check_contract(inputs: list[Tensor], outputs: list[Tensor]) -> None:
+    """Raises ModelError unless the model takes and gives what every artifact does."""
+    for dtype in ("float32", "int8"):
+        if inputs == [((-1, TILE_SIZE, TILE_SIZE), dtype)] and outputs == [((-1, len(CLASSES)), dtype)]:
+            return
+    raise ModelError(
+        f"it takes {describe(inputs)} and gives {describe(outputs)}; "
+        f"a Fashion-MNIST model takes float32 or int8 (N, 28, 28) and gives the same (N, 10)"
+    )
+
+
+def describe(tensors: list[Tensor]) -> str:
+    shapes = [(dtype, ", ".join("N" if size == -1 else str(size) for size in shape)) for shape, dtype in tensors]
+    return " and ".join(f"{dtype} ({shape})" for dtype, shape in shapes)
+
+
+def first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,267 @@
+"""Fashion-MNIST, wherever it can be had: found on this machine, or downloaded, or taken from a Debian package.
+
+`python -m train.dataset` gets it; ``load`` gives its four arrays. Every file is checked before it is used, whatever it came from.
+"""
+
+import gzip
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from functools import partial
+from http.client import HTTPException
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from fmnist_edge.errors import FmnistEdgeError, reported
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+Array = NDArray[np.uint8]
+
+
+class DatasetError(FmnistEdgeError):
+    """Fashion-MNIST can't be had here, or a file of it is not what it should be."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One of the four files: its name, the shape of its array, and the SHA-256 of what is inside the .gz."""
+
+    name: str
+    shape: tuple[int, ...]
+    content_sha256: str
+
+
+# The MD5s that the data set's authors publish are those of the .gz files, and Debian packs the same content anew (gzip -n), so what is
+# checked is the content. These are the SHA-256 of what the .gz files with the published MD5s (8d4fb7e6..., 25c81989..., bef4ecab...,
+# bb300cfd...) hold.
+SOURCES = (
+    Source(
+        "train-images-idx3-ubyte.gz",
+        (60_000, 28, 28),
+        "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+    ),
+    Source(
+        "train-labels-idx1-ubyte.gz",
+        (60_000,),
+        "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+    ),
+    Source(
+        "t10k-images-idx3-ubyte.gz",
+        (10_000, 28, 28),
+        "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+    ),
+    Source(
+        "t10k-labels-idx1-ubyte.gz",
+        (10_000,),
+        "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+    ),
+)
+
+MIRRORS = (
+    "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
+    "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+    "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+)
+DEBIAN_PACKAGE = "dataset-fashion-mnist"
+DEBIAN_DIR = Path("/usr/share/datasets/fashion-mnist")
+TIMEOUT_SECONDS = 20
+ATTEMPTS = 3  # at one file from one mirror, as long as each attempt gets more of it
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """images uint8 (N, 28, 28), background 0; labels uint8 (N,), 0 to 9; N is 60,000 for training and 10,000 for the test."""
+
+    train_images: Array
+    train_labels: Array
+    test_images: Array
+    test_labels: Array
+
+
+def load(data_dir: Path | None = None) -> Dataset:
+    """The whole data set. data_dir: see ``locate``. Raises DatasetError."""
+    folder = locate(data_dir)
+    return Dataset(*(read_checked(folder / source.name, source) for source in SOURCES))
+
+
+def checksums() -> dict[str, str]:
+    """For each file, the SHA-256 of its unpacked content: what a model that says so was trained on."""
+    return {source.name.removesuffix(".gz"): source.content_sha256 for source in SOURCES}
+
+
+def locate(data_dir: Path | None = None, mirrors: tuple[str, ...] = MIRRORS) -> Path:
+    """A folder with the four files, all checked; gets them if there is none yet.
+
+    data_dir, or FMNIST_DATA, is the only place looked at when it is given: a typo there must not end in other data.
+    Else: Keras' cache, Debian's data set package, a download into Keras' cache, the package fetched without installing it.
+    Raises DatasetError that lists each place tried and what to do without a network.
+    """
+    given = data_dir or (Path(os.environ["FMNIST_DATA"]) if os.environ.get("FMNIST_DATA") else None)
+    if given:
+        if problems := check_folder(given):
+            raise DatasetError(f"no Fashion-MNIST in {given}: {'; '.join(problems.values())}")
+        return given
+    cache = Path.home() / ".keras" / "datasets" / "fashion-mnist"
+    tried = []
+    for folder in (cache, DEBIAN_DIR):
+        problems = check_folder(folder)
+        if not problems:
+            return folder
+        tried.append(f"{folder}: {'; '.join(problems.values())}" if folder.is_dir() else f"{folder}: not there")
+        if folder.is_dir():
+            say(tried[-1])
+    ways: list[tuple[str, Callable[[Path], None]]] = [(mirror, partial(fetch_from_mirror, mirror)) for mirror in mirrors]
+    if shutil.which("apt-get") and shutil.which("dpkg-deb"):
+        ways.append((f"the Debian package {DEBIAN_PACKAGE}", fetch_debian_package))
+    for what, fetch in ways:
+        say(f"trying {what}")
+        try:
+            cache.mkdir(parents=True, exist_ok=True)
+            fetch(cache)
+            return cache
+        except (DatasetError, OSError, HTTPException) as error:
+            tried.append(f"{what}: {error}")
+            say(tried[-1])
+    raise DatasetError(
+        "no Fashion-MNIST. Tried " + "; ".join(tried) + f". Without a network: copy {', '.join(source.name for source in SOURCES)} "
+        f"from another machine to {cache}, or to a folder that --data-dir or FMNIST_DATA names"
+    )
+
+
+def check_folder(folder: Path) -> dict[Source, str]:
+    """What is wrong with the files in a folder; empty if nothing is."""
+    problems = {}
+    for source in SOURCES:
+        try:
+            read_checked(folder / source.name, source)
+        except DatasetError as error:
+            problems[source] = str(error)
+    return problems
+
+
+def read_checked(path: Path, source: Source) -> Array:
+    """The array in an IDX file. Raises DatasetError if it is not, byte by byte, the file it should be."""
+    try:
+        content = gzip.decompress(path.read_bytes())
+    except FileNotFoundError:
+        raise DatasetError(f"{source.name} is missing") from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise DatasetError(f"{source.name} is damaged ({error})") from None
+    # IDX: two zero bytes, 8 = unsigned byte, number of dimensions, then each dimension, big-endian
+    header = np.array([0x0800 + len(source.shape), *source.shape], ">u4").tobytes()
+    if not content.startswith(header):
+        raise DatasetError(f"{source.name} is not an IDX file of shape {source.shape}")
+    if sha256(content).hexdigest() != source.content_sha256:
+        raise DatasetError(f"{source.name} is damaged or not Fashion-MNIST (wrong checksum)")
+    return np.frombuffer(content, np.uint8, offset=len(header)).reshape(source.shape)
+
+
+def fetch_from_mirror(mirror: str, folder: Path) -> None:
+    """Downloads the files that the folder lacks."""
+    for source in check_folder(folder):
+        download(mirror.rstrip("/") + "/" + source.name, folder, source)
+
+
+def download(url: str, folder: Path, source: Source) -> None:
+    """Puts one checked file into the folder. What an interrupted download leaves, NAME.part, is gone on from the next time."""
+    part = folder / f"{source.name}.part"
+    for _ in range(ATTEMPTS):
+        size_before = part.stat().st_size if part.exists() else 0
+        problem = fetch_rest(url, part)
+        if not problem:
+            return install(part, folder, source)
+        if part.stat().st_size <= size_before:
+            break
+    raise DatasetError(f"{source.name}: {problem}; run it again to go on where it broke off")
+
+
+def fetch_rest(url: str, part: Path) -> str:
+    """Appends to ``part`` what it lacks of the file at ``url``. Returns what went wrong on the way, "" if it is whole."""
+    have = part.stat().st_size if part.exists() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    try:
+        response = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)
+    except urllib.error.HTTPError as error:
+        if error.code == 416:  # nothing left to send: all of it is here
+            return ""
+        raise DatasetError(f"{url.rsplit('/', 1)[1]}: HTTP {error.code} {error.reason}") from None
+    have = have if response.status == 206 else 0
+    length = response.headers.get("Content-Length")
+    total = have + int(length) if length else None
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with response, part.open("r+b" if have else "wb") as file, Progress(*columns, console=Console(stderr=True)) as progress:
+        file.seek(have)
+        task = progress.add_task(part.stem, total=total, completed=have)
+        try:
+            while chunk := response.read(1 << 16):
+                have += file.write(chunk)
+                progress.update(task, completed=have)
+        except (OSError, HTTPException) as error:
+            return f"the connection broke off ({error})"
+    return "" if total in (None, have) else f"the connection ended at byte {have} of {total}"
+
+
+def install(candidate: Path, folder: Path, source: Source) -> None:
+    """Renames a file that has been checked to its place; removes one that is not what it should be."""
+    try:
+        read_checked(candidate, source)
+    except DatasetError:
+        candidate.unlink()
+        raise
+    candidate.replace(folder / source.name)
+
+
+def fetch_debian_package(folder: Path) -> None:
+    """Takes the files out of Debian's package, which needs neither root nor an installation."""
+    with tempfile.TemporaryDirectory() as scratch:
+        own_lists = ["-o", f"Dir::State::lists={scratch}/lists", "-o", f"Dir::Cache={scratch}/cache"]
+        try:
+            run("apt-get", "--quiet", "download", DEBIAN_PACKAGE, cwd=scratch)
+        except DatasetError:
+            # no package lists on this machine yet, or old ones: get our own, which any user may
+            run("apt-get", *own_lists, "--quiet", "update", cwd=scratch)
+            run("apt-get", *own_lists, "--quiet", "download", DEBIAN_PACKAGE, cwd=scratch)
+        (package,) = Path(scratch).glob("*.deb")
+        run("dpkg-deb", "--extract", str(package), scratch, cwd=scratch)
+        for source in check_folder(folder):
+            part = folder / f"{source.name}.part"
+            shutil.copyfile(scratch + str(DEBIAN_DIR / source.name), part)
+            install(part, folder, source)
+
+
+def run(*command: str, cwd: str) -> None:
+    try:
+        subprocess.run(command, cwd=cwd, check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=300)
+    except subprocess.CalledProcessError as error:
+        raise DatasetError((error.stderr.strip() or f"{command[0]} failed").splitlines()[-1]) from None
+    except subprocess.TimeoutExpired:
+        raise DatasetError(f"{command[0]} did not end in time") from None
+
+
+def say(message: str) -> None:
+    print(f"dataset: {message}", file=sys.stderr)
+
+
+@reported("dataset")
+def main(
+    data_dir: Annotated[Path | None, typer.Option(help="A folder that has the four files.", envvar="FMNIST_DATA")] = None,
+    mirror: Annotated[list[str] | None, typer.Option(help="Download from this address instead; repeatable.")] = None,
+) -> None:
+    """Get Fashion-MNIST and say where it is."""
+    print(f"Fashion-MNIST is in {locate(data_dir, tuple(mirror) if mirror else MIRRORS)}, all four files checked")
+
+
+if __name__ == "__main__":
+    typer.run(main)
