@@ -14,18 +14,19 @@ import urllib.request
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from hashlib import sha256
 from functools import partial
+from hashlib import sha256
 from http.client import HTTPException
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import typer
-from fmnist_edge.errors import FmnistEdgeError, reported
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+from fmnist_edge.errors import FmnistEdgeError, reported
 
 Array = NDArray[np.uint8]
 
@@ -43,9 +44,9 @@ class Source:
     content_sha256: str
 
 
-# The MD5s that the data set's authors publish are those of the .gz files, and Debian packs the same content anew (gzip -n), so what is
-# checked is the content. These are the SHA-256 of what the .gz files with the published MD5s (8d4fb7e6..., 25c81989..., bef4ecab...,
-# bb300cfd...) hold.
+# The MD5s that the data set's authors publish are those of the .gz files, and Debian packs the same content anew (gzip -n). So what is
+# checked is the content: the SHA-256 of what the .gz files with the published MD5s hold. (Debian's files become the published ones,
+# with the published MD5s, when the names and dates that gzip -n leaves out are put back.)
 SOURCES = (
     Source(
         "train-images-idx3-ubyte.gz",
@@ -135,7 +136,9 @@ def locate(data_dir: Path | None = None, mirrors: tuple[str, ...] = MIRRORS) -> 
             tried.append(f"{what}: {error}")
             say(tried[-1])
     raise DatasetError(
-        "no Fashion-MNIST. Tried " + "; ".join(tried) + f". Without a network: copy {', '.join(source.name for source in SOURCES)} "
+        "no Fashion-MNIST. Tried "
+        + "; ".join(tried)
+        + f". Without a network: copy {', '.join(source.name for source in SOURCES)} "
         f"from another machine to {cache}, or to a folder that --data-dir or FMNIST_DATA names"
     )
 
@@ -201,7 +204,11 @@ def fetch_rest(url: str, part: Path) -> str:
     length = response.headers.get("Content-Length")
     total = have + int(length) if length else None
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with response, part.open("r+b" if have else "wb") as file, Progress(*columns, console=Console(stderr=True)) as progress:
+    with (
+        response,
+        part.open("r+b" if have else "wb") as file,
+        Progress(*columns, console=Console(stderr=True)) as progress,
+    ):
         file.seek(have)
         task = progress.add_task(part.stem, total=total, completed=have)
         try:

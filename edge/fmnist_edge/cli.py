@@ -1,10 +1,7 @@
 """The fmnist-edge command. Thin: each command imports what it needs when it runs, so that starting stays fast."""
 
 import json as json_format
-import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -44,9 +41,10 @@ def classify(
     Exit status: 0 all classified, 1 some pictures failed (the others are printed), 2 usage, 3 the model is missing or damaged.
     """
     from fmnist_edge.classifier import Classifier, batches
+    from fmnist_edge.runtime import quiet_stderr
     from fmnist_edge.sources import read_items
 
-    with quiet_runtime():
+    with quiet_stderr():
         classifier = Classifier(model)
     failed = False
     for items in batches(read_items(paths)):
@@ -81,22 +79,3 @@ def to_record(item: "Item", prediction: "Prediction | None", top_k: int) -> dict
 
 def complain(message: str) -> None:
     print(f"fmnist-edge: {message}", file=sys.stderr)
-
-
-@contextmanager
-def quiet_runtime() -> Iterator[None]:
-    """Closes stderr while a runtime loads.
-
-    ai-edge-litert 2.3.0 writes "INFO: Created TensorFlow Lite XNNPACK delegate for CPU." to it from C++, with no switch to turn that
-    off; tflite-runtime 2.14.0 beside numpy 2 makes numpy write a page. What goes wrong is raised as well, and that is printed.
-    """
-    sys.stderr.flush()
-    saved = os.dup(2)
-    with open(os.devnull, "wb") as nothing:
-        os.dup2(nothing.fileno(), 2)
-    try:
-        yield
-    finally:
-        sys.stderr.flush()
-        os.dup2(saved, 2)
-        os.close(saved)

@@ -4,6 +4,10 @@ ai-edge-litert, tflite-runtime and (on a workstation) TensorFlow run .tflite; on
 """
 
 import importlib
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from types import ModuleType
 from typing import Any, Protocol
@@ -34,7 +38,7 @@ TFLITE_RUNTIMES = {
 
 
 class Session(Protocol):
-    """An open model. ``runtime`` names what runs it, with its version; ``metadata`` is what the runtime read of its self-description."""
+    """An open model. ``runtime`` names what runs it, with its version; ``metadata`` is the self-description that it could read."""
 
     runtime: str
     metadata: dict[str, str]
@@ -42,6 +46,11 @@ class Session(Protocol):
     def probabilities(self, tiles: Tiles) -> Probabilities:
         """tiles: uint8 (N, 28, 28), background 0. Returns float32 (N, 10), rows sum to 1 (int8: to within 10/512)."""
         ...
+
+
+def to_pixels(tiles: Tiles) -> NDArray[np.float32]:
+    """The float input: pixel / 255. (Without the cast numpy 1 divides in float16.)"""
+    return tiles.astype(np.float32) / np.float32(255)
 
 
 def quantize(tiles: Tiles) -> NDArray[np.int8]:
@@ -60,9 +69,8 @@ def dequantize(values: NDArray[np.int8], scale: float, zero_point: int) -> NDArr
 class TFLiteSession:
     """A .tflite file in the first TFLite runtime that is installed, or the one named. One thread: the models are tiny."""
 
-    metadata: dict[str, str] = {}
-
     def __init__(self, content: bytes, runtime: str | None = None) -> None:
+        self.metadata: dict[str, str] = {}  # it stands behind the flatbuffer; see fmnist_edge.model
         name, module = import_tflite(runtime)
         self.runtime = f"{name} {version(name)}"
         try:
@@ -133,11 +141,13 @@ def import_tflite(runtime: str | None) -> tuple[str, ModuleType]:
         # a GLIBC that is too old, or a numpy that its binary was not built for
         except (ImportError, SystemError, AttributeError) as error:
             failures.append(f"{name}: {first_line(error)}")
-    raise RuntimeUnavailableError("no TFLite runtime works here; pip install ai-edge-litert" + "".join(f" ({f})" for f in failures))
+    raise RuntimeUnavailableError(
+        "no TFLite runtime works here; pip install ai-edge-litert" + "".join(f" ({f})" for f in failures)
+    )
 
 
 def to_input(tiles: Tiles, dtype: Any) -> NDArray[Any]:
-    return quantize(tiles) if dtype == np.int8 else tiles / np.float32(255)
+    return quantize(tiles) if dtype == np.int8 else to_pixels(tiles)
 
 
 def to_probabilities(output: NDArray[Any]) -> Probabilities:
@@ -157,9 +167,7 @@ def check_quantization(which: str, details: dict[str, Any], scale: float) -> Non
     """Raises ModelError unless an int8 tensor means what the contract says. (ONNX keeps this inside the graph.)"""
     found_scale, zero_point = details["quantization"]
     if details["dtype"] == np.int8 and not (np.isclose(found_scale, scale, rtol=1e-6, atol=0) and zero_point == ZERO_POINT):
-        raise ModelError(
-            f"its {which} has scale {found_scale:.6g} and zero point {zero_point}, not {scale:.6g} and {ZERO_POINT}"
-        )
+        raise ModelError(f"its {which} has scale {found_scale:.6g} and zero point {zero_point}, not {scale:.6g} and {ZERO_POINT}")
 
 
 def check_contract(inputs: list[Tensor], outputs: list[Tensor]) -> None:
@@ -180,3 +188,22 @@ def describe(tensors: list[Tensor]) -> str:
 
 def first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+@contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Drops what is written to stderr while a runtime loads. What goes wrong there is raised as well, and that is printed.
+
+    ai-edge-litert 2.3.0 writes "INFO: Created TensorFlow Lite XNNPACK delegate for CPU." from C++, with no switch to turn that off,
+    TensorFlow 2.21 four lines about oneDNN and CUDA; tflite-runtime 2.14.0 beside numpy 2 makes numpy write a page.
+    """
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with open(os.devnull, "wb") as nothing:
+        os.dup2(nothing.fileno(), 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(saved, 2)
+        os.close(saved)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from fmnist_edge.errors import InputError
 
@@ -46,7 +46,7 @@ def read_tile(path: str | os.PathLike[str]) -> Tile:
         raise InputError("no such file") from None
     except PermissionError:
         raise InputError("permission denied") from None
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise InputError("not a PNG, JPEG, WebP, BMP, GIF or TIFF picture") from None
     except Image.DecompressionBombError:
         raise InputError(f"larger than {MAX_PIXELS // 10**6} million pixels; make it smaller first") from None

@@ -1,0 +1,97 @@
+"""The bundle: artifacts that describe themselves, the manifest that lists them, the golden set that proves them elsewhere."""
+
+import io
+import json
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fmnist_edge.model import DESCRIPTION, FORMAT
+from fmnist_edge.runtime import CLASSES, INPUT, INPUT_SCALE, OUTPUT, OUTPUT_SCALE, ZERO_POINT
+from fmnist_edge.tile import TILE_SIZE
+
+ARTIFACTS = {
+    "fmnist-float.tflite": "float32",
+    "fmnist-int8.tflite": "int8",
+    "fmnist-float.onnx": "float32",
+    "fmnist-int8.onnx": "int8",
+}
+"""The file names, and the dtype that each takes and gives."""
+
+GOLDEN_TILES = 256
+
+
+def describe(dtype: str, training: dict[str, Any]) -> dict[str, Any]:
+    """What an artifact says of itself: the contract, the classes, and where it comes from."""
+    quantized = dtype == "int8"
+    return {
+        "format": FORMAT,
+        "input": {
+            "name": INPUT,
+            "shape": ["N", TILE_SIZE, TILE_SIZE],
+            "dtype": dtype,
+            "meaning": "gray pixel / 255: garment bright, background 0",
+            **({"scale": INPUT_SCALE, "zero_point": ZERO_POINT} if quantized else {}),
+        },
+        "output": {
+            "name": OUTPUT,
+            "shape": ["N", len(CLASSES)],
+            "dtype": dtype,
+            "meaning": "probability of each class",
+            **({"scale": OUTPUT_SCALE, "zero_point": ZERO_POINT} if quantized else {}),
+        },
+        "classes": CLASSES,
+        "training": training,
+    }
+
+
+def attach_description(flatbuffer: bytes, description: dict[str, Any]) -> bytes:
+    """The TFLite file with labels.txt and fmnist.json as a ZIP at its end, where TFLite metadata has them too."""
+    description = description | {
+        "flatbuffer_bytes": len(flatbuffer),
+        "flatbuffer_sha256": sha256(flatbuffer).hexdigest(),
+    }
+    file = io.BytesIO(flatbuffer)
+    with zipfile.ZipFile(file, "a") as archive:
+        for name, text in {"labels.txt": "\n".join(CLASSES) + "\n", DESCRIPTION: to_json(description)}.items():
+            # a ZipInfo without a date has 1980-01-01: the same model gives the same bytes
+            archive.writestr(zipfile.ZipInfo(name), text)
+    return file.getvalue()
+
+
+def onnx_metadata(description: dict[str, Any]) -> dict[str, str]:
+    return {"labels.txt": "\n".join(CLASSES) + "\n", DESCRIPTION: to_json(description)}
+
+
+def choose_golden(labels: NDArray[np.uint8]) -> NDArray[np.intp]:
+    """Numbers of the golden tiles: the first ones of each class, the classes as even as 256 allows."""
+    per_class = [np.flatnonzero(labels == class_id) for class_id in range(len(CLASSES))]
+    counts = [len(part) for part in np.array_split(np.arange(GOLDEN_TILES), len(CLASSES))]
+    return np.sort(np.concatenate([numbers[:count] for numbers, count in zip(per_class, counts, strict=True)]))
+
+
+def pack_golden(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """An .npz; numpy dates its members 1980-01-01."""
+    file = io.BytesIO()
+    np.savez_compressed(file, allow_pickle=False, **arrays)
+    return file.getvalue()
+
+
+def write(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Writes all files beside their places, then renames each; the manifest comes last, so that it never lists what is not there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=folder) as scratch:
+        for name, content in files.items():
+            (Path(scratch) / name).write_bytes(content)
+        for name in sorted(files, key="manifest.json".__eq__):
+            (Path(scratch) / name).replace(folder / name)
+
+
+def to_json(value: Any) -> str:
+    return json.dumps(value, indent=1, ensure_ascii=False) + "\n"

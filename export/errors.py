@@ -1,0 +1,13 @@
+"""Why an export fails. The artifacts that were there before stay as they are."""
+
+from fmnist_edge.errors import FmnistEdgeError
+
+
+class ExportError(FmnistEdgeError):
+    """The model can't be exported."""
+
+
+class ParityError(ExportError):
+    """An artifact does not say what the Keras model says."""
+
+    exit_status = 3

@@ -1,0 +1,87 @@
+"""From a Keras MLP's layers to a float32 and an int8 TFLite file that keep the contract (see the README)."""
+
+from collections.abc import Iterator
+
+import flatbuffers
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+from tensorflow.lite.python import schema_py_generated as schema
+
+from export.errors import ExportError
+from fmnist_edge.runtime import INPUT, OUTPUT, to_pixels
+from fmnist_edge.tile import TILE_SIZE
+
+Layers = list[tuple[NDArray[np.float32], NDArray[np.float32]]]
+"""Kernel (inputs, units) and bias (units,) of each Dense layer; ReLU between them, softmax after the last."""
+
+
+def dense_layers(model: keras.Model) -> Layers:
+    """The weights of Flatten, Dense(relu) ..., Dense(softmax). Raises ExportError for any other model."""
+    layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
+    dense = layers[1:]
+    activations = [getattr(getattr(layer, "activation", None), "__name__", "") for layer in dense]
+    if (
+        model.input_shape != (None, TILE_SIZE, TILE_SIZE)
+        or not isinstance(layers[0], keras.layers.Flatten)
+        or not all(isinstance(layer, keras.layers.Dense) for layer in dense)
+        or activations != ["relu"] * (len(dense) - 1) + ["softmax"]
+    ):
+        found = ", ".join(type(layer).__name__ for layer in layers)
+        raise ExportError(
+            f"the model is {found} of input {model.input_shape}; export takes Flatten, Dense(relu) ..., Dense(softmax)"
+        )
+    return [tuple(layer.get_weights()) for layer in dense]
+
+
+def to_float_tflite(layers: Layers) -> bytes:
+    """float32 (N, 28, 28), pixel / 255, to float32 (N, 10)."""
+    return rename_tensors(converter(layers).convert())
+
+
+def to_int8_tflite(layers: Layers, representative: NDArray[np.uint8]) -> bytes:
+    """int8 (N, 28, 28), pixel - 128, to int8 (N, 10); integer arithmetic throughout, weights per channel.
+
+    representative: tiles, uint8 (N, 28, 28), from the training data, whose activations set the ranges; 0 and 255 must both occur, so
+    that the input's scale is 1/255.
+    """
+
+    def samples() -> Iterator[list[NDArray[np.float32]]]:
+        yield [to_pixels(representative)]
+
+    quantizing = converter(layers)
+    quantizing.optimizations = [tf.lite.Optimize.DEFAULT]
+    quantizing.representative_dataset = samples
+    quantizing.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    quantizing.inference_input_type = quantizing.inference_output_type = tf.int8
+    return rename_tensors(quantizing.convert())
+
+
+def converter(layers: Layers) -> tf.lite.TFLiteConverter:
+    """A converter of the bare arithmetic, with the weights as constants.
+
+    Keras' own graph would bring variables, which the calibrator of TensorFlow 2.21 can't initialise ("variable != nullptr was not
+    true"), and a Flatten that becomes four operators where one reshape does.
+    """
+
+    @tf.function(input_signature=[tf.TensorSpec([None, TILE_SIZE, TILE_SIZE], tf.float32, name=INPUT)])
+    def forward(image: tf.Tensor) -> dict[str, tf.Tensor]:
+        values = tf.reshape(image, [-1, TILE_SIZE * TILE_SIZE])
+        for kernel, bias in layers[:-1]:
+            values = tf.nn.relu(tf.matmul(values, kernel) + bias)
+        kernel, bias = layers[-1]
+        return {OUTPUT: tf.nn.softmax(tf.matmul(values, kernel) + bias)}
+
+    return tf.lite.TFLiteConverter.from_concrete_functions([forward.get_concrete_function()], tf.Module())
+
+
+def rename_tensors(content: bytes) -> bytes:
+    """Calls input and output by their names ("serving_default_image:0" and "PartitionedCall:0" are the converter's)."""
+    model = schema.ModelT.InitFromPackedBuf(content)
+    graph = model.subgraphs[0]
+    graph.tensors[graph.inputs[0]].name = INPUT.encode()
+    graph.tensors[graph.outputs[0]].name = OUTPUT.encode()
+    builder = flatbuffers.Builder(len(content) + 1024)
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    return bytes(builder.Output())

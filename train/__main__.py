@@ -1,0 +1,99 @@
+"""python -m train: trains a recipe and writes the Keras model. Old models stay until the new one is complete."""
+
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+import zipfile
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fmnist_edge.errors import UsageError, reported
+from fmnist_edge.model import DESCRIPTION
+from fmnist_edge.runtime import quiet_stderr
+from train.dataset import checksums, load
+from train.recipes import RECIPES
+
+EPILOG = "Recipes: " + "; ".join(f"{name}: {recipe.purpose}" for name, recipe in RECIPES.items()) + "."
+
+
+@reported("train")
+def main(
+    recipe: Annotated[str, typer.Option(help="A name from train/recipes.py.")] = "standard",
+    hidden: Annotated[list[int] | None, typer.Option(min=1, help="Units of a hidden layer; repeat it for more layers.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the training images.")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Images per step.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same weights.")] = 0,
+    data_dir: Annotated[Path | None, typer.Option(help="A folder that has the four Fashion-MNIST files.")] = None,
+    out: Annotated[Path, typer.Option(help="Where the Keras model goes.", dir_okay=False)] = Path("models/fmnist.keras"),
+) -> None:
+    """Train an MLP on Fashion-MNIST."""
+    if recipe not in RECIPES:
+        raise UsageError(f"there is no recipe '{recipe}'; there are {', '.join(RECIPES)}")
+    if out.suffix != ".keras":
+        raise UsageError(f"{out}: a Keras model's name ends in .keras")
+    chosen = RECIPES[recipe]
+    chosen = replace(
+        chosen,
+        hidden=tuple(hidden or chosen.hidden),
+        epochs=epochs or chosen.epochs,
+        batch_size=batch_size or chosen.batch_size,
+    )
+    dataset = load(data_dir)
+    print("train: starting TensorFlow", file=sys.stderr)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with quiet_stderr():
+        import keras
+        import tensorflow
+
+        from train.fit import fit, score
+
+    began = time.monotonic()
+    model, validation = fit(chosen, dataset, seed, verbose="auto" if sys.stdout.isatty() else 2)
+    seconds = time.monotonic() - began
+    model.summary()
+    test = score(model, dataset.test_images, dataset.test_labels)
+    description = {
+        "recipe": recipe,
+        **asdict(chosen),
+        "seed": seed,
+        "dataset": checksums(),
+        "versions": {
+            "python": platform.python_version(),
+            "tensorflow": tensorflow.__version__,
+            "keras": keras.__version__,
+        },
+    }
+    save(
+        model,
+        out,
+        {"training": description, "validation": asdict(validation), "test": asdict(test), "seconds": seconds},
+    )
+    print(f"validation loss {validation.loss:.4f}, accuracy {validation.accuracy:.4f}; trained in {seconds:.0f} s")
+    print(f"test loss {test.loss:.4f}, accuracy {test.accuracy:.4f}")
+    print(f"wrote {out}")
+
+
+def save(model: Any, out: Path, description: dict[str, Any]) -> None:
+    """Writes the .keras archive with fmnist.json inside, and puts it in place in one rename."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".train-", dir=out.parent) as scratch:
+            path = Path(scratch) / out.name
+            model.save(path)
+            with zipfile.ZipFile(path, "a") as archive:
+                archive.writestr(zipfile.ZipInfo(DESCRIPTION), json.dumps(description, indent=1) + "\n")
+            os.replace(path, out)
+    except OSError as error:
+        raise UsageError(f"{out} can't be written ({error.strerror}); it is as it was before") from None
+
+
+if __name__ == "__main__":
+    app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    app.command(epilog=EPILOG)(main)
+    app()
