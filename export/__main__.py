@@ -22,9 +22,10 @@ from export.parity import Figures, Probabilities
 from fmnist_edge.errors import reported
 from fmnist_edge.model import DESCRIPTION, FORMAT
 from fmnist_edge.runtime import OnnxSession, Session, TFLiteSession, quiet_stderr, to_pixels
-from train.dataset import load
+from train.dataset import Dataset, load
 
 REPRESENTATIVE_PER_CLASS = 100
+ROUNDING_TILES = 20_000
 TIMED_RUNS = 500
 
 
@@ -49,7 +50,7 @@ def main(
 
     say("converting")
     with quiet_stderr():
-        contents = convert(keras_model, choose_representative(dataset.train_images, dataset.train_labels), training)
+        contents = convert(keras_model, dataset, training)
         sessions: dict[str, Session] = {
             name: TFLiteSession(content) if name.endswith(".tflite") else OnnxSession(content)
             for name, content in contents.items()
@@ -126,13 +127,16 @@ def choose_representative(tiles: NDArray[np.uint8], labels: NDArray[np.uint8]) -
     return representative
 
 
-def convert(keras_model: Any, representative: NDArray[np.uint8], training: dict[str, Any]) -> dict[str, bytes]:
+def convert(keras_model: Any, dataset: Dataset, training: dict[str, Any]) -> dict[str, bytes]:
     """The content of each artifact, with its self-description."""
+    from export.quantize import round_weights
     from export.to_onnx import to_onnx
     from export.to_tflite import dense_layers, to_float_tflite, to_int8_tflite
 
     layers = dense_layers(keras_model)
-    flatbuffers = {"float32": to_float_tflite(layers), "int8": to_int8_tflite(layers, representative)}
+    rounded = round_weights(layers, dataset.train_images[:ROUNDING_TILES])
+    representative = choose_representative(dataset.train_images, dataset.train_labels)
+    flatbuffers = {"float32": to_float_tflite(layers), "int8": to_int8_tflite(rounded, representative)}
     contents = {}
     for name, dtype in bundle.ARTIFACTS.items():
         description = bundle.describe(dtype, training)

@@ -84,7 +84,7 @@ def pack_golden(arrays: Mapping[str, NDArray[Any]]) -> bytes:
 
 
 def write(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Writes all files beside their places, then renames each; the manifest comes last, so that it never lists what is not there."""
+    """Writes all files beside their places, then renames each; the manifest last, so that it never lists what is not there."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".export-", dir=folder) as scratch:
         for name, content in files.items():

@@ -43,8 +43,8 @@ def to_float_tflite(layers: Layers) -> bytes:
 def to_int8_tflite(layers: Layers, representative: NDArray[np.uint8]) -> bytes:
     """int8 (N, 28, 28), pixel - 128, to int8 (N, 10); integer arithmetic throughout, weights per channel.
 
-    representative: tiles, uint8 (N, 28, 28), from the training data, whose activations set the ranges; 0 and 255 must both occur, so
-    that the input's scale is 1/255.
+    representative: tiles, uint8 (N, 28, 28), from the training data, whose activations set the ranges; 0 and 255 must both occur,
+    so that the input's scale is 1/255.
     """
 
     def samples() -> Iterator[list[NDArray[np.float32]]]:

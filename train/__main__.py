@@ -44,6 +44,7 @@ def main(
         epochs=epochs or chosen.epochs,
         batch_size=batch_size or chosen.batch_size,
     )
+    prepare(out)
     dataset = load(data_dir)
     print("train: starting TensorFlow", file=sys.stderr)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -79,10 +80,18 @@ def main(
     print(f"wrote {out}")
 
 
+def prepare(out: Path) -> None:
+    """Raises UsageError now, and not after the training, if nothing can be written there."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=out.parent).close()
+    except OSError as error:
+        raise UsageError(f"{out} can't be written ({error.strerror})") from None
+
+
 def save(model: Any, out: Path, description: dict[str, Any]) -> None:
     """Writes the .keras archive with fmnist.json inside, and puts it in place in one rename."""
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".train-", dir=out.parent) as scratch:
             path = Path(scratch) / out.name
             model.save(path)

@@ -12,7 +12,7 @@ import tempfile
 import urllib.error
 import urllib.request
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -44,9 +44,9 @@ class Source:
     content_sha256: str
 
 
-# The MD5s that the data set's authors publish are those of the .gz files, and Debian packs the same content anew (gzip -n). So what is
-# checked is the content: the SHA-256 of what the .gz files with the published MD5s hold. (Debian's files become the published ones,
-# with the published MD5s, when the names and dates that gzip -n leaves out are put back.)
+# The data set's authors publish the MD5s of the .gz files, and Debian packs the same content anew (gzip -n). So the content is
+# checked: the SHA-256 of what the .gz files with the published MD5s hold. (Debian's files become the published ones, MD5 and all,
+# when the names and dates that gzip -n leaves out are put back.)
 SOURCES = (
     Source(
         "train-images-idx3-ubyte.gz",
@@ -102,11 +102,12 @@ def checksums() -> dict[str, str]:
     return {source.name.removesuffix(".gz"): source.content_sha256 for source in SOURCES}
 
 
-def locate(data_dir: Path | None = None, mirrors: tuple[str, ...] = MIRRORS) -> Path:
+def locate(data_dir: Path | None = None, mirrors: Sequence[str] = ()) -> Path:
     """A folder with the four files, all checked; gets them if there is none yet.
 
     data_dir, or FMNIST_DATA, is the only place looked at when it is given: a typo there must not end in other data.
     Else: Keras' cache, Debian's data set package, a download into Keras' cache, the package fetched without installing it.
+    mirrors, when given, are downloaded from instead of all but Keras' cache.
     Raises DatasetError that lists each place tried and what to do without a network.
     """
     given = data_dir or (Path(os.environ["FMNIST_DATA"]) if os.environ.get("FMNIST_DATA") else None)
@@ -116,15 +117,16 @@ def locate(data_dir: Path | None = None, mirrors: tuple[str, ...] = MIRRORS) -> 
         return given
     cache = Path.home() / ".keras" / "datasets" / "fashion-mnist"
     tried = []
-    for folder in (cache, DEBIAN_DIR):
+    for folder in (cache,) if mirrors else (cache, DEBIAN_DIR):
         problems = check_folder(folder)
         if not problems:
             return folder
         tried.append(f"{folder}: {'; '.join(problems.values())}" if folder.is_dir() else f"{folder}: not there")
         if folder.is_dir():
             say(tried[-1])
-    ways: list[tuple[str, Callable[[Path], None]]] = [(mirror, partial(fetch_from_mirror, mirror)) for mirror in mirrors]
-    if shutil.which("apt-get") and shutil.which("dpkg-deb"):
+    ways: list[tuple[str, Callable[[Path], None]]] = []
+    ways += [(mirror, partial(fetch_from_mirror, mirror)) for mirror in mirrors or MIRRORS]
+    if not mirrors and shutil.which("apt-get") and shutil.which("dpkg-deb"):
         ways.append((f"the Debian package {DEBIAN_PACKAGE}", fetch_debian_package))
     for what, fetch in ways:
         say(f"trying {what}")
@@ -200,6 +202,8 @@ def fetch_rest(url: str, part: Path) -> str:
         if error.code == 416:  # nothing left to send: all of it is here
             return ""
         raise DatasetError(f"{url.rsplit('/', 1)[1]}: HTTP {error.code} {error.reason}") from None
+    except urllib.error.URLError as error:
+        raise DatasetError(str(error.reason)) from None
     have = have if response.status == 206 else 0
     length = response.headers.get("Content-Length")
     total = have + int(length) if length else None
@@ -267,7 +271,7 @@ def main(
     mirror: Annotated[list[str] | None, typer.Option(help="Download from this address instead; repeatable.")] = None,
 ) -> None:
     """Get Fashion-MNIST and say where it is."""
-    print(f"Fashion-MNIST is in {locate(data_dir, tuple(mirror) if mirror else MIRRORS)}, all four files checked")
+    print(f"Fashion-MNIST is in {locate(data_dir, mirror or ())}, all four files checked")
 
 
 if __name__ == "__main__":

@@ -31,10 +31,12 @@ def fmnist_edge() -> None:
 @app.command()
 @reported("fmnist-edge")
 def classify(
-    paths: Annotated[list[Path], typer.Argument(help="Pictures, and folders of pictures.", metavar="PATH...")],
+    paths: Annotated[list[Path], typer.Argument(help="Pictures, and folders of pictures.", metavar="PATH...", readable=False)],
     top_k: Annotated[int, typer.Option(min=1, max=10, help="How many classes to print for each picture.")] = 3,
     json: Annotated[bool, typer.Option("--json", help="Print JSON Lines, one object per picture.")] = False,
-    model: Annotated[Path | None, typer.Option(help="A .tflite or .onnx file instead of the built-in int8 model.")] = None,
+    model: Annotated[
+        Path | None, typer.Option(readable=False, help="A .tflite or .onnx file instead of the built-in int8 model.")
+    ] = None,
 ) -> None:
     """Say what is on each picture: T-shirt, trouser, pullover, dress, coat, sandal, shirt, sneaker, bag or ankle boot.
 

@@ -38,7 +38,7 @@ TFLITE_RUNTIMES = {
 
 
 class Session(Protocol):
-    """An open model. ``runtime`` names what runs it, with its version; ``metadata`` is the self-description that it could read."""
+    """An open model. ``runtime`` names what runs it, with its version; ``metadata`` is what it could read besides."""
 
     runtime: str
     metadata: dict[str, str]
@@ -194,7 +194,7 @@ def first_line(error: Exception) -> str:
 def quiet_stderr() -> Iterator[None]:
     """Drops what is written to stderr while a runtime loads. What goes wrong there is raised as well, and that is printed.
 
-    ai-edge-litert 2.3.0 writes "INFO: Created TensorFlow Lite XNNPACK delegate for CPU." from C++, with no switch to turn that off,
+    ai-edge-litert 2.3.0 writes "INFO: Created TensorFlow Lite XNNPACK delegate for CPU." from C++, with no switch against it;
     TensorFlow 2.21 four lines about oneDNN and CUDA; tflite-runtime 2.14.0 beside numpy 2 makes numpy write a page.
     """
     sys.stderr.flush()

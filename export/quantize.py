@@ -1,0 +1,58 @@
+"""Rounds weights to int8 so that the layer's outputs, not the weights, stay as they were.
+
+GPTQ (Frantar et al. 2022, arXiv:2210.17323): the weights of a layer are rounded one input after the other, and what each rounding
+does to the outputs is made good by the weights not yet rounded. Rounding each to its nearest costs three times the error here:
+pixels at the rim hardly vary, so their weights are large and spoil the scale for the others.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.to_tflite import Layers
+from fmnist_edge.runtime import to_pixels
+
+Array = NDArray[np.float64]
+
+LARGEST = 127  # LiteRT's int8 weights: -127 to 127, one scale per output unit
+DAMPING = 0.01  # added to the inputs' variances, as a part of their mean (GPTQ's own choice)
+SCALES = np.linspace(0.5, 1, 11)  # tried for each unit, as a part of the scale that clips no weight
+
+
+def round_weights(layers: Layers, tiles: NDArray[np.uint8]) -> Layers:
+    """The same MLP with kernels that int8 holds exactly, and biases that make up for the mean of what was rounded off.
+
+    tiles: uint8 (N, 28, 28) from the training data; what counts is what the rounding does to them.
+    """
+    inputs = to_pixels(tiles).reshape(len(tiles), -1)
+    rounded: Layers = []
+    for kernel, bias in layers:
+        new_kernel = round_kernel(kernel.astype(np.float64), np.cov(inputs, rowvar=False, bias=True))
+        new_bias = bias + inputs.mean(0, dtype=np.float64) @ (kernel - new_kernel)
+        rounded.append((new_kernel.astype(np.float32), new_bias.astype(np.float32)))
+        inputs = np.maximum(inputs @ rounded[-1][0] + rounded[-1][1], 0)
+    return rounded
+
+
+def round_kernel(kernel: Array, covariance: Array) -> Array:
+    """kernel (inputs, units) to the nearest in the sense above. covariance (inputs, inputs) of the layer's inputs."""
+    curvature = covariance + DAMPING * np.diag(covariance).mean() * np.eye(len(covariance))
+    scale = choose_scale(kernel, np.diag(curvature))
+    spread = np.linalg.cholesky(np.linalg.inv(curvature)).T
+    largest = np.abs(kernel).argmax(0)
+    rest, rounded = kernel.copy(), np.empty_like(kernel)
+    for row in range(len(kernel)):
+        steps = np.clip(np.round(rest[row] / scale), -LARGEST, LARGEST)
+        # one weight of each unit must reach the end of its scale: the converter derives the scale from the largest
+        steps = np.where(largest == row, np.copysign(LARGEST, kernel[row]), steps)
+        rounded[row] = steps * scale
+        rest[row + 1 :] -= np.outer(spread[row, row + 1 :], (rest[row] - rounded[row]) / spread[row, row])
+    return rounded
+
+
+def choose_scale(kernel: Array, variances: Array) -> Array:
+    """For each unit the scale with the least error of its output when each weight is rounded by itself."""
+    full = np.abs(kernel).max(0) / LARGEST
+    candidates = SCALES[:, None] * full
+    errors = [variances @ (np.clip(np.round(kernel / scale), -LARGEST, LARGEST) * scale - kernel) ** 2 for scale in candidates]
+    best: Array = np.take_along_axis(candidates, np.argmin(errors, axis=0)[None], axis=0)[0]
+    return best

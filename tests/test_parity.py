@@ -1,0 +1,139 @@
+"""The gate of the committed artifacts: each says what the Keras model says, over all 10,000 test images."""
+
+import json
+import os
+import zipfile
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter
+from conftest import MODELS
+from numpy.typing import NDArray
+
+from export import bundle, parity
+from fmnist_edge.model import open_model
+from fmnist_edge.runtime import CLASSES, to_pixels
+from train.dataset import Dataset
+
+Probabilities = NDArray[np.float32]
+
+MANIFEST = json.loads((MODELS / "manifest.json").read_text())
+ARTIFACTS = list(bundle.ARTIFACTS)
+# Between one processor's arithmetic and another's (measured: 2.3e-6 for float, one step for int8)
+ELSEWHERE = {"float32": 1e-5, "int8": 1.001 / 256}
+
+
+@pytest.fixture(scope="session")
+def reference(dataset: Dataset) -> Probabilities:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import keras
+
+    model = keras.saving.load_model(MODELS / "fmnist.keras", compile=False)
+    probabilities: Probabilities = model.predict(to_pixels(dataset.test_images), batch_size=1000, verbose=0)
+    return probabilities
+
+
+@pytest.fixture(scope="session")
+def outputs(dataset: Dataset) -> dict[str, Probabilities]:
+    return {name: open_model(MODELS / name).session.probabilities(dataset.test_images) for name in ARTIFACTS}
+
+
+@pytest.mark.parametrize("name", ARTIFACTS)
+def test_the_artifact_passes_its_gate(
+    name: str, reference: Probabilities, outputs: dict[str, Probabilities], dataset: Dataset
+) -> None:
+    figures = parity.compare(reference, outputs[name], dataset.test_labels)
+
+    assert parity.broken_gates(name, bundle.ARTIFACTS[name], figures) == []
+
+
+def test_no_gate_is_waived() -> None:
+    assert MANIFEST["waived"] == {"missed": [], "reason": ""}
+
+
+def test_the_two_int8_files_say_the_same(outputs: dict[str, Probabilities]) -> None:
+    assert parity.broken_int8_twins(outputs) == []
+
+
+@pytest.mark.parametrize("name", ARTIFACTS)
+def test_the_manifest_has_the_file_and_its_figures(
+    name: str, reference: Probabilities, outputs: dict[str, Probabilities], dataset: Dataset
+) -> None:
+    content = (MODELS / name).read_bytes()
+    listed = MANIFEST["files"][name]
+    figures = parity.compare(reference, outputs[name], dataset.test_labels)
+
+    assert listed["bytes"] == len(content)
+    assert listed["sha256"] == sha256(content).hexdigest()
+    assert listed["accuracy"] == pytest.approx(figures.accuracy, abs=2e-4)
+    assert listed["max_dp"] == pytest.approx(figures.max_dp, abs=ELSEWHERE[listed["dtype"]])
+
+
+def test_the_manifest_names_this_keras_model(reference: Probabilities, dataset: Dataset) -> None:
+    assert MANIFEST["reference"]["sha256"] == sha256((MODELS / "fmnist.keras").read_bytes()).hexdigest()
+    assert MANIFEST["reference"]["accuracy"] == parity.accuracy(reference, dataset.test_labels)
+
+
+@pytest.mark.parametrize("name", ARTIFACTS)
+def test_the_golden_outputs_are_computed_again(name: str) -> None:
+    with np.load(MODELS / "golden.npz") as golden:
+        again = open_model(MODELS / name).session.probabilities(golden["tiles"])
+
+        assert golden["tiles"].shape == (256, 28, 28)
+        assert sorted(np.bincount(golden["labels"])) == [25] * 4 + [26] * 6
+        np.testing.assert_allclose(again, golden[name], rtol=0, atol=ELSEWHERE[bundle.ARTIFACTS[name]])
+
+
+@pytest.mark.parametrize("name", ARTIFACTS)
+def test_the_size_of_a_batch_changes_nothing(name: str, outputs: dict[str, Probabilities], dataset: Dataset) -> None:
+    session = open_model(MODELS / name).session
+    parts = [session.probabilities(part) for part in np.split(dataset.test_images[:300], [1, 2, 9, 265])]
+
+    np.testing.assert_allclose(np.concatenate(parts), outputs[name][:300], rtol=0, atol=1e-6)
+
+
+def bare_interpreter(name: str, images: NDArray[Any]) -> NDArray[Any]:
+    """What somebody writes who has the .tflite file and no fmnist-edge."""
+    interpreter = Interpreter(model_path=str(MODELS / name))
+    classify = interpreter.get_signature_runner()
+    result: NDArray[Any] = classify(image=images)["probabilities"]
+    return result
+
+
+def test_the_bare_float_file_takes_pixels_divided_by_255(outputs: dict[str, Probabilities], dataset: Dataset) -> None:
+    probabilities = bare_interpreter("fmnist-float.tflite", (dataset.test_images / 255).astype(np.float32))
+
+    np.testing.assert_allclose(probabilities, outputs["fmnist-float.tflite"], rtol=0, atol=1e-6)
+
+
+def test_the_bare_int8_file_takes_pixels_minus_128(outputs: dict[str, Probabilities], dataset: Dataset) -> None:
+    quantized = bare_interpreter("fmnist-int8.tflite", (dataset.test_images.astype(int) - 128).astype(np.int8))
+
+    np.testing.assert_allclose((quantized.astype(int) + 128) / 256, outputs["fmnist-int8.tflite"], rtol=0, atol=1e-6)
+
+
+def test_the_int8_file_computes_with_integers_alone() -> None:
+    interpreter = Interpreter(model_path=str(MODELS / "fmnist-int8.tflite"))
+
+    assert {np.dtype(tensor["dtype"]).name for tensor in interpreter.get_tensor_details()} == {"int8", "int32"}
+
+
+@pytest.mark.parametrize("name", [name for name in ARTIFACTS if name.endswith(".tflite")])
+def test_unzip_finds_labels_and_description_in_a_tflite_file(name: str) -> None:
+    with zipfile.ZipFile(MODELS / name) as archive:
+        assert archive.namelist() == ["labels.txt", "fmnist.json"]
+        assert archive.read("labels.txt").decode().splitlines() == list(CLASSES)
+
+
+@pytest.mark.parametrize("name", ARTIFACTS)
+def test_the_artifact_says_how_it_was_made(name: str) -> None:
+    description = open_model(MODELS / name).description
+
+    assert description["training"] == MANIFEST["training"]
+    assert description["input"]["dtype"] == bundle.ARTIFACTS[name]
+
+
+def test_the_models_stay_below_eight_megabytes() -> None:
+    assert sum(path.stat().st_size for path in MODELS.rglob("*") if path.is_file()) < 8_000_000

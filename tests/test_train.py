@@ -1,0 +1,110 @@
+"""`python -m train` as people use it."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, python_m
+
+SMALL = ("--recipe", "quick", "--epochs", "1", "--hidden", "32", "--hidden", "16")
+SMALL_PARAMETERS = 784 * 32 + 32 + 32 * 16 + 16 + 16 * 10 + 10
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A small model, and what training it printed."""
+    path = tmp_path_factory.mktemp("trained") / "fmnist.keras"
+    result = python_m("train", *SMALL, "--out", path)
+    assert result.returncode == 0, result.stderr
+    return path, result.stdout
+
+
+def weights(path: Path) -> bytes:
+    with zipfile.ZipFile(path) as archive:
+        return archive.read("model.weights.h5")
+
+
+def test_training_shows_the_network_and_its_scores(trained: tuple[Path, str]) -> None:
+    _, printed = trained
+
+    assert f"Total params: {SMALL_PARAMETERS:,}" in printed
+    assert re.search(r"accuracy: 0\.\d+ - loss: \d\.\d+ - val_accuracy: 0\.\d+ - val_loss: \d\.\d+", printed)
+    assert re.search(r"^test loss \d\.\d{4}, accuracy 0\.\d{4}$", printed, re.MULTILINE)
+
+
+def test_the_model_takes_plain_pixels_whatever_it_was_trained_on(trained: tuple[Path, str]) -> None:
+    """`quick` standardises its images; unless that was folded into the weights, these scores were near 0.1."""
+    _, printed = trained
+    match = re.search(r"^test loss .*, accuracy (0\.\d+)$", printed, re.MULTILINE)
+
+    assert match is not None
+    assert float(match[1]) > 0.75
+
+
+def test_the_model_says_how_it_was_trained(trained: tuple[Path, str]) -> None:
+    path, _ = trained
+    with zipfile.ZipFile(path) as archive:
+        training = json.loads(archive.read("fmnist.json"))["training"]
+
+    assert (training["recipe"], training["hidden"], training["epochs"], training["seed"]) == ("quick", [32, 16], 1, 0)
+    assert len(training["dataset"]) == 4
+
+
+def test_the_same_seed_gives_the_same_weights(trained: tuple[Path, str], tmp_path: Path) -> None:
+    path, _ = trained
+
+    python_m("train", *SMALL, "--out", tmp_path / "again.keras")
+    python_m("train", *SMALL, "--seed", "1", "--out", tmp_path / "other.keras")
+
+    assert weights(tmp_path / "again.keras") == weights(path)
+    assert weights(tmp_path / "other.keras") != weights(path)
+
+
+def test_ctrl_c_leaves_the_old_model(tmp_path: Path) -> None:
+    path = tmp_path / "fmnist.keras"
+    path.write_bytes(b"the old model")
+    training = subprocess.Popen(
+        [sys.executable, "-u", "-m", "train", *SMALL, "--epochs", "500", "--out", path],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert training.stdout is not None
+    while not training.stdout.readline().startswith("Epoch 2"):
+        assert training.poll() is None
+    training.send_signal(signal.SIGINT)
+    _, complaint = training.communicate(timeout=60)
+
+    assert training.returncode == 130
+    assert complaint.splitlines()[-1] == "train: interrupted"
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("fmnist.keras", b"the old model")]
+
+
+def test_an_unknown_recipe_is_answered_with_the_known_ones() -> None:
+    result = python_m("train", "--recipe", "standrad")
+
+    assert result.returncode == 2
+    assert result.stderr == "train: there is no recipe 'standrad'; there are tutorial, quick, standard\n"
+
+
+def test_an_unwritable_place_is_named_before_the_training(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    result = python_m("train", *SMALL, "--out", tmp_path / "file" / "fmnist.keras")
+
+    assert result.returncode == 2
+    assert f"{tmp_path}/file/fmnist.keras can't be written" in result.stderr
+    assert "Epoch" not in result.stdout
+
+
+def test_the_tutorial_recipe_is_the_textbooks_network() -> None:
+    from train.fit import build
+    from train.recipes import RECIPES
+
+    assert build(RECIPES["tutorial"].hidden).count_params() == 101_770

@@ -1,0 +1,145 @@
+"""The wheel as it is installed on a device: in clean environments, one per runtime, without TensorFlow, away from the checkout."""
+
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import MODELS, ROOT, python_m, run
+from PIL import Image
+
+from fmnist_edge import Classifier
+from train.dataset import Dataset
+
+UV = Path(sys.executable).with_name("uv")
+NO_RUNTIME = ("numpy", "pillow", "typer<0.29")
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    result = python_m("pip", "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, ROOT)
+    assert result.returncode == 0, result.stderr
+    (path,) = folder.glob("fmnist_edge-*.whl")
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiles(tmp_path_factory: pytest.TempPathFactory, dataset: Dataset) -> Path:
+    """A folder with the 10,000 test images as PNG, named by their numbers."""
+    folder = tmp_path_factory.mktemp("tiles")
+    for number, tile in enumerate(dataset.test_images):
+        Image.fromarray(tile).save(folder / f"{number:05}.png", compress_level=1)
+    return folder
+
+
+def install(folder: Path, *packages: str | Path, python: str = sys.executable) -> Path:
+    """A new environment with the packages. Returns its fmnist-edge."""
+    for command in (
+        [UV, "venv", "--quiet", "--python", python, folder],
+        [UV, "pip", "install", "--quiet", "--python", folder / "bin" / "python", *packages],
+    ):
+        result = run(*command)
+        assert result.returncode == 0, result.stderr
+    return folder / "bin" / "fmnist-edge"
+
+
+@pytest.fixture(scope="session")
+def litert(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return install(tmp_path_factory.mktemp("litert"), wheel)
+
+
+def python_311() -> str:
+    found = sys.executable if sys.version_info[:2] == (3, 11) else shutil.which("python3.11")
+    if not found:
+        pytest.skip("tflite-runtime 2.14.0 needs Python 3.11, which is not on this machine")
+    return found
+
+
+def class_ids(result: subprocess.CompletedProcess[str]) -> list[int]:
+    assert result.returncode == 0, result.stderr
+    return [json.loads(line)["class_id"] for line in result.stdout.splitlines()]
+
+
+def test_the_wheel_holds_the_package_the_model_and_the_golden_set_alone(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+
+    assert {name.split("/")[0].split("-")[0] for name in names} == {"fmnist_edge"}
+    assert {"fmnist_edge/models/fmnist-int8.tflite", "fmnist_edge/models/golden.npz", "fmnist_edge/py.typed"} <= set(names)
+
+
+def test_the_wheel_alone_scores_what_the_manifest_says(litert: Path, tiles: Path, dataset: Dataset, tmp_path: Path) -> None:
+    result = run(litert, "classify", "--json", "--top-k", "1", tiles, cwd=tmp_path)
+
+    accuracy = float((np.array(class_ids(result)) == dataset.test_labels).mean())
+    manifest = json.loads((MODELS / "manifest.json").read_text())
+    assert accuracy == manifest["files"]["fmnist-int8.tflite"]["accuracy"]
+
+
+def test_the_wheel_brings_no_tensorflow(litert: Path) -> None:
+    result = run(UV, "pip", "list", "--python", litert.with_name("python"), "--format", "json")
+
+    installed = {package["name"] for package in json.loads(result.stdout)}
+    assert {"ai-edge-litert", "numpy", "pillow", "typer"} <= installed
+    assert not {"tensorflow", "keras", "onnx", "onnxruntime", "pydantic"} & installed
+
+
+def test_without_onnxruntime_an_onnx_model_says_what_to_install(litert: Path) -> None:
+    result = run(litert, "classify", "--model", MODELS / "fmnist-int8.onnx", "docs/shoe.png")
+
+    assert result.returncode == 3
+    assert "pip install 'fmnist-edge[onnx]'" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("model", ["fmnist-float.onnx", "fmnist-int8.onnx"])
+def test_onnxruntime_says_what_litert_says(
+    model: str, wheel: Path, tiles: Path, classifier: Classifier, dataset: Dataset, tmp_path: Path
+) -> None:
+    command = install(tmp_path / "venv", f"{wheel}[onnx]")
+    expected = Classifier(MODELS / model.replace(".onnx", ".tflite")).classify(dataset.test_images[:500])
+
+    result = run(command, "classify", "--json", "--model", MODELS / model, *sorted(tiles.iterdir())[:500], cwd=tmp_path)
+
+    assert class_ids(result) == [prediction.class_id for prediction in expected]
+
+
+def test_tflite_runtime_says_what_litert_says(
+    wheel: Path, tiles: Path, classifier: Classifier, dataset: Dataset, tmp_path: Path
+) -> None:
+    python = python_311()
+    command = install(tmp_path / "venv", *NO_RUNTIME, "numpy<2", "tflite-runtime==2.14.0", python=python)
+    run(UV, "pip", "install", "--no-deps", "--python", command.with_name("python"), wheel)
+
+    result = run(command, "classify", "--json", tiles, cwd=tmp_path)
+
+    assert class_ids(result) == [prediction.class_id for prediction in classifier.classify(dataset.test_images)]
+
+
+def test_numpy_2_beside_tflite_runtime_is_named_as_the_cause(wheel: Path, tmp_path: Path) -> None:
+    python = python_311()
+    command = install(tmp_path / "venv", *NO_RUNTIME, "numpy>=2", "tflite-runtime==2.14.0", python=python)
+    run(UV, "pip", "install", "--no-deps", "--python", command.with_name("python"), wheel)
+
+    result = run(command, "classify", "docs/shoe.png")
+
+    assert result.returncode == 3
+    assert "tflite-runtime 2.14.0 does not work with numpy 2" in result.stderr
+    assert "pip install 'numpy<2'" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_without_a_runtime_it_says_what_to_install(wheel: Path, tmp_path: Path) -> None:
+    command = install(tmp_path / "venv", *NO_RUNTIME)
+    run(UV, "pip", "install", "--no-deps", "--python", command.with_name("python"), wheel)
+
+    result = run(command, "classify", "docs/shoe.png")
+
+    assert result.returncode == 3
+    assert result.stderr.endswith("no TFLite runtime works here; pip install ai-edge-litert\n")
+    assert len(result.stderr.splitlines()) == 1
