@@ -12,7 +12,7 @@ TRAINED := build/trained-$(RECIPE)
 .PHONY: help setup data train export test lint wheel readme lock clean
 
 help:  ## list the jobs
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-7s %s\n", $$1, $$2}' Makefile
 
 setup: $(SETUP)  ## make .venv with everything that the other jobs need
 
@@ -21,6 +21,7 @@ $(SETUP): requirements.txt pyproject.toml
 	  echo "fmnist-edge needs Python 3.10 to 3.13; '$(PYTHON)' is none: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12" >&2; exit 1; }
 	@$(PYTHON) -m venv --clear $(VENV) || { \
 	  echo "no venv could be made; on Debian, Ubuntu and Raspberry Pi OS: sudo apt install python3-venv" >&2; exit 1; }
+	@echo "installing into $(VENV): about 800 MB, a minute or two"
 	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
@@ -39,6 +40,7 @@ export: build/exported  ## export models/fmnist.keras to TFLite and ONNX, with p
 
 build/exported: $(SETUP) models/fmnist.keras $(wildcard export/*.py edge/fmnist_edge/*.py)
 	$(PY) -m export
+	$(PY) -m export.readme
 	@mkdir -p build && touch $@
 
 test: $(SETUP)  ## run the tests

@@ -196,7 +196,11 @@ def make_table(model: Path, manifest: dict[str, Any], times: Mapping[str, float]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows]
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
-    return "\n".join(lines) + "\n"
+    limits = [
+        f"{dtype} {gate.accuracy_points:.2f} points, {gate.top1_agreement:.1%}, Δp {gate.max_dp:g}"
+        for dtype, gate in parity.GATES.items()
+    ]
+    return "\n".join([*lines, "", f"Limits: {'; '.join(limits)}.", ""])
 
 
 def say(message: str) -> None:

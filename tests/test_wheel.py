@@ -1,4 +1,4 @@
-"""The wheel as it is installed on a device: in clean environments, one per runtime, without TensorFlow, away from the checkout."""
+"""The wheel as it is installed on a device: in clean environments, one per runtime, away from the checkout."""
 
 import json
 import shutil

@@ -1,0 +1,42 @@
+"""python -m export.readme: writes the measured table and the real output of a command into README.md."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from export.errors import ExportError
+from fmnist_edge.errors import reported
+
+README = Path("README.md")
+COMMAND = "fmnist-edge classify docs/shoe.png"
+
+
+@reported("readme")
+def main(check: Annotated[bool, typer.Option("--check", help="Only say whether README.md is up to date.")] = False) -> None:
+    """Bring README.md up to date with models/."""
+    old = README.read_text("utf-8")
+    new = fill(fill(old, "parity", Path("models/parity.md").read_text("utf-8")), "classify", session(COMMAND))
+    if check and new != old:
+        raise ExportError("README.md does not show what models/ holds; run 'make readme'")
+    README.write_text(new, "utf-8")
+
+
+def fill(text: str, block: str, content: str) -> str:
+    """The text with what stands between <!-- block --> and the next <!-- end --> replaced."""
+    return re.sub(
+        rf"(<!-- {block} -->\n).*?(<!-- end -->)", lambda found: f"{found[1]}{content}{found[2]}", text, flags=re.DOTALL
+    )
+
+
+def session(command: str) -> str:
+    program, *arguments = command.split()
+    done = subprocess.run([Path(sys.executable).with_name(program), *arguments], capture_output=True, text=True, check=True)
+    return f"```text\n$ .venv/bin/{command}\n{done.stdout}```\n"
+
+
+if __name__ == "__main__":
+    typer.run(main)
