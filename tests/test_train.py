@@ -24,16 +24,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return path, result.stdout
 
 
-def weights(path: Path) -> bytes:
-    with zipfile.ZipFile(path) as archive:
-        return archive.read("model.weights.h5")
-
-
 def test_training_shows_the_network_and_its_scores(trained: tuple[Path, str]) -> None:
     _, printed = trained
 
     assert f"Total params: {SMALL_PARAMETERS:,}" in printed
-    assert re.search(r"accuracy: 0\.\d+ - loss: \d\.\d+ - val_accuracy: 0\.\d+ - val_loss: \d\.\d+", printed)
+    assert re.search(
+        r"epoch   1/1 \[=+\] loss \d\.\d{4}, accuracy 0\.\d{4}; validation loss \d\.\d{4}, accuracy 0\.\d{4}", printed
+    )
     assert re.search(r"^test loss \d\.\d{4}, accuracy 0\.\d{4}$", printed, re.MULTILINE)
 
 
@@ -55,14 +52,14 @@ def test_the_model_says_how_it_was_trained(trained: tuple[Path, str]) -> None:
     assert len(training["dataset"]) == 4
 
 
-def test_the_same_seed_gives_the_same_weights(trained: tuple[Path, str], tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_file(trained: tuple[Path, str], tmp_path: Path) -> None:
     path, _ = trained
 
     python_m("train", *SMALL, "--out", tmp_path / "again.keras")
     python_m("train", *SMALL, "--seed", "1", "--out", tmp_path / "other.keras")
 
-    assert weights(tmp_path / "again.keras") == weights(path)
-    assert weights(tmp_path / "other.keras") != weights(path)
+    assert (tmp_path / "again.keras").read_bytes() == path.read_bytes()
+    assert (tmp_path / "other.keras").read_bytes() != path.read_bytes()
 
 
 def test_ctrl_c_leaves_the_old_model(tmp_path: Path) -> None:
@@ -76,7 +73,7 @@ def test_ctrl_c_leaves_the_old_model(tmp_path: Path) -> None:
         text=True,
     )
     assert training.stdout is not None
-    while not training.stdout.readline().startswith("Epoch 2"):
+    while not training.stdout.readline().startswith("epoch   2/500"):
         assert training.poll() is None
     training.send_signal(signal.SIGINT)
     _, complaint = training.communicate(timeout=60)
@@ -100,7 +97,7 @@ def test_an_unwritable_place_is_named_before_the_training(tmp_path: Path) -> Non
 
     assert result.returncode == 2
     assert f"{tmp_path}/file/fmnist.keras can't be written" in result.stderr
-    assert "Epoch" not in result.stdout
+    assert "epoch" not in result.stdout
 
 
 def test_the_tutorial_recipe_is_the_textbooks_network() -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import re
 import sys
 import tempfile
 import time
@@ -15,7 +16,7 @@ import typer
 
 from fmnist_edge.errors import UsageError, reported
 from fmnist_edge.model import DESCRIPTION
-from fmnist_edge.runtime import quiet_stderr
+from fmnist_edge.runtime import quiet_stderr, to_pixels
 from train.dataset import checksums, load
 from train.recipes import RECIPES
 
@@ -55,10 +56,10 @@ def main(
         from train.fit import fit, score
 
     began = time.monotonic()
-    model, validation = fit(chosen, dataset, seed, verbose="auto" if sys.stdout.isatty() else 2)
+    model, validation = fit(chosen, dataset, seed)
     seconds = time.monotonic() - began
     model.summary()
-    test = score(model, dataset.test_images, dataset.test_labels)
+    test = score(model, to_pixels(dataset.test_images), dataset.test_labels)
     description = {
         "recipe": recipe,
         **asdict(chosen),
@@ -73,7 +74,7 @@ def main(
     save(
         model,
         out,
-        {"training": description, "validation": asdict(validation), "test": asdict(test), "seconds": seconds},
+        {"training": description, "validation": asdict(validation), "test": asdict(test)},
     )
     print(f"validation loss {validation.loss:.4f}, accuracy {validation.accuracy:.4f}; trained in {seconds:.0f} s")
     print(f"test loss {test.loss:.4f}, accuracy {test.accuracy:.4f}")
@@ -90,16 +91,25 @@ def prepare(out: Path) -> None:
 
 
 def save(model: Any, out: Path, description: dict[str, Any]) -> None:
-    """Writes the .keras archive with fmnist.json inside, and puts it in place in one rename."""
+    """Writes the .keras archive with fmnist.json inside, the same bytes for the same model, and puts it in place in one rename."""
     try:
         with tempfile.TemporaryDirectory(prefix=".train-", dir=out.parent) as scratch:
-            path = Path(scratch) / out.name
-            model.save(path)
-            with zipfile.ZipFile(path, "a") as archive:
-                archive.writestr(zipfile.ZipInfo(DESCRIPTION), json.dumps(description, indent=1) + "\n")
+            saved, path = Path(scratch) / "saved.keras", Path(scratch) / out.name
+            model.save(saved)
+            with zipfile.ZipFile(saved) as source, zipfile.ZipFile(path, "w") as target:
+                members = {name: source.read(name) for name in source.namelist()}
+                # what would make two runs differ: the date, and memory addresses
+                members["config.json"] = re.sub(rb', "shared_object_id": \d+', b"", members["config.json"])
+                members["metadata.json"] = to_json({"keras_version": json.loads(members["metadata.json"])["keras_version"]})
+                for name, content in {**members, DESCRIPTION: to_json(description)}.items():
+                    target.writestr(zipfile.ZipInfo(name), content)
             os.replace(path, out)
     except OSError as error:
         raise UsageError(f"{out} can't be written ({error.strerror}); it is as it was before") from None
+
+
+def to_json(value: Any) -> bytes:
+    return (json.dumps(value, indent=1) + "\n").encode()
 
 
 if __name__ == "__main__":
