@@ -1,49 +1,64 @@
 # Every job of the project by its name; `make help` lists them.
 PYTHON ?= python3
 RECIPE ?= standard
+MODELS ?= models
 
 VENV := .venv
 PY := $(VENV)/bin/python
 SETUP := $(VENV)/installed
-TRAINED := build/trained-$(RECIPE)
+STAMPS := build/stamps/$(MODELS)
+TRAINED := $(STAMPS)/trained-$(RECIPE)
+KERAS := $(MODELS)/fmnist.keras
+BUNDLE := $(addprefix $(MODELS)/,fmnist-float.tflite fmnist-int8.tflite fmnist-float.onnx fmnist-int8.onnx golden.npz manifest.json)
+
+# FORCE if one of the files is missing: then it is made again, whatever its stamp says
+missing = $(if $(filter-out $(wildcard $(1)),$(1)),FORCE)
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup data train export test lint wheel readme lock clean
+.PHONY: help setup data train export test lint wheel readme lock clean FORCE
 
 help:  ## list the jobs
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-7s %s\n", $$1, $$2}' Makefile
 
 setup: $(SETUP)  ## make .venv with everything that the other jobs need
 
-$(SETUP): requirements.txt pyproject.toml
+$(SETUP): $(VENV)/requirements pyproject.toml
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/requirements: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' || { \
 	  echo "fmnist-edge needs Python 3.10 to 3.13; '$(PYTHON)' is none: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12" >&2; exit 1; }
 	@$(PYTHON) -m venv --clear $(VENV) || { \
 	  echo "no venv could be made; on Debian, Ubuntu and Raspberry Pi OS: sudo apt install python3-venv" >&2; exit 1; }
 	@echo "installing into $(VENV): about 800 MB, a minute or two"
 	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
-	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 data: $(SETUP)  ## get Fashion-MNIST
-	$(PY) -m train.dataset
+	@$(PY) -m train.dataset
 
 train: $(TRAINED)  ## train models/fmnist.keras (RECIPE=standard)
 
-# The stamp bears the recipe's name, so that another recipe is another thing to do.
-$(TRAINED): $(SETUP) $(wildcard train/*.py)
-	$(PY) -m train --recipe $(RECIPE)
-	@mkdir -p build && rm -f build/trained-* && touch $@
+# the stamp bears the recipe's name, so that another recipe is another thing to do
+$(TRAINED): $(wildcard train/*.py edge/fmnist_edge/*.py) $(call missing,$(KERAS)) | $(SETUP)
+	$(PY) -m train --recipe $(RECIPE) --out $(KERAS)
+	@mkdir -p $(STAMPS) && rm -f $(STAMPS)/trained-* && touch $@
 
-export: build/exported  ## export models/fmnist.keras to TFLite and ONNX, with proof
+export: $(STAMPS)/exported  ## export models/fmnist.keras to TFLite and ONNX, with proof
 
-build/exported: $(SETUP) models/fmnist.keras $(wildcard export/*.py edge/fmnist_edge/*.py)
-	$(PY) -m export
+$(STAMPS)/exported: $(KERAS) $(wildcard export/*.py train/dataset.py edge/fmnist_edge/*.py) $(call missing,$(BUNDLE)) | $(SETUP)
+	$(PY) -m export --model $(KERAS) --out $(MODELS)
 	$(PY) -m export.readme
-	@mkdir -p build && touch $@
+	@mkdir -p $(STAMPS) && touch $@
 
-test: $(SETUP)  ## run the tests
+# without a model, export says what to do
+$(KERAS): ;
+
+FORCE:
+
+test: $(SETUP) data  ## run the tests
 	$(PY) -m pytest
 
 lint: $(SETUP)  ## check format, style and types
@@ -62,4 +77,5 @@ lock: $(SETUP)  ## choose the newest versions anew: rewrites requirements.txt
 	  --no-header --all-extras --group train --group export --group test --group lint --group build pyproject.toml --output-file requirements.txt
 
 clean:  ## remove what make built, never the models
-	rm -rf $(VENV) build dist
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache models/.export-* models/.train-*
+	find edge export tests train -name __pycache__ -exec rm -rf {} +

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 
 from fmnist_edge.model import DESCRIPTION, FORMAT
@@ -25,6 +26,8 @@ ARTIFACTS = {
 """The file names, and the dtype that each takes and gives."""
 
 GOLDEN_TILES = 256
+
+LABELS = "\n".join(CLASSES) + "\n"
 
 
 def describe(dtype: str, training: dict[str, Any]) -> dict[str, Any]:
@@ -53,20 +56,22 @@ def describe(dtype: str, training: dict[str, Any]) -> dict[str, Any]:
 
 def attach_description(flatbuffer: bytes, description: dict[str, Any]) -> bytes:
     """The TFLite file with labels.txt and fmnist.json as a ZIP at its end, where TFLite metadata has them too."""
-    description = description | {
-        "flatbuffer_bytes": len(flatbuffer),
-        "flatbuffer_sha256": sha256(flatbuffer).hexdigest(),
-    }
+    description = description | {"model_sha256": sha256(flatbuffer).hexdigest()}
     file = io.BytesIO(flatbuffer)
     with zipfile.ZipFile(file, "a") as archive:
-        for name, text in {"labels.txt": "\n".join(CLASSES) + "\n", DESCRIPTION: to_json(description)}.items():
+        for name, text in {"labels.txt": LABELS, DESCRIPTION: to_json(description)}.items():
             # a ZipInfo without a date has 1980-01-01: the same model gives the same bytes
             archive.writestr(zipfile.ZipInfo(name), text)
     return file.getvalue()
 
 
-def onnx_metadata(description: dict[str, Any]) -> dict[str, str]:
-    return {"labels.txt": "\n".join(CLASSES) + "\n", DESCRIPTION: to_json(description)}
+def attach_onnx_description(model: bytes, description: dict[str, Any]) -> bytes:
+    """The ONNX file with the same as metadata_props. Its checksum is that of the file with zeros in the checksum's place."""
+    blank = "0" * 64
+    proto = onnx.load_model_from_string(model)
+    onnx.helper.set_model_props(proto, {"labels.txt": LABELS, DESCRIPTION: to_json(description | {"model_sha256": blank})})
+    content: bytes = proto.SerializeToString(deterministic=True)
+    return content.replace(blank.encode(), sha256(content).hexdigest().encode())
 
 
 def choose_golden(labels: NDArray[np.uint8]) -> NDArray[np.intp]:
@@ -84,11 +89,11 @@ def pack_golden(arrays: Mapping[str, NDArray[Any]]) -> bytes:
 
 
 def write(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Writes all files beside their places, then renames each; the manifest last, so that it never lists what is not there."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Writes all files beside their places, then renames each. Meanwhile there is no manifest: it lists only what is there."""
     with tempfile.TemporaryDirectory(prefix=".export-", dir=folder) as scratch:
         for name, content in files.items():
             (Path(scratch) / name).write_bytes(content)
+        (folder / "manifest.json").unlink(missing_ok=True)
         for name in sorted(files, key="manifest.json".__eq__):
             (Path(scratch) / name).replace(folder / name)
 

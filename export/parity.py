@@ -83,16 +83,16 @@ def calibration_error(probabilities: Probabilities, labels: Labels) -> float:
 
 
 def broken_gates(name: str, dtype: str, figures: Figures) -> list[str]:
-    """What the artifact called ``name`` misses of the gate for its dtype; empty if it passes."""
+    """What the artifact called ``name`` misses of the gate for its dtype; empty if it passes. A NaN passes nothing."""
     gate = GATES[dtype]
     points = 100 * abs(figures.accuracy_difference)
     broken = []
     # the accuracies are counts of 10,000: a ten-thousandth of a point is rounding
-    if points > gate.accuracy_points + 1e-4:
+    if not points <= gate.accuracy_points + 1e-4:
         broken.append(f"{name}: accuracy differs by {points:.2f} points, at most {gate.accuracy_points:.2f} is allowed")
-    if figures.top1_agreement < gate.top1_agreement:
+    if not figures.top1_agreement >= gate.top1_agreement:
         broken.append(f"{name}: top-1 agreement is {figures.top1_agreement:.2%}, at least {gate.top1_agreement:.2%} is needed")
-    if figures.max_dp > gate.max_dp:
+    if not figures.max_dp <= gate.max_dp:
         broken.append(f"{name}: a probability differs by {figures.max_dp:.2g}, at most {gate.max_dp:.2g} is allowed")
     return broken
 
@@ -105,6 +105,6 @@ def broken_int8_twins(outputs: Mapping[str, Probabilities]) -> list[str]:
     broken = []
     if disagreeing:
         broken.append(f"fmnist-int8.onnx: another class than fmnist-int8.tflite on {disagreeing} images, none is allowed")
-    if steps > 1.001:
+    if not steps <= 1.001:
         broken.append(f"fmnist-int8.onnx: an output is {steps:.0f}/256 from fmnist-int8.tflite's, at most 1/256 is allowed")
     return broken

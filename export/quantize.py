@@ -15,6 +15,7 @@ Array = NDArray[np.float64]
 
 LARGEST = 127  # LiteRT's int8 weights: -127 to 127, one scale per output unit
 DAMPING = 0.01  # added to the inputs' variances, as a part of their mean (GPTQ's own choice)
+TINY = 1e-9  # for inputs that never vary and units without weights
 SCALES = np.linspace(0.5, 1, 11)  # tried for each unit, as a part of the scale that clips no weight
 
 
@@ -26,7 +27,7 @@ def round_weights(layers: Layers, tiles: NDArray[np.uint8]) -> Layers:
     inputs = to_pixels(tiles).reshape(len(tiles), -1)
     rounded: Layers = []
     for kernel, bias in layers:
-        new_kernel = round_kernel(kernel.astype(np.float64), np.cov(inputs, rowvar=False, bias=True))
+        new_kernel = round_kernel(kernel.astype(np.float64), np.atleast_2d(np.cov(inputs, rowvar=False, bias=True)))
         new_bias = bias + inputs.mean(0, dtype=np.float64) @ (kernel - new_kernel)
         rounded.append((new_kernel.astype(np.float32), new_bias.astype(np.float32)))
         inputs = np.maximum(inputs @ rounded[-1][0] + rounded[-1][1], 0)
@@ -35,7 +36,7 @@ def round_weights(layers: Layers, tiles: NDArray[np.uint8]) -> Layers:
 
 def round_kernel(kernel: Array, covariance: Array) -> Array:
     """kernel (inputs, units) to the nearest in the sense above. covariance (inputs, inputs) of the layer's inputs."""
-    curvature = covariance + DAMPING * np.diag(covariance).mean() * np.eye(len(covariance))
+    curvature = covariance + (DAMPING * np.diag(covariance).mean() + TINY) * np.eye(len(covariance))
     scale = choose_scale(kernel, np.diag(curvature))
     spread = np.linalg.cholesky(np.linalg.inv(curvature)).T
     largest = np.abs(kernel).argmax(0)
@@ -51,7 +52,7 @@ def round_kernel(kernel: Array, covariance: Array) -> Array:
 
 def choose_scale(kernel: Array, variances: Array) -> Array:
     """For each unit the scale with the least error of its output when each weight is rounded by itself."""
-    full = np.abs(kernel).max(0) / LARGEST
+    full = np.maximum(np.abs(kernel).max(0), TINY) / LARGEST
     candidates = SCALES[:, None] * full
     errors = [variances @ (np.clip(np.round(kernel / scale), -LARGEST, LARGEST) * scale - kernel) ** 2 for scale in candidates]
     best: Array = np.take_along_axis(candidates, np.argmin(errors, axis=0)[None], axis=0)[0]

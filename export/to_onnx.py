@@ -12,8 +12,8 @@ from fmnist_edge.runtime import INPUT, OUTPUT
 OPSET = 17
 
 
-def to_onnx(tflite: bytes, metadata: dict[str, str]) -> bytes:
-    """The same graph for onnxruntime, with dynamic batch and its self-description as metadata_props.
+def to_onnx(tflite: bytes) -> bytes:
+    """The same graph for onnxruntime, with dynamic batch.
 
     tflite: a file made by ``export.to_tflite``, whose tensors have their final names. It is the source for float, too:
     ``tf2onnx.convert.from_keras`` 1.17 fails on Keras 3 (KeyError 'keras_tensor_N').
@@ -29,7 +29,6 @@ def to_onnx(tflite: bytes, metadata: dict[str, str]) -> bytes:
     # tf2onnx writes its version and the model's path here
     model.graph.name, model.graph.doc_string, model.doc_string = "fmnist", "", ""
     number_names(model.graph)
-    onnx.helper.set_model_props(model, metadata)
     onnx.checker.check_model(model, full_check=True)
     content: bytes = model.SerializeToString(deterministic=True)
     return content

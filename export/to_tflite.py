@@ -26,13 +26,17 @@ def dense_layers(model: keras.Model) -> Layers:
         model.input_shape != (None, TILE_SIZE, TILE_SIZE)
         or not isinstance(layers[0], keras.layers.Flatten)
         or not all(isinstance(layer, keras.layers.Dense) for layer in dense)
+        or not all(layer.use_bias for layer in dense)
         or activations != ["relu"] * (len(dense) - 1) + ["softmax"]
     ):
         found = ", ".join(type(layer).__name__ for layer in layers)
         raise ExportError(
             f"the model is {found} of input {model.input_shape}; export takes Flatten, Dense(relu) ..., Dense(softmax)"
         )
-    return [tuple(layer.get_weights()) for layer in dense]
+    weights = [tuple(layer.get_weights()) for layer in dense]
+    if not all(np.isfinite(array).all() for pair in weights for array in pair):
+        raise ExportError("the model's weights are not all numbers: its training diverged")
+    return weights
 
 
 def to_float_tflite(layers: Layers) -> bytes:

@@ -1,5 +1,6 @@
 """`fmnist-edge classify` as people use it: pictures of every kind, bad input, exit statuses."""
 
+import io
 import json
 import os
 from pathlib import Path
@@ -59,7 +60,7 @@ def test_json_lines_say_everything(sneaker: Image.Image, tmp_path: Path) -> None
     assert (good["path"], good["class_id"], good["label"]) == ("shoe.png", 7, "Sneaker")
     assert good["top"][0] == {"label": "Sneaker", "confidence": good["confidence"]}
     assert len(good["top"]) == 2
-    assert bad == {"path": "gone.png", "error": "no such file"}
+    assert bad == {"path": "gone.png", "error": "no such file or directory"}
 
 
 def test_top_k_is_how_many_classes_are_printed(sneaker: Image.Image, tmp_path: Path) -> None:
@@ -102,10 +103,11 @@ def test_a_photo_is_turned_into_a_tile(sneaker_photo: Image.Image, classifier: C
     assert classifier.classify(sneaker_photo)[0].label == "Sneaker"
 
 
-def test_a_rotated_photo_is_turned_upright(sneaker_photo: Image.Image, classifier: Classifier, tmp_path: Path) -> None:
+@pytest.mark.parametrize("edge", [280, 2800])
+def test_a_rotated_photo_is_turned_upright(edge: int, sneaker_photo: Image.Image, classifier: Classifier, tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # orientation: turn by 90 degrees clockwise to show it
-    sneaker_photo.rotate(90).save(tmp_path / "phone.jpg", exif=exif)
+    sneaker_photo.resize((edge, edge)).rotate(90).save(tmp_path / "phone.jpg", exif=exif)
 
     assert classifier.classify(tmp_path / "phone.jpg")[0].label == "Sneaker"
 
@@ -113,9 +115,14 @@ def test_a_rotated_photo_is_turned_upright(sneaker_photo: Image.Image, classifie
 def test_a_transparent_background_counts_as_white(
     sneaker: Image.Image, sneaker_photo: Image.Image, classifier: Classifier
 ) -> None:
-    sneaker_photo.putalpha(sneaker.resize((280, 280)).point(lambda value: 255 if value > 20 else 0))
+    on_noise = Image.effect_noise((280, 280), 100).convert("RGB")
+    mask = sneaker.resize((280, 280)).point(lambda value: 255 if value > 20 else 0)
+    on_noise.paste(sneaker_photo, mask=mask)
+    see_through = on_noise.copy()
+    see_through.putalpha(mask)
 
-    assert classifier.classify(sneaker_photo)[0].label == "Sneaker"
+    assert classifier.classify(see_through)[0].label == "Sneaker"
+    assert classifier.classify(on_noise)[0].label != "Sneaker"
 
 
 @pytest.mark.parametrize("mode", ["L", "1", "P", "LA", "CMYK", "I;16", "F"])
@@ -144,12 +151,13 @@ def damaged_files(folder: Path, sneaker: Image.Image) -> dict[str, str]:
     (folder / "nothing-here").mkdir()
     os.mkfifo(folder / "pipe.png")
     return {
-        "gone.png": "no such file",
+        "gone.png": "no such file or directory",
+        "x" * 300 + ".png": "file name too long",
         "half.jpg": "the picture is truncated or damaged (image file is truncated",
         "empty.png": "the file is empty",
         "text.png": "not a PNG, JPEG, WebP, BMP, GIF or TIFF picture",
         "vector.eps": "not a PNG, JPEG, WebP, BMP, GIF or TIFF picture",
-        "bomb.png": "larger than 100 million pixels; make it smaller first",
+        "bomb.png": "larger than 64 million pixels; make it smaller first",
         "nothing-here": "no pictures in this folder",
         "pipe.png": "not a file",
     }
@@ -189,6 +197,49 @@ def test_a_name_that_is_no_utf8_is_printed_escaped(sneaker: Image.Image, tmp_pat
     assert result.stdout.startswith("caf\\udce9.png: Sneaker")
 
 
+def test_json_is_valid_on_a_terminal_without_unicode(sneaker: Image.Image, tmp_path: Path) -> None:
+    sneaker.save(tmp_path / "é☃.png")
+
+    result = fmnist_edge("classify", "--json", "é☃.png", cwd=tmp_path, environment={"PYTHONIOENCODING": "ascii"})
+
+    assert json.loads(result.stdout)["path"] == "é☃.png"
+
+
+def test_a_full_disk_is_one_line_and_an_exit_status(sneaker: Image.Image, tmp_path: Path) -> None:
+    sneaker.save(tmp_path / "shoe.png")
+
+    result = run("sh", "-c", f"{FMNIST_EDGE} classify shoe.png >/dev/full", cwd=tmp_path)
+
+    assert (result.returncode, result.stderr) == (1, "fmnist-edge: [Errno 28] No space left on device\n")
+
+
+def test_a_reader_that_goes_away_ends_it_quietly(sneaker: Image.Image, tmp_path: Path) -> None:
+    for number in range(200):
+        sneaker.save(tmp_path / f"{number:03}.png")
+
+    result = run("bash", "-c", f"{FMNIST_EDGE} classify . | head -n 1; exit ${{PIPESTATUS[0]}}", cwd=tmp_path)
+
+    assert len(result.stdout.splitlines()) == 1
+    assert (result.returncode, result.stderr) == (141, "")
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-"])
+def test_a_closed_stream_does_no_harm(closed: str, sneaker: Image.Image, tmp_path: Path) -> None:
+    sneaker.save(tmp_path / "shoe.png")
+
+    result = run("sh", "-c", f"{FMNIST_EDGE} classify shoe.png {closed}", cwd=tmp_path)
+
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_a_large_picture_needs_little_memory(tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((7000, 7000), np.uint16)).save(tmp_path / "large.png", compress_level=1)
+
+    result = run("sh", "-c", f"ulimit -v 1500000; {FMNIST_EDGE} classify large.png", cwd=tmp_path)
+
+    assert result.returncode == 0, result.stderr
+
+
 def test_a_wrong_option_is_a_usage_error() -> None:
     result = fmnist_edge("classify", "--tpo-k", "1", "shoe.png")
 
@@ -219,6 +270,22 @@ def test_no_pictures_give_no_predictions(classifier: Classifier) -> None:
 def test_a_picture_of_another_type_is_a_usage_error(classifier: Classifier) -> None:
     with pytest.raises(UsageError, match=r"not float64 \(28, 28\)"):
         classifier.classify(np.zeros((28, 28)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("nonsense", [None, 5, [None]])
+def test_what_is_no_picture_is_a_usage_error(nonsense: object, classifier: Classifier) -> None:
+    with pytest.raises(UsageError, match=r"a picture is a path, a Pillow image or a uint8 array of shape \(28, 28\), not"):
+        classifier.classify(nonsense)  # type: ignore[arg-type]
+
+
+def test_a_broken_pillow_image_is_an_input_error(sneaker: Image.Image, classifier: Classifier) -> None:
+    file = io.BytesIO()
+    sneaker.resize((300, 300)).save(file, "png")
+
+    with pytest.raises(InputError, match="truncated or damaged"):
+        classifier.classify(Image.open(io.BytesIO(file.getvalue()[:200])))
+    with pytest.raises(InputError, match="no pixels"):
+        classifier.classify(Image.new("L", (0, 0)))
 
 
 def test_a_missing_file_is_an_input_error_in_python(classifier: Classifier) -> None:

@@ -13,7 +13,7 @@ from threading import Thread
 import pytest
 from conftest import python_m
 
-from train.dataset import DEBIAN_PACKAGE, SOURCES, check_folder, fetch_debian_package, locate
+from train.dataset import SOURCES, check_folder, fetch_debian_package, locate
 
 NAMES = [source.name for source in SOURCES]
 SMALLEST = "t10k-labels-idx1-ubyte.gz"
@@ -75,6 +75,12 @@ def get_data(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def cache_of(home: Path) -> Path:
     return home / ".keras" / "datasets" / "fashion-mnist"
+
+
+def with_one_wrong_byte(compressed: bytes) -> bytes:
+    content = bytearray(gzip.decompress(compressed))
+    content[500] ^= 1
+    return gzip.compress(content)
 
 
 def test_a_complete_download_ends_in_keras_cache(server: Server, tmp_path: Path) -> None:
@@ -142,21 +148,18 @@ def test_a_download_that_stays_truncated_is_an_error_and_its_beginning_is_kept(s
 def test_a_file_with_a_wrong_checksum_is_named_and_thrown_away(server: Server, tmp_path: Path, good_files: Path) -> None:
     shutil.copytree(good_files, cache_of(tmp_path))
     (cache_of(tmp_path) / SMALLEST).unlink()
-    # a gzip file and an IDX file, but of the training labels
-    server.files[SMALLEST] = server.files["train-labels-idx1-ubyte.gz"]
+    server.files[SMALLEST] = with_one_wrong_byte(server.files[SMALLEST])
 
     result = get_data(tmp_path, "--mirror", server.url)
 
     assert result.returncode == 1
-    assert f"{SMALLEST} is not an IDX file of shape (10000,)" in result.stderr
+    assert f"{SMALLEST} is damaged or not Fashion-MNIST (wrong checksum)" in result.stderr
     assert not list(cache_of(tmp_path).glob(f"{SMALLEST}*"))
 
 
 def test_one_wrong_byte_is_found(tmp_path: Path, good_files: Path) -> None:
     shutil.copytree(good_files, tmp_path / "data")
-    content = bytearray(gzip.decompress((good_files / SMALLEST).read_bytes()))
-    content[500] ^= 1
-    (tmp_path / "data" / SMALLEST).write_bytes(gzip.compress(content))
+    (tmp_path / "data" / SMALLEST).write_bytes(with_one_wrong_byte((good_files / SMALLEST).read_bytes()))
 
     result = get_data(tmp_path, "--data-dir", str(tmp_path / "data"))
 
@@ -171,6 +174,34 @@ def test_a_login_page_instead_of_the_file_is_no_data(server: Server, tmp_path: P
 
     assert result.returncode == 1
     assert "train-images-idx3-ubyte.gz is damaged (Not a gzipped file" in result.stderr
+
+
+def test_labels_of_the_other_set_are_not_taken_for_these(tmp_path: Path, good_files: Path) -> None:
+    shutil.copytree(good_files, tmp_path / "data")
+    shutil.copy(good_files / "train-labels-idx1-ubyte.gz", tmp_path / "data" / SMALLEST)
+
+    result = get_data(tmp_path, "--data-dir", str(tmp_path / "data"))
+
+    assert result.returncode == 1
+    assert f"{SMALLEST} is not an IDX file of shape (10000,)" in result.stderr
+
+
+def test_a_bad_beginning_from_an_earlier_download_does_no_harm(server: Server, tmp_path: Path, good_files: Path) -> None:
+    shutil.copytree(good_files, cache_of(tmp_path))
+    (cache_of(tmp_path) / SMALLEST).unlink()
+    (cache_of(tmp_path) / f"{SMALLEST}.part").write_bytes(b"<html>Welcome to the hotel</html>")
+
+    result = get_data(tmp_path, "--mirror", server.url)
+
+    assert result.returncode == 0, result.stderr
+    assert server.ranges == ["bytes=33-", None]
+
+
+def test_a_mirror_that_is_no_address_is_a_usage_error(tmp_path: Path) -> None:
+    result = get_data(tmp_path, "--mirror", "example.org")
+
+    assert result.returncode == 2
+    assert result.stderr == "dataset: a mirror's address begins with http:// or https://, not 'example.org'\n"
 
 
 def test_the_second_mirror_is_used_when_the_first_does_not_have_the_file(server: Server, tmp_path: Path) -> None:
@@ -199,7 +230,16 @@ def test_a_folder_that_was_named_is_not_replaced_by_another(tmp_path: Path) -> N
 
 
 @pytest.mark.skipif(not shutil.which("apt-get"), reason="no apt-get: not a Debian-family machine")
-def test_the_debian_package_gives_the_four_files_without_being_installed(tmp_path: Path) -> None:
-    fetch_debian_package(tmp_path)
+@pytest.mark.parametrize("lists", ["of this machine", "none yet"])
+def test_the_debian_package_gives_the_four_files_without_being_installed(
+    lists: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if lists == "none yet":
+        (tmp_path / "empty" / "partial").mkdir(parents=True)
+        (tmp_path / "apt.conf").write_text(f'Dir::State::lists "{tmp_path}/empty";')
+        monkeypatch.setenv("APT_CONFIG", str(tmp_path / "apt.conf"))
+    (tmp_path / "data").mkdir()
 
-    assert check_folder(tmp_path) == {}, DEBIAN_PACKAGE
+    fetch_debian_package(tmp_path / "data")
+
+    assert check_folder(tmp_path / "data") == {}

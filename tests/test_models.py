@@ -18,7 +18,8 @@ INT8 = MODELS / "fmnist-int8.tflite"
 
 
 def flatbuffer() -> bytes:
-    return INT8.read_bytes()[: open_model(INT8).description["flatbuffer_bytes"]]
+    with zipfile.ZipFile(INT8) as archive:
+        return INT8.read_bytes()[: archive.infolist()[0].header_offset]
 
 
 def with_stale_labels() -> bytes:
@@ -42,7 +43,7 @@ BAD_FILES: dict[str, tuple[Callable[[], bytes], str]] = {
     "keras": ((MODELS / "fmnist.keras").read_bytes, "not a TFLite model"),
     "truncated": (lambda: INT8.read_bytes()[:60_000], "it is truncated, or was not made by 'python -m export'"),
     "undescribed": (flatbuffer, "it is truncated, or was not made by 'python -m export'"),
-    "flipped": (with_a_flipped_weight, "it is damaged: its weights are not the ones that it was exported with"),
+    "flipped": (with_a_flipped_weight, "it is damaged: it is not what was exported"),
     "stale-labels": (with_stale_labels, "its classes are not Fashion-MNIST's"),
     "future": (with_a_future_format, "its format is 99, this fmnist-edge reads 1"),
     "hollow": (lambda: attach_description(b"\x1c\0\0\0TFL3" + bytes(64), describe("int8", {})), "can't run it"),
@@ -68,6 +69,34 @@ def test_a_missing_model_is_exit_status_3(tmp_path: Path) -> None:
     result = fmnist_edge("classify", "--model", tmp_path / "gone.tflite", "docs/shoe.png")
 
     assert (result.returncode, result.stderr) == (3, f"fmnist-edge: {tmp_path}/gone.tflite: no such model file\n")
+
+
+@pytest.mark.parametrize("text", ["5", "null", '{"format": 1, "classes": 5}', "{"])
+def test_a_strange_description_is_refused(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "strange.tflite"
+    path.write_bytes(flatbuffer())
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("fmnist.json", text)
+
+    with pytest.raises(ModelError, match="it does not describe itself"):
+        open_model(path)
+
+
+@pytest.mark.parametrize("name", ["fmnist-float.onnx", "fmnist-int8.onnx"])
+def test_an_onnx_file_with_a_flipped_weight_is_refused(name: str, tmp_path: Path) -> None:
+    content = bytearray((MODELS / name).read_bytes())
+    content[50_000] ^= 1
+    (tmp_path / name).write_bytes(content)
+
+    with pytest.raises(ModelError, match="it is damaged: it is not what was exported"):
+        open_model(tmp_path / name)
+
+
+def test_a_manifest_of_something_else_is_not_ours(tmp_path: Path) -> None:
+    shutil.copy(INT8, tmp_path)
+    (tmp_path / "manifest.json").write_text('{"name": "a web app"}')
+
+    assert open_model(tmp_path / INT8.name).description["classes"]
 
 
 def test_a_damaged_onnx_file_is_refused(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from export import bundle, parity
 from fmnist_edge.model import open_model
-from fmnist_edge.runtime import CLASSES, to_pixels
+from fmnist_edge.runtime import CLASSES, TFLiteSession, quiet_stderr, to_pixels
 from train.dataset import Dataset
 
 Probabilities = NDArray[np.float32]
@@ -47,6 +47,14 @@ def test_the_artifact_passes_its_gate(
     figures = parity.compare(reference, outputs[name], dataset.test_labels)
 
     assert parity.broken_gates(name, bundle.ARTIFACTS[name], figures) == []
+
+
+def test_tensorflows_own_interpreter_says_the_same(outputs: dict[str, Probabilities], dataset: Dataset) -> None:
+    with quiet_stderr():
+        session = TFLiteSession((MODELS / "fmnist-int8.tflite").read_bytes(), runtime="tensorflow")
+    probabilities = session.probabilities(dataset.test_images)
+
+    assert (probabilities.argmax(1) == outputs["fmnist-int8.tflite"].argmax(1)).all()
 
 
 def test_no_gate_is_waived() -> None:

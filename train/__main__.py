@@ -1,6 +1,7 @@
 """python -m train: trains a recipe and writes the Keras model. Old models stay until the new one is complete."""
 
 import json
+import math
 import os
 import platform
 import re
@@ -14,22 +15,26 @@ from typing import Annotated, Any
 
 import typer
 
-from fmnist_edge.errors import UsageError, reported
+from fmnist_edge.errors import FmnistEdgeError, UsageError, reported
 from fmnist_edge.model import DESCRIPTION
 from fmnist_edge.runtime import quiet_stderr, to_pixels
 from train.dataset import checksums, load
 from train.recipes import RECIPES
 
-EPILOG = "Recipes: " + "; ".join(f"{name}: {recipe.purpose}" for name, recipe in RECIPES.items()) + "."
+RECIPE_HELP = "; ".join(f"{name}: {recipe.purpose}" for name, recipe in RECIPES.items()) + "."
+
+
+class TrainError(FmnistEdgeError):
+    """The training gave no model."""
 
 
 @reported("train")
 def main(
-    recipe: Annotated[str, typer.Option(help="A name from train/recipes.py.")] = "standard",
+    recipe: Annotated[str, typer.Option(help=RECIPE_HELP)] = "standard",
     hidden: Annotated[list[int] | None, typer.Option(min=1, help="Units of a hidden layer; repeat it for more layers.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the training images.")] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Images per step.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same weights.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="The same seed gives the same weights.")] = 0,
     data_dir: Annotated[Path | None, typer.Option(help="A folder that has the four Fashion-MNIST files.")] = None,
     out: Annotated[Path, typer.Option(help="Where the Keras model goes.", dir_okay=False)] = Path("models/fmnist.keras"),
 ) -> None:
@@ -58,10 +63,11 @@ def main(
     began = time.monotonic()
     model, validation = fit(chosen, dataset, seed)
     seconds = time.monotonic() - began
-    model.summary()
+    if not math.isfinite(validation.loss):
+        raise TrainError("the training diverged: the loss is no number. A lower learning rate, or larger batches, may help")
     test = score(model, to_pixels(dataset.test_images), dataset.test_labels)
     description = {
-        "recipe": recipe,
+        "recipe": recipe if chosen == RECIPES[recipe] else f"{recipe}, changed",
         **asdict(chosen),
         "seed": seed,
         "dataset": checksums(),
@@ -91,7 +97,7 @@ def prepare(out: Path) -> None:
 
 
 def save(model: Any, out: Path, description: dict[str, Any]) -> None:
-    """Writes the .keras archive with fmnist.json inside, the same bytes for the same model, and puts it in place in one rename."""
+    """Writes the .keras archive with fmnist.json inside, the same bytes for the same model, in place by one rename."""
     try:
         with tempfile.TemporaryDirectory(prefix=".train-", dir=out.parent) as scratch:
             saved, path = Path(scratch) / "saved.keras", Path(scratch) / out.name
@@ -113,6 +119,4 @@ def to_json(value: Any) -> bytes:
 
 
 if __name__ == "__main__":
-    app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-    app.command(epilog=EPILOG)(main)
-    app()
+    typer.run(main)

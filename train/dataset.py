@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from fmnist_edge.errors import FmnistEdgeError, reported
+from fmnist_edge.errors import FmnistEdgeError, UsageError, reported
 
 Array = NDArray[np.uint8]
 
@@ -121,8 +121,8 @@ def locate(data_dir: Path | None = None, mirrors: Sequence[str] = ()) -> Path:
         problems = check_folder(folder)
         if not problems:
             return folder
-        tried.append(f"{folder}: {'; '.join(problems.values())}" if folder.is_dir() else f"{folder}: not there")
-        if folder.is_dir():
+        tried.append(f"{folder}: {'; '.join(problems.values())}" if os.path.isdir(folder) else f"{folder}: not there")
+        if os.path.isdir(folder):
             say(tried[-1])
     ways: list[tuple[str, Callable[[Path], None]]] = []
     ways += [(mirror, partial(fetch_from_mirror, mirror)) for mirror in mirrors or MIRRORS]
@@ -134,7 +134,7 @@ def locate(data_dir: Path | None = None, mirrors: Sequence[str] = ()) -> Path:
             cache.mkdir(parents=True, exist_ok=True)
             fetch(cache)
             return cache
-        except (DatasetError, OSError, HTTPException) as error:
+        except (DatasetError, OSError, HTTPException, ValueError) as error:
             tried.append(f"{what}: {error}")
             say(tried[-1])
     raise DatasetError(
@@ -162,8 +162,10 @@ def read_checked(path: Path, source: Source) -> Array:
         content = gzip.decompress(path.read_bytes())
     except FileNotFoundError:
         raise DatasetError(f"{source.name} is missing") from None
-    except (OSError, EOFError, zlib.error) as error:
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DatasetError(f"{source.name} is damaged ({error})") from None
+    except OSError as error:
+        raise DatasetError(f"{source.name} can't be read ({error.strerror})") from None
     # IDX: two zero bytes, 8 = unsigned byte, number of dimensions, then each dimension, big-endian
     header = np.array([0x0800 + len(source.shape), *source.shape], ">u4").tobytes()
     if not content.startswith(header):
@@ -186,8 +188,13 @@ def download(url: str, folder: Path, source: Source) -> None:
         size_before = part.stat().st_size if part.exists() else 0
         problem = fetch_rest(url, part)
         if not problem:
-            return install(part, folder, source)
-        if part.stat().st_size <= size_before:
+            try:
+                return install(part, folder, source)
+            except DatasetError as error:
+                if not size_before:
+                    raise
+                problem = str(error)  # perhaps the part that was here before is to blame: once more, from the beginning
+        elif part.stat().st_size <= size_before:
             break
     raise DatasetError(f"{source.name}: {problem}; run it again to go on where it broke off")
 
@@ -238,14 +245,16 @@ def fetch_debian_package(folder: Path) -> None:
     """Takes the files out of Debian's package, which needs neither root nor an installation."""
     with tempfile.TemporaryDirectory() as scratch:
         own_lists = ["-o", f"Dir::State::lists={scratch}/lists", "-o", f"Dir::Cache={scratch}/cache"]
+        for folder_of_apt in ("lists/partial", "cache/archives/partial"):
+            (Path(scratch) / folder_of_apt).mkdir(parents=True)
         try:
             run("apt-get", "--quiet", "download", DEBIAN_PACKAGE, cwd=scratch)
         except DatasetError:
             # no package lists on this machine yet, or old ones: get our own, which any user may
             run("apt-get", *own_lists, "--quiet", "update", cwd=scratch)
             run("apt-get", *own_lists, "--quiet", "download", DEBIAN_PACKAGE, cwd=scratch)
-        (package,) = Path(scratch).glob("*.deb")
-        run("dpkg-deb", "--extract", str(package), scratch, cwd=scratch)
+        for package in Path(scratch).glob("*.deb"):
+            run("dpkg-deb", "--extract", str(package), scratch, cwd=scratch)
         for source in check_folder(folder):
             part = folder / f"{source.name}.part"
             shutil.copyfile(scratch + str(DEBIAN_DIR / source.name), part)
@@ -271,6 +280,9 @@ def main(
     mirror: Annotated[list[str] | None, typer.Option(help="Download from this address instead; repeatable.")] = None,
 ) -> None:
     """Get Fashion-MNIST and say where it is."""
+    for address in mirror or ():
+        if not address.startswith(("http://", "https://")):
+            raise UsageError(f"a mirror's address begins with http:// or https://, not '{address}'")
     print(f"Fashion-MNIST is in {locate(data_dir, mirror or ())}, all four files checked")
 
 

@@ -55,6 +55,7 @@ def fit(recipe: Recipe, dataset: Dataset, seed: int) -> tuple[keras.Sequential, 
     tiles, labels = dataset.train_images[:-VALIDATION_IMAGES], dataset.train_labels[:-VALIDATION_IMAGES]
     held_out = dataset.train_images[-VALIDATION_IMAGES:], dataset.train_labels[-VALIDATION_IMAGES:]
     model = build(recipe.hidden)
+    model.summary()
     mean, deviation = standardization(tiles) if recipe.standardize else no_standardization()
     run_epoch = make_epoch(model, make_optimizer(recipe, len(tiles)), recipe.batch_size, mean, deviation)
     validation_images = (to_pixels(held_out[0]) - mean) / deviation

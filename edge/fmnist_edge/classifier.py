@@ -65,6 +65,8 @@ class Classifier:
         """
         if isinstance(pictures, str | os.PathLike | Image.Image) or (isinstance(pictures, np.ndarray) and pictures.ndim == 2):
             pictures = [pictures]
+        if not isinstance(pictures, Iterable):
+            pictures = [pictures]
         tiles = (to_tile(picture) for picture in pictures)
         return [prediction for batch in batches(tiles) for prediction in self._predict(batch)]
 

@@ -19,7 +19,8 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=N
 def main() -> None:
     # file names that are no UTF-8 are printed escaped instead of ending the program
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        if stream is not None:
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     app()
 
 
@@ -61,7 +62,7 @@ def classify(
 
 def show(item: "Item", prediction: "Prediction | None", top_k: int, json: bool) -> None:
     if json:
-        print(json_format.dumps(to_record(item, prediction, top_k), ensure_ascii=False), flush=True)
+        print(json_format.dumps(to_record(item, prediction, top_k)), flush=True)
     elif prediction is not None:
         classes = ", ".join(f"{label} {probability:.2f}" for label, probability in prediction.top(top_k))
         print(f"{item.path}: {classes}", flush=True)

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 
 class FmnistEdgeError(Exception):
@@ -35,12 +36,24 @@ class RuntimeUnavailableError(FmnistEdgeError):
 
 @contextmanager
 def reported(program: str) -> Iterator[None]:
-    """Ends the program with an error's one line on stderr and its exit status, without a traceback; Ctrl-C with 130."""
+    """Ends the program with one line on stderr and an exit status instead of a traceback.
+
+    An error's own status; 130 after Ctrl-C; 141, silently, when who reads our output has gone; 1 when it can't be written.
+    """
     try:
         yield
     except FmnistEdgeError as error:
-        print(f"{program}: {error}", file=sys.stderr)
-        sys.exit(error.exit_status)
+        stop(program, str(error), error.exit_status)
     except KeyboardInterrupt:
-        print(f"{program}: interrupted", file=sys.stderr)
-        sys.exit(130)
+        stop(program, "interrupted", 130)
+    except OSError as error:
+        # what could not be written would be tried, and complained of, again at exit
+        sys.stdout = None
+        if isinstance(error, BrokenPipeError):
+            sys.exit(141)
+        stop(program, str(error), 1)
+
+
+def stop(program: str, message: str, status: int) -> NoReturn:
+    print(f"{program}: {message}", file=sys.stderr)
+    sys.exit(status)

@@ -7,6 +7,7 @@ it), a .onnx as metadata_props. A manifest.json beside the file must agree with 
 import io
 import json
 import os
+import re
 import zipfile
 from dataclasses import dataclass
 from hashlib import sha256
@@ -43,8 +44,9 @@ def open_model(path: str | os.PathLike[str] | None = None) -> Model:
         content = read(path)
         check_manifest(path, content)
         if path.suffix == ".onnx":
-            session: Session = OnnxSession(content)
-            description = check_description(session.metadata.get(DESCRIPTION, ""))
+            onnx = OnnxSession(content)
+            description = check_onnx_description(content, onnx.metadata.get(DESCRIPTION, ""))
+            session: Session = onnx
         else:
             description = read_tflite_description(content)
             session = TFLiteSession(content)
@@ -71,15 +73,14 @@ def read(path: Path) -> bytes:
 
 def check_manifest(path: Path, content: bytes) -> None:
     """Raises ModelError if a manifest.json beside the file lists it with another SHA-256."""
-    manifest = path.with_name("manifest.json")
-    if not manifest.exists():
-        return
     try:
-        listed = json.loads(manifest.read_text("utf-8"))["files"].get(path.name)
-        expected = listed and listed["sha256"]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        manifest = json.loads(path.with_name("manifest.json").read_text("utf-8"))
+        expected = manifest["files"][path.name]["sha256"]
+    except (FileNotFoundError, KeyError, TypeError):  # none, or one of something else
+        return
+    except (OSError, ValueError):
         raise ModelError("the manifest.json beside it is damaged; copy or export both again") from None
-    if expected and expected != sha256(content).hexdigest():
+    if expected != sha256(content).hexdigest():
         raise ModelError("it is not the file that the manifest.json beside it lists; copy or export both again")
 
 
@@ -90,26 +91,33 @@ def read_tflite_description(content: bytes) -> dict[str, Any]:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             entry = archive.getinfo(DESCRIPTION)
+            archive_start = min(member.header_offset for member in archive.infolist())
             if entry.file_size > MAX_DESCRIPTION_BYTES:
                 raise ModelError(f"its {DESCRIPTION} is too large")
             text = archive.read(entry).decode("utf-8")
     except (zipfile.BadZipFile, KeyError, ValueError, NotImplementedError, RuntimeError, OSError, EOFError):
         raise ModelError("it is truncated, or was not made by 'python -m export': it does not describe itself") from None
-    description = check_description(text)
-    flatbuffer = content[: description.get("flatbuffer_bytes", 0)]
-    if sha256(flatbuffer).hexdigest() != description.get("flatbuffer_sha256"):
-        raise ModelError("it is damaged: its weights are not the ones that it was exported with; copy it again")
-    return description
+    # nothing but the flatbuffer stands before the archive's first member
+    return check_description(text, sha256(content[:archive_start]).hexdigest())
 
 
-def check_description(text: str) -> dict[str, Any]:
+def check_onnx_description(content: bytes, text: str) -> dict[str, Any]:
+    """The same of a .onnx. Its checksum stands inside the file and is that of the file with zeros in the checksum's place."""
+    digest = re.search(r'"model_sha256": "([0-9a-f]{64})"', text)
+    blanked = content.replace(digest[1].encode(), b"0" * 64) if digest else content
+    return check_description(text, sha256(blanked).hexdigest())
+
+
+def check_description(text: str, model_sha256: str) -> dict[str, Any]:
     try:
         description: dict[str, Any] = json.loads(text)
-        format_version, classes = description["format"], description["classes"]
+        format_version, classes = description["format"], list(description["classes"])
     except (ValueError, KeyError, TypeError):
         raise ModelError("it does not describe itself; only files made by 'python -m export' are run") from None
     if format_version != FORMAT:
         raise ModelError(f"its format is {format_version}, this fmnist-edge reads {FORMAT}; export it again")
     if tuple(classes) != CLASSES:
         raise ModelError("its classes are not Fashion-MNIST's; export it again")
+    if model_sha256 != description.get("model_sha256"):
+        raise ModelError("it is damaged: it is not what was exported; copy it again")
     return description

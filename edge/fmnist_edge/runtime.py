@@ -5,10 +5,9 @@ ai-edge-litert, tflite-runtime and (on a workstation) TensorFlow run .tflite; on
 
 import importlib
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
 from typing import Any, Protocol
 
@@ -38,10 +37,9 @@ TFLITE_RUNTIMES = {
 
 
 class Session(Protocol):
-    """An open model. ``runtime`` names what runs it, with its version; ``metadata`` is what it could read besides."""
+    """An open model. ``runtime`` names what runs it, with its version."""
 
     runtime: str
-    metadata: dict[str, str]
 
     def probabilities(self, tiles: Tiles) -> Probabilities:
         """tiles: uint8 (N, 28, 28), background 0. Returns float32 (N, 10), rows sum to 1 (int8: to within 10/512)."""
@@ -70,9 +68,8 @@ class TFLiteSession:
     """A .tflite file in the first TFLite runtime that is installed, or the one named. One thread: the models are tiny."""
 
     def __init__(self, content: bytes, runtime: str | None = None) -> None:
-        self.metadata: dict[str, str] = {}  # it stands behind the flatbuffer; see fmnist_edge.model
         name, module = import_tflite(runtime)
-        self.runtime = f"{name} {version(name)}"
+        self.runtime = f"{name} {version_of(name, module)}"
         try:
             self._interpreter: Any = module.Interpreter(model_content=content, num_threads=1)
             self._interpreter.allocate_tensors()
@@ -109,7 +106,7 @@ class OnnxSession:
         try:
             import onnxruntime
         except ImportError as error:
-            raise RuntimeUnavailableError(f"onnxruntime is needed for .onnx ({error}): pip install 'fmnist-edge[onnx]'") from None
+            raise RuntimeUnavailableError(f"onnxruntime is needed for .onnx ({error}): pip install onnxruntime") from None
         self.runtime = f"onnxruntime {onnxruntime.__version__}"
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
@@ -144,6 +141,13 @@ def import_tflite(runtime: str | None) -> tuple[str, ModuleType]:
     raise RuntimeUnavailableError(
         "no TFLite runtime works here; pip install ai-edge-litert" + "".join(f" ({f})" for f in failures)
     )
+
+
+def version_of(name: str, module: ModuleType) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:  # a build under another name, from a distribution for one
+        return getattr(module, "__version__", "of unknown version")
 
 
 def to_input(tiles: Tiles, dtype: Any) -> NDArray[Any]:
@@ -197,13 +201,15 @@ def quiet_stderr() -> Iterator[None]:
     ai-edge-litert 2.3.0 writes "INFO: Created TensorFlow Lite XNNPACK delegate for CPU." from C++, with no switch against it;
     TensorFlow 2.21 four lines about oneDNN and CUDA; tflite-runtime 2.14.0 beside numpy 2 makes numpy write a page.
     """
-    sys.stderr.flush()
-    saved = os.dup(2)
+    try:
+        saved = os.dup(2)
+    except OSError:  # there is none
+        yield
+        return
     with open(os.devnull, "wb") as nothing:
         os.dup2(nothing.fileno(), 2)
     try:
         yield
     finally:
-        sys.stderr.flush()
         os.dup2(saved, 2)
         os.close(saved)

@@ -1,5 +1,6 @@
 """From the paths on the command line to pictures, one after the other, with an error per picture."""
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +37,7 @@ def read_item(path: Path) -> Item:
 
 def files_in(path: Path) -> list[Path]:
     """The pictures in a folder, by suffix; any other path as it is. Raises InputError for a folder without pictures."""
-    if not path.is_dir():
+    if not os.path.isdir(path):
         return [path]
     try:
         files = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and not file.is_dir())

@@ -7,7 +7,8 @@ colour is taken for a tile and passes through untouched; anything else is a phot
 import os
 import stat
 import warnings
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +24,11 @@ TILE_SIZE = 28
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 
-MAX_PIXELS = 100_000_000
+MAX_PIXELS = 64_000_000
 """Larger pictures are refused unopened, so that a small file can't fill the memory (a "decompression bomb")."""
+
+WORKING_EDGE = 256
+"""Pixels of the longest edge that a photo is shrunk to, at least, before anything else is done to it."""
 
 
 def read_tile(path: str | os.PathLike[str]) -> Tile:
@@ -32,44 +36,56 @@ def read_tile(path: str | os.PathLike[str]) -> Tile:
 
     Returns uint8 (28, 28). Raises InputError, whose message does not repeat the path.
     """
-    path = Path(path)
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):
             raise InputError("not a file")
-        if path.stat().st_size == 0:
+        if status.st_size == 0:
             raise InputError("the file is empty")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path, formats=FORMATS) as image:
-                return image_to_tile(image)
-    except FileNotFoundError:
-        raise InputError("no such file") from None
-    except PermissionError:
-        raise InputError("permission denied") from None
-    except UnidentifiedImageError:
-        raise InputError("not a PNG, JPEG, WebP, BMP, GIF or TIFF picture") from None
-    except Image.DecompressionBombError:
-        raise InputError(f"larger than {MAX_PIXELS // 10**6} million pixels; make it smaller first") from None
-    except InputError:
-        raise
-    # Pillow's parsers let through whatever a broken file makes them raise: OSError, SyntaxError, struct.error, ...
-    except Exception as error:
-        raise InputError(f"the picture is truncated or damaged ({error})") from None
+        with open(path, "rb") as file, broken_pictures_named(), Image.open(file, formats=FORMATS) as image:
+            check_size(image)
+            image.draft(None, (WORKING_EDGE, WORKING_EDGE))  # a JPEG is decoded at a fraction of its size, many times faster
+            return image_to_tile(image)
+    except OSError as error:
+        raise InputError((error.strerror or str(error)).lower()) from None
 
 
 def image_to_tile(image: Image.Image) -> Tile:
     """The tile that shows what a Pillow image shows: itself if it is one, else as ``photo_to_tile`` makes it.
 
-    image: any mode and size. Returns uint8 (28, 28). Raises InputError for more than MAX_PIXELS.
+    image: any mode and size. Returns uint8 (28, 28). Raises InputError if it is empty, too large, or can't be decoded.
     """
+    with broken_pictures_named():
+        check_size(image)
+        image.load()
+        if image.size == (TILE_SIZE, TILE_SIZE) and is_gray(image):
+            return np.asarray(to_gray(image))
+        return photo_to_tile(image)
+
+
+@contextmanager
+def broken_pictures_named() -> Iterator[None]:
+    """Turns whatever Pillow raises for a picture into an InputError."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            yield
+    except InputError:
+        raise
+    except UnidentifiedImageError:
+        raise InputError("not a PNG, JPEG, WebP, BMP, GIF or TIFF picture") from None
+    except Image.DecompressionBombError:
+        raise InputError(f"larger than {MAX_PIXELS // 10**6} million pixels; make it smaller first") from None
+    # its parsers let through whatever a broken file makes them raise: OSError, SyntaxError, struct.error, ...
+    except Exception as error:
+        raise InputError(f"the picture is truncated or damaged ({error})") from None
+
+
+def check_size(image: Image.Image) -> None:
     if image.width * image.height > MAX_PIXELS:
-        raise InputError(
-            f"{image.width} x {image.height} is larger than {MAX_PIXELS // 10**6} million pixels; make it smaller first"
-        )
-    image.load()
-    if image.size == (TILE_SIZE, TILE_SIZE) and is_gray(image):
-        return np.asarray(to_gray(image))
-    return photo_to_tile(image)
+        raise InputError(f"larger than {MAX_PIXELS // 10**6} million pixels; make it smaller first")
+    if image.width * image.height == 0:
+        raise InputError("the picture has no pixels")
 
 
 def photo_to_tile(image: Image.Image) -> Tile:
@@ -80,7 +96,7 @@ def photo_to_tile(image: Image.Image) -> Tile:
 
     image: any mode and size. Returns uint8 (28, 28).
     """
-    gray = to_gray(ImageOps.exif_transpose(image))
+    gray = to_gray(ImageOps.exif_transpose(shrink(image)))
     if border_brightness(gray) > 127:
         gray = ImageOps.invert(gray)
     # ImageOps.contain rounds the short edge of a panorama to 0 pixels and then fails
@@ -91,12 +107,25 @@ def photo_to_tile(image: Image.Image) -> Tile:
     return np.asarray(tile)
 
 
+def shrink(image: Image.Image) -> Image.Image:
+    """The image by a whole factor smaller, so that the steps that follow need little memory."""
+    factor = max(image.size) // WORKING_EDGE
+    if factor < 2:
+        return image
+    if image.mode.startswith(("I", "F")):
+        return Image.fromarray(np.asarray(image)[::factor, ::factor])
+    if image.mode in ("1", "P", "PA"):
+        image = image.convert("RGBA")
+    return image.reduce(factor)
+
+
 def to_gray(image: Image.Image) -> Image.Image:
     """The image in mode L (0 to 255), transparent parts on white."""
     if image.mode.startswith(("I", "F")):
-        # 16 bits and more; Pillow's own conversion to L clips at 255
-        values = np.asarray(image, dtype=np.float64)
-        full_scale = 65535 if values.max() > 255 else 255
+        # more than 8 bits: Pillow's own conversion to L clips at 255
+        values = np.asarray(image, dtype=np.float32)
+        scales = (65535,) if image.mode.startswith("I;16") else (1, 255, 65535)
+        full_scale = next((scale for scale in scales if values.max() <= scale), values.max())
         return Image.fromarray((values * (255 / full_scale)).clip(0, 255).astype(np.uint8))
     if image.has_transparency_data:
         image = image.convert("RGBA")
@@ -106,6 +135,8 @@ def to_gray(image: Image.Image) -> Image.Image:
 
 def is_gray(image: Image.Image) -> bool:
     """Whether the image has no colour and no transparency."""
+    if image.mode.startswith(("I", "F")):
+        return True
     if image.has_transparency_data:
         return False
     channels = np.asarray(image.convert("RGB"))
