@@ -1,14 +1,14 @@
-"""Rounds weights to int8 so that the layer's outputs, not the weights, stay as they were.
+"""Finds the int8 model whose outputs are closest to the float one's: its weights, and the ranges of its activations.
 
-GPTQ (Frantar et al. 2022, arXiv:2210.17323): the weights of a layer are rounded one input after the other, and what each rounding
-does to the outputs is made good by the weights not yet rounded. Rounding each to its nearest costs three times the error here:
-pixels at the rim hardly vary, so their weights are large and spoil the scale for the others.
+Weights by GPTQ (Frantar et al. 2022, arXiv:2210.17323): the weights of a layer are rounded one input after the other, and what
+each rounding does to the outputs is made good by the weights not yet rounded. Rounding each to its nearest costs three times the
+error here: pixels at the rim hardly vary, so their weights are large and spoil the scale for the others.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from export.to_tflite import Layers
+from export.to_tflite import Layers, Range
 from fmnist_edge.runtime import to_pixels
 
 Array = NDArray[np.float64]
@@ -17,6 +17,7 @@ LARGEST = 127  # LiteRT's int8 weights: -127 to 127, one scale per output unit
 DAMPING = 0.01  # added to the inputs' variances, as a part of their mean (GPTQ's own choice)
 TINY = 1e-9  # for inputs that never vary and units without weights
 SCALES = np.linspace(0.5, 1, 11)  # tried for each unit, as a part of the scale that clips no weight
+LOW_ENDS = np.linspace(0.2, 1, 17)  # tried for the logits, as a part of the smallest
 
 
 def round_weights(layers: Layers, tiles: NDArray[np.uint8]) -> Layers:
@@ -26,12 +27,18 @@ def round_weights(layers: Layers, tiles: NDArray[np.uint8]) -> Layers:
     """
     inputs = to_pixels(tiles).reshape(len(tiles), -1)
     rounded: Layers = []
-    for kernel, bias in layers:
+    for kernel, bias in centre_logits(layers):
         new_kernel = round_kernel(kernel.astype(np.float64), np.atleast_2d(np.cov(inputs, rowvar=False, bias=True)))
         new_bias = bias + inputs.mean(0, dtype=np.float64) @ (kernel - new_kernel)
         rounded.append((new_kernel.astype(np.float32), new_bias.astype(np.float32)))
         inputs = np.maximum(inputs @ rounded[-1][0] + rounded[-1][1], 0)
     return rounded
+
+
+def centre_logits(layers: Layers) -> Layers:
+    """Takes from all logits their mean over the classes: softmax does not see it, and their range shrinks."""
+    *hidden, (kernel, bias) = layers
+    return [*hidden, (kernel - kernel.mean(1, keepdims=True), bias - bias.mean())]
 
 
 def round_kernel(kernel: Array, covariance: Array) -> Array:
@@ -57,3 +64,44 @@ def choose_scale(kernel: Array, variances: Array) -> Array:
     errors = [variances @ (np.clip(np.round(kernel / scale), -LARGEST, LARGEST) * scale - kernel) ** 2 for scale in candidates]
     best: Array = np.take_along_axis(candidates, np.argmin(errors, axis=0)[None], axis=0)[0]
     return best
+
+
+def choose_ranges(layers: Layers, rounded: Layers, tiles: NDArray[np.uint8]) -> list[Range]:
+    """Smallest and largest value that int8 holds of each layer's output, from its activations on the tiles, uint8 (N, 28, 28).
+
+    Hidden layers: from 0, which is the ReLU, to the largest. Logits: to the largest, from where the probabilities change least
+    (root mean square). What lies below hardly counts in a softmax, and leaving it out makes the steps finer.
+    """
+    pixels = to_pixels(tiles).reshape(len(tiles), -1)
+    wanted = probabilities(pixels, layers)
+    *hidden, (kernel, bias) = rounded
+    ranges: list[Range] = []
+    values = pixels
+    for hidden_kernel, hidden_bias in hidden:
+        values = values @ hidden_kernel + hidden_bias
+        ranges.append((0.0, float(values.max())))
+        values = in_steps(values, ranges[-1])
+    logits = values @ kernel + bias
+    candidates = [(float(low), float(logits.max())) for low in logits.min() * LOW_ENDS]
+    errors = [((probabilities(in_steps(logits, ends), []) - wanted) ** 2).mean() for ends in candidates]
+    return [*ranges, candidates[int(np.argmin(errors))]]
+
+
+def in_steps(values: NDArray[np.float32], ends: Range) -> NDArray[np.float32]:
+    """The values as int8 holds them: clipped to the range and rounded to its 256 steps, one of which is 0."""
+    low, high = ends
+    step = (high - low) / 255
+    zero = round(-low / step)
+    held: NDArray[np.float32] = ((np.clip(np.round(values / step) + zero, 0, 255) - zero) * step).astype(np.float32)
+    return held
+
+
+def probabilities(values: NDArray[np.float32], layers: Layers) -> NDArray[np.float32]:
+    """What the layers make of the values (N, inputs); of logits, if there is no layer left, their softmax."""
+    for number, (kernel, bias) in enumerate(layers, start=1):
+        values = values @ kernel + bias
+        if number < len(layers):
+            values = np.maximum(values, 0)
+    exponentials = np.exp(values - values.max(1, keepdims=True))
+    result: NDArray[np.float32] = exponentials / exponentials.sum(1, keepdims=True)
+    return result

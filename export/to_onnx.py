@@ -1,50 +1,100 @@
-"""From a TFLite file to the ONNX file that computes the same: for int8 the very same integers."""
+"""The same MLP as ONNX: float32 from the layers, int8 from the very integers of the int8 TFLite file.
 
-import tempfile
-from pathlib import Path
+The graphs are written out here, operator by operator. Converters can't do it: tf2onnx 1.17 fails on Keras 3 models (KeyError
+'keras_tensor_N'), and its int8 graphs dequantize all weights at every call, which takes 30 times as long.
+"""
 
+from typing import Any
+
+import numpy as np
 import onnx
-import tf2onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from tensorflow.lite.python import schema_py_generated as schema
 
-from fmnist_edge.runtime import INPUT, OUTPUT
+from export.to_tflite import Layers
+from fmnist_edge.runtime import CLASSES, INPUT, OUTPUT, OUTPUT_SCALE, ZERO_POINT
+from fmnist_edge.tile import TILE_SIZE
 
-# 13 is the first with quantization per channel; 17 is what every onnxruntime since 1.12 (2022) reads.
+# 13 brought quantization per channel; 17 is what every onnxruntime since 1.12 (2022) reads
 OPSET = 17
+IR_VERSION = 8
 
 
-def to_onnx(tflite: bytes) -> bytes:
-    """The same graph for onnxruntime, with dynamic batch.
+class Graph:
+    """A chain of operators: each takes what the one before it gave, and constants."""
 
-    tflite: a file made by ``export.to_tflite``, whose tensors have their final names. It is the source for float, too:
-    ``tf2onnx.convert.from_keras`` 1.17 fails on Keras 3 (KeyError 'keras_tensor_N').
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.tflite"
-        path.write_bytes(tflite)
-        model, _ = tf2onnx.convert.from_tflite(str(path), opset=OPSET)
-    (image,), (probabilities,) = model.graph.input, model.graph.output
-    assert (image.name, probabilities.name) == (INPUT, OUTPUT)
-    image.type.tensor_type.shape.dim[0].dim_param = "N"
-    probabilities.type.tensor_type.shape.dim[0].dim_param = "N"
-    # tf2onnx writes its version and the model's path here
-    model.graph.name, model.graph.doc_string, model.doc_string = "fmnist", "", ""
-    number_names(model.graph)
-    onnx.checker.check_model(model, full_check=True)
-    content: bytes = model.SerializeToString(deterministic=True)
-    return content
+    def __init__(self, dtype: int) -> None:
+        self.dtype = dtype
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[onnx.TensorProto] = []
+        self.last = INPUT
+        self.add("Reshape", np.array([-1, TILE_SIZE * TILE_SIZE], np.int64))
+
+    def add(self, operator: str, *constants: NDArray[Any] | np.generic, **attributes: Any) -> None:
+        names = [f"{operator}_{len(self.nodes)}_{number}" for number in range(len(constants))]
+        self.constants += [numpy_helper.from_array(np.asarray(value), name) for value, name in zip(constants, names, strict=True)]
+        output = f"{operator}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(operator, [self.last, *names], [output], name=output, **attributes))
+        self.last = output
+
+    def finish(self) -> bytes:
+        """The checked model, with dynamic batch."""
+        self.nodes[-1].output[0] = OUTPUT
+        image = helper.make_tensor_value_info(INPUT, self.dtype, ["N", TILE_SIZE, TILE_SIZE])
+        probabilities = helper.make_tensor_value_info(OUTPUT, self.dtype, ["N", len(CLASSES)])
+        model = helper.make_model(
+            helper.make_graph(self.nodes, "fmnist", [image], [probabilities], self.constants),
+            opset_imports=[helper.make_opsetid("", OPSET)],
+            ir_version=IR_VERSION,
+            producer_name="fmnist-edge",
+        )
+        onnx.checker.check_model(model, full_check=True)
+        content: bytes = model.SerializeToString(deterministic=True)
+        return content
 
 
-def number_names(graph: onnx.GraphProto) -> None:
-    """Names nodes and inner tensors by their place, and sorts the constants; in tf2onnx both depend on what ran before."""
-    names = {INPUT: INPUT, OUTPUT: OUTPUT, "": ""}
-    for node in graph.node:
-        for name in (*node.input, *node.output):
-            names.setdefault(name, f"t{len(names)}")
-    for number, node in enumerate(graph.node):
-        node.name = f"{node.op_type}_{number}"
-        node.input[:] = [names[name] for name in node.input]
-        node.output[:] = [names[name] for name in node.output]
-    for initializer in graph.initializer:
-        initializer.name = names[initializer.name]
-    graph.initializer.sort(key=lambda initializer: int(initializer.name[1:]))
-    del graph.value_info[:]
+def to_float_onnx(layers: Layers) -> bytes:
+    """float32 (N, 28, 28), pixel / 255, to float32 (N, 10)."""
+    graph = Graph(TensorProto.FLOAT)
+    for number, (kernel, bias) in enumerate(layers, start=1):
+        graph.add("Gemm", kernel, bias)
+        graph.add("Relu" if number < len(layers) else "Softmax")
+    return graph.finish()
+
+
+def to_int8_onnx(tflite: bytes) -> bytes:
+    """int8 (N, 28, 28), pixel - 128, to int8 (N, 10): the integers of the int8 TFLite file, in integer kernels."""
+    model = schema.ModelT.InitFromPackedBuf(tflite)
+    main = model.subgraphs[0]
+
+    def constant(index: int, dtype: type) -> NDArray[Any]:
+        tensor = main.tensors[index]
+        return np.asarray(model.buffers[tensor.buffer].data, np.uint8).view(dtype).reshape(tensor.shape)
+
+    def unsigned(zero_point: int) -> np.uint8:
+        return np.uint8(zero_point + 128)
+
+    graph = Graph(TensorProto.INT8)
+    # Inside, int8 goes on as uint8, 128 higher. onnxruntime's kernels for that are fast and exact on every processor; those for
+    # two int8 matrices are slow on x86, and those for uint8 times int8 overflow on x86 without VNNI.
+    graph.add("DequantizeLinear", np.float32(1), np.int8(ZERO_POINT))
+    graph.add("QuantizeLinear", np.float32(1), unsigned(ZERO_POINT))
+    for operator in main.operators:
+        if model.operatorCodes[operator.opcodeIndex].builtinCode != schema.BuiltinOperator.FULLY_CONNECTED:
+            continue
+        values, weights, biases = operator.inputs
+        taken, scales, given = (main.tensors[index].quantization for index in (values, weights, operator.outputs[0]))
+        # what XNNPACK multiplies the int32 sum with (requantization in float32); QuantizeLinear then only rounds and clips,
+        # which is also the ReLU: 0 is the least value of a hidden layer's range
+        factors = np.float32(taken.scale[0]) * scales.scale.astype(np.float32) / np.float32(given.scale[0])
+        kernel = (constant(weights, np.int8).T.astype(np.int16) + 128).astype(np.uint8)
+        graph.add("MatMulInteger", kernel, unsigned(taken.zeroPoint[0]), unsigned(0))
+        graph.add("Add", constant(biases, np.int32))
+        graph.add("Cast", to=TensorProto.FLOAT)
+        graph.add("Mul", factors)
+        graph.add("QuantizeLinear", np.float32(1), unsigned(given.zeroPoint[0]))
+    graph.add("DequantizeLinear", np.float32(given.scale[0]), unsigned(given.zeroPoint[0]))
+    graph.add("Softmax")
+    graph.add("QuantizeLinear", np.float32(OUTPUT_SCALE), np.int8(ZERO_POINT))
+    return graph.finish()

@@ -1,6 +1,6 @@
 """From a Keras MLP's layers to a float32 and an int8 TFLite file that keep the contract (see the README)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import flatbuffers
 import keras
@@ -15,6 +15,8 @@ from fmnist_edge.tile import TILE_SIZE
 
 Layers = list[tuple[NDArray[np.float32], NDArray[np.float32]]]
 """Kernel (inputs, units) and bias (units,) of each Dense layer; ReLU between them, softmax after the last."""
+Range = tuple[float, float]
+"""The smallest and largest value that an int8 tensor holds."""
 
 
 def dense_layers(model: keras.Model) -> Layers:
@@ -44,17 +46,17 @@ def to_float_tflite(layers: Layers) -> bytes:
     return rename_tensors(converter(layers).convert())
 
 
-def to_int8_tflite(layers: Layers, representative: NDArray[np.uint8]) -> bytes:
+def to_int8_tflite(layers: Layers, ranges: Sequence[Range], representative: NDArray[np.uint8]) -> bytes:
     """int8 (N, 28, 28), pixel - 128, to int8 (N, 10); integer arithmetic throughout, weights per channel.
 
-    representative: tiles, uint8 (N, 28, 28), from the training data, whose activations set the ranges; 0 and 255 must both occur,
-    so that the input's scale is 1/255.
+    ranges: of each layer's output. representative: tiles, uint8 (N, 28, 28), among whose pixels 0 and 255 must both occur: they
+    set the range of the input, and so its scale of 1/255.
     """
 
     def samples() -> Iterator[list[NDArray[np.float32]]]:
         yield [to_pixels(representative)]
 
-    quantizing = converter(layers)
+    quantizing = converter(layers, ranges)
     quantizing.optimizations = [tf.lite.Optimize.DEFAULT]
     quantizing.representative_dataset = samples
     quantizing.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
@@ -62,8 +64,8 @@ def to_int8_tflite(layers: Layers, representative: NDArray[np.uint8]) -> bytes:
     return rename_tensors(quantizing.convert())
 
 
-def converter(layers: Layers) -> tf.lite.TFLiteConverter:
-    """A converter of the bare arithmetic, with the weights as constants.
+def converter(layers: Layers, ranges: Sequence[Range] = ()) -> tf.lite.TFLiteConverter:
+    """A converter of the bare arithmetic, with the weights as constants, and marks for the ranges where they are given.
 
     Keras' own graph would bring variables, which the calibrator of TensorFlow 2.21 can't initialise ("variable != nullptr was not
     true"), and a Flatten that becomes four operators where one reshape does.
@@ -72,10 +74,13 @@ def converter(layers: Layers) -> tf.lite.TFLiteConverter:
     @tf.function(input_signature=[tf.TensorSpec([None, TILE_SIZE, TILE_SIZE], tf.float32, name=INPUT)])
     def forward(image: tf.Tensor) -> dict[str, tf.Tensor]:
         values = tf.reshape(image, [-1, TILE_SIZE * TILE_SIZE])
-        for kernel, bias in layers[:-1]:
-            values = tf.nn.relu(tf.matmul(values, kernel) + bias)
-        kernel, bias = layers[-1]
-        return {OUTPUT: tf.nn.softmax(tf.matmul(values, kernel) + bias)}
+        for number, (kernel, bias) in enumerate(layers, start=1):
+            values = tf.matmul(values, kernel) + bias
+            if number < len(layers):
+                values = tf.nn.relu(values)
+            if ranges:
+                values = tf.quantization.fake_quant_with_min_max_args(values, *ranges[number - 1])
+        return {OUTPUT: tf.nn.softmax(values)}
 
     return tf.lite.TFLiteConverter.from_concrete_functions([forward.get_concrete_function()], tf.Module())
 
