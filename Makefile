@@ -42,7 +42,7 @@ data: $(SETUP)  ## get Fashion-MNIST
 train: $(TRAINED)  ## train models/fmnist.keras (RECIPE=standard)
 
 # the stamp bears the recipe's name, so that another recipe is another thing to do
-$(TRAINED): $(wildcard train/*.py edge/fmnist_edge/*.py) $(call missing,$(KERAS)) | $(SETUP)
+$(TRAINED): $(wildcard train/*.py train/*.md edge/fmnist_edge/*.py) $(call missing,$(KERAS)) | $(SETUP)
 	$(PY) -m train --recipe $(RECIPE) --out $(KERAS)
 	@mkdir -p $(STAMPS) && rm -f $(STAMPS)/trained-* && touch $@
 

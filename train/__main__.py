@@ -58,18 +58,21 @@ def main(
         import keras
         import tensorflow
 
-        from train.fit import fit, score
+        from train.fit import fit, predict, score
+        from train.report import write_report
 
     began = time.monotonic()
-    model, validation = fit(chosen, dataset, seed)
+    trained = fit(chosen, dataset, seed)
     seconds = time.monotonic() - began
-    if not math.isfinite(validation.loss):
+    if not math.isfinite(trained.validation.loss):
         raise TrainError("the training diverged: the loss is no number. A lower learning rate, or larger batches, may help")
-    test = score(model, to_pixels(dataset.test_images), dataset.test_labels)
+    probabilities = predict(trained.model, to_pixels(dataset.test_images))
+    test = score(probabilities, dataset.test_labels)
     description = {
         "recipe": recipe if chosen == RECIPES[recipe] else f"{recipe}, changed",
         **asdict(chosen),
         "seed": seed,
+        "temperature": trained.temperature,
         "dataset": checksums(),
         "versions": {
             "python": platform.python_version(),
@@ -77,14 +80,13 @@ def main(
             "keras": keras.__version__,
         },
     }
-    save(
-        model,
-        out,
-        {"training": description, "validation": asdict(validation), "test": asdict(test)},
-    )
-    print(f"validation loss {validation.loss:.4f}, accuracy {validation.accuracy:.4f}; trained in {seconds:.0f} s")
+    save(trained.model, out, {"training": description, "validation": asdict(trained.validation), "test": asdict(test)})
+    print(f"trained in {seconds:.0f} s")
+    print(f"validation loss {trained.validation.loss:.4f}, accuracy {trained.validation.accuracy:.4f}")
     print(f"test loss {test.loss:.4f}, accuracy {test.accuracy:.4f}")
-    print(f"wrote {out}")
+    report = out.parent / "report"
+    write_report(report, dataset, trained.history, probabilities, description)
+    print(f"wrote {out} and {report / 'report.md'}")
 
 
 def prepare(out: Path) -> None:
@@ -104,10 +106,8 @@ def save(model: Any, out: Path, description: dict[str, Any]) -> None:
             model.save(saved)
             with zipfile.ZipFile(saved) as source, zipfile.ZipFile(path, "w") as target:
                 members = {name: source.read(name) for name in source.namelist()}
-                # out with what would make two runs differ, memory addresses and the date, and with what Keras 3.12, the
-                # newest for Python 3.10, can't read
-                unwanted = rb', "(shared_object_id": \d+|quantization_config": null)'
-                members["config.json"] = re.sub(unwanted, b"", members["config.json"])
+                # what would make two runs differ: the date, and memory addresses
+                members["config.json"] = re.sub(rb', "shared_object_id": \d+', b"", members["config.json"])
                 members["metadata.json"] = to_json({"keras_version": json.loads(members["metadata.json"])["keras_version"]})
                 for name, content in {**members, DESCRIPTION: to_json(description)}.items():
                     target.writestr(zipfile.ZipInfo(name), content)

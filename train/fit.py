@@ -14,6 +14,8 @@ from fmnist_edge.runtime import CLASSES, INPUT, OUTPUT, to_pixels
 from fmnist_edge.tile import TILE_SIZE
 from train.dataset import Dataset
 from train.recipes import Recipe
+from train.report import Epoch
+from train.teacher import build_teacher
 
 VALIDATION_IMAGES = 10_000
 """Held out of the 60,000 training images, the last ones: what a choice may look at. The test images never are."""
@@ -24,12 +26,42 @@ Targets = NDArray[np.float32]
 Image = NDArray[np.float32]
 
 
+WAYS = ((1, 1), (0, 1), (2, 1), (1, 0), (1, 2))
+"""Where a tile is cut out of one that is two pixels larger: in place, or a pixel lower, higher, to the right, to the left."""
+
+FLIPPABLE = np.array([name not in ("Sandal", "Sneaker", "Ankle boot") for name in CLASSES])
+"""Classes that look the same in a mirror. Fashion-MNIST's shoes all point to the left."""
+
+
 @dataclass(frozen=True)
 class Scores:
     """Mean cross-entropy (nats) and accuracy (0 to 1)."""
 
     loss: float
     accuracy: float
+
+
+VIEWS = tuple((way, flipped) for way in WAYS for flipped in (False, True))
+
+
+@dataclass(frozen=True)
+class Images:
+    """Tiles and labels to train on, and those held out."""
+
+    tiles: Tiles
+    labels: Labels
+    validation_tiles: Tiles
+    validation_labels: Labels
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training gives. ``temperature`` is already folded into the model."""
+
+    model: keras.Sequential
+    history: list[Epoch]
+    temperature: float
+    validation: Scores
 
 
 def build(hidden: tuple[int, ...]) -> keras.Sequential:
@@ -45,43 +77,78 @@ def build(hidden: tuple[int, ...]) -> keras.Sequential:
     )
 
 
-def fit(recipe: Recipe, dataset: Dataset, seed: int) -> tuple[keras.Sequential, Scores]:
-    """The trained MLP and its scores on the validation images, which are held out. Prints a line per epoch.
+def fit(recipe: Recipe, dataset: Dataset, seed: int) -> Trained:
+    """Trains the recipe's MLP, printing a line per epoch. The validation images are held out; they set the temperature.
 
     The same seed on the same machine gives the same weights, bit by bit.
     """
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
-    tiles, labels = dataset.train_images[:-VALIDATION_IMAGES], dataset.train_labels[:-VALIDATION_IMAGES]
-    held_out = dataset.train_images[-VALIDATION_IMAGES:], dataset.train_labels[-VALIDATION_IMAGES:]
+    images = Images(
+        dataset.train_images[:-VALIDATION_IMAGES],
+        dataset.train_labels[:-VALIDATION_IMAGES],
+        dataset.train_images[-VALIDATION_IMAGES:],
+        dataset.train_labels[-VALIDATION_IMAGES:],
+    )
+    taught = None
+    if recipe.teacher:
+        print("the teacher, a convolutional network, goes first")
+        teacher = build_teacher()
+        run_epochs(teacher, recipe.teacher, images, None, seed, *no_standardization())
+        print("asking the teacher about each image as it is, moved and mirrored", flush=True)
+        taught = np.stack([predict(teacher, to_pixels(view(images.tiles, *kind))) for kind in VIEWS])
     model = build(recipe.hidden)
     model.summary()
-    mean, deviation = standardization(tiles) if recipe.standardize else no_standardization()
-    run_epoch = make_epoch(model, make_optimizer(recipe, len(tiles)), recipe.batch_size, mean, deviation)
-    validation_images = (to_pixels(held_out[0]) - mean) / deviation
-    for epoch in range(1, recipe.epochs + 1):
+    mean, deviation = standardization(images.tiles) if recipe.standardize else no_standardization()
+    history = run_epochs(model, recipe, images, taught, seed, mean, deviation)
+    fold_standardization(model, mean, deviation)
+    validation_pixels = to_pixels(images.validation_tiles)
+    temperature = 1.0
+    if recipe.calibrate:
+        temperature = choose_temperature(predict(model, validation_pixels), images.validation_labels)
+        fold_temperature(model, temperature)
+    return Trained(model, history, temperature, score(predict(model, validation_pixels), images.validation_labels))
+
+
+def run_epochs(
+    model: keras.Model,
+    recipe: Recipe,
+    images: Images,
+    taught: Targets | None,
+    seed: int,
+    mean: Image,
+    deviation: Image,
+) -> list[Epoch]:
+    """Trains the model on (pixel - mean) / deviation, and prints a line per epoch."""
+    run_epoch = make_epoch(model, make_optimizer(recipe, len(images.tiles)), recipe.batch_size, mean, deviation)
+    validation_pixels = (to_pixels(images.validation_tiles) - mean) / deviation
+    history = []
+    for number in range(1, recipe.epochs + 1):
         began = time.monotonic()
         # each epoch has its own random numbers, whatever happened in those before
-        shown, targets = draw(recipe, tiles, labels, np.random.default_rng([seed, epoch]))
+        shown, targets = draw(recipe, images, taught, np.random.default_rng([seed, number]))
         loss, accuracy = (float(value) for value in run_epoch(tf.constant(shown), tf.constant(targets)))
-        validation = score(model, validation_images, held_out[1])
-        bar = "=" * round(20 * epoch / recipe.epochs)
+        validation = score(predict(model, validation_pixels), images.validation_labels)
+        history.append(Epoch(loss, accuracy, validation.loss, validation.accuracy))
+        bar = "=" * round(20 * number / recipe.epochs)
         print(
-            f"epoch {epoch:3}/{recipe.epochs} [{bar:20}] loss {loss:.4f}, accuracy {accuracy:.4f}; "
+            f"epoch {number:3}/{recipe.epochs} [{bar:20}] loss {loss:.4f}, accuracy {accuracy:.4f}; "
             f"validation loss {validation.loss:.4f}, accuracy {validation.accuracy:.4f}; {time.monotonic() - began:.1f} s",
             flush=True,
         )
-    fold_standardization(model, mean, deviation)
-    return model, score(model, to_pixels(held_out[0]), held_out[1])
+    return history
 
 
-def score(model: keras.Model, images: NDArray[np.float32], labels: Labels) -> Scores:
-    """images: float32 (N, 28, 28), as the model takes them."""
-    probabilities = np.concatenate([model(part).numpy() for part in np.array_split(images, len(images) // 1000)])
+def predict(model: keras.Model, pixels: Image) -> Targets:
+    """Probabilities, float32 (N, 10), of images as the model takes them, float32 (N, 28, 28)."""
+    parts = np.array_split(pixels, -(-len(pixels) // 1000))
+    return np.concatenate([model(part, training=False).numpy() for part in parts])
+
+
+def score(probabilities: Targets, labels: Labels) -> Scores:
     of_label = probabilities[np.arange(len(labels)), labels]
-    return Scores(
-        loss=float(-np.log(np.maximum(of_label, 1e-7)).mean()), accuracy=float((probabilities.argmax(1) == labels).mean())
-    )
+    right = probabilities.argmax(1) == labels
+    return Scores(loss=float(-np.log(np.maximum(of_label, 1e-7)).mean()), accuracy=float(right.mean()))
 
 
 def make_epoch(model: keras.Model, optimizer: keras.optimizers.Optimizer, batch_size: int, mean: Image, deviation: Image) -> Any:
@@ -121,22 +188,32 @@ def make_optimizer(recipe: Recipe, images: int) -> keras.optimizers.Optimizer:
     return keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay)
 
 
-def draw(recipe: Recipe, tiles: Tiles, labels: Labels, random: np.random.Generator) -> tuple[Tiles, Targets]:
-    """What one epoch shows: the tiles in a new order, some of them moved, and the probabilities wanted, float32 (N, 10)."""
-    order = random.permutation(len(tiles))
+def draw(recipe: Recipe, images: Images, taught: Targets | None, random: np.random.Generator) -> tuple[Tiles, Targets]:
+    """What one epoch shows: the tiles in a new order, some moved or mirrored, and the probabilities wanted, float32 (N, 10).
+
+    taught: what the teacher says of each of VIEWS, float32 (views, N, 10).
+    """
+    count = len(images.tiles)
+    ways = np.where(random.random(count) < recipe.shift, random.integers(1, len(WAYS), count), 0)
+    flips = (random.random(count) < recipe.flip) & FLIPPABLE[images.labels]
+    views = 2 * ways + flips
+    shown = np.empty_like(images.tiles)
+    for number, kind in enumerate(VIEWS):
+        shown[views == number] = view(images.tiles[views == number], *kind)
     smooth = np.float32(recipe.label_smoothing)
-    targets = np.eye(len(CLASSES), dtype=np.float32)[labels[order]] * (1 - smooth) + smooth / len(CLASSES)
-    return shift_some(tiles[order], recipe.shift, random), targets
+    wanted = np.eye(len(CLASSES), dtype=np.float32)[images.labels] * (1 - smooth) + smooth / len(CLASSES)
+    if taught is not None:
+        share = np.float32(recipe.teachers_share)
+        wanted = share * taught[views, np.arange(count)] + (1 - share) * wanted
+    order = random.permutation(count)
+    return shown[order], wanted[order]
 
 
-def shift_some(tiles: Tiles, probability: float, random: np.random.Generator) -> Tiles:
-    """Moves a tile by one pixel up, down, left or right, with the given probability; the gap is background."""
-    ways = np.where(random.random(len(tiles)) < probability, random.integers(1, 5, len(tiles)), 0)
-    moved = tiles.copy()
-    for way, (row, column) in enumerate([(0, 1), (2, 1), (1, 0), (1, 2)], start=1):
-        padded = np.pad(tiles[ways == way], ((0, 0), (1, 1), (1, 1)))
-        moved[ways == way] = padded[:, row : row + TILE_SIZE, column : column + TILE_SIZE]
-    return moved
+def view(tiles: Tiles, way: tuple[int, int], flipped: bool) -> Tiles:
+    """The tiles cut out as WAYS says, background where there is nothing, and mirrored if asked for."""
+    row, column = way
+    moved = np.pad(tiles, ((0, 0), (1, 1), (1, 1)))[:, row : row + TILE_SIZE, column : column + TILE_SIZE]
+    return moved[:, :, ::-1] if flipped else moved
 
 
 def no_standardization() -> tuple[Image, Image]:
@@ -155,3 +232,23 @@ def fold_standardization(model: keras.Sequential, mean: Image, deviation: Image)
     kernel, bias = (weights.astype(np.float64) for weights in dense.get_weights())
     scaled = kernel / deviation.reshape(-1, 1)
     dense.set_weights([scaled, bias - mean.reshape(-1) @ scaled])
+
+
+def choose_temperature(probabilities: Targets, labels: Labels) -> float:
+    """By which to divide the logits so that confidence is as high as accuracy (Guo et al. 2017, arXiv:1706.04599).
+
+    The one with the least cross-entropy on images that were not trained on. probabilities: float32 (N, 10).
+    """
+    logits = np.log(np.maximum(probabilities, 1e-12).astype(np.float64))
+
+    def loss(temperature: float) -> float:
+        scaled = logits / temperature
+        return float((np.log(np.exp(scaled).sum(1)) - scaled[np.arange(len(labels)), labels]).mean())
+
+    return float(min(np.geomspace(0.25, 4, 401), key=loss))
+
+
+def fold_temperature(model: keras.Sequential, temperature: float) -> None:
+    """Divides the last layer's weights by it: no class changes, only how sure the model says it is."""
+    kernel, bias = model.layers[-1].get_weights()
+    model.layers[-1].set_weights([kernel / temperature, bias / temperature])

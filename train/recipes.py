@@ -22,9 +22,29 @@ class Recipe:
     """Train on (pixel - mean) / (deviation + 0.1), per pixel; folded into the first layer afterwards."""
     shift: float = 0
     """Probability that a training image is shown one pixel off, up, down, left or right."""
+    flip: float = 0
+    """Probability that a training image is mirrored, if its class looks the same then."""
+    teacher: "Recipe | None" = None
+    """How the teacher (train/teacher.py) is trained, if the MLP is to learn from one."""
+    teachers_share: float = 0.8
+    """How much of what the MLP is to say comes from the teacher; the rest is the label."""
+    calibrate: bool = False
+    """Divide the logits by the temperature that makes the MLP as sure as it is right."""
     int8_waiver: str = ""
     """Why the int8 files of this recipe may miss their gates; they are exported nevertheless, and say so."""
 
+
+TEACHER = Recipe(
+    "teaches the MLP",
+    epochs=12,
+    batch_size=256,
+    learning_rate=4e-3,
+    warm_up=0.2,
+    weight_decay=0.05,
+    label_smoothing=0.05,
+    shift=0.8,
+    flip=0.5,
+)
 
 RECIPES = {
     "tutorial": Recipe(
@@ -40,16 +60,20 @@ RECIPES = {
         weight_decay=0.1,
         label_smoothing=0.05,
         standardize=True,
+        calibrate=True,
     ),
     "standard": Recipe(
-        "what ships",
-        epochs=60,
+        "what ships: the textbook's network, taught by a convolutional one",
+        epochs=240,
         batch_size=256,
         learning_rate=4e-3,
         warm_up=0.15,
-        weight_decay=0.1,
+        weight_decay=0.05,
         label_smoothing=0.05,
         standardize=True,
+        calibrate=True,
         shift=0.6,
+        flip=0.3,
+        teacher=TEACHER,
     ),
 }

@@ -1,0 +1,179 @@
+"""The training report: what the data look like, how the training went, where the trained model is right, wrong, or too sure.
+
+A data set, the scores of each epoch and the model's outputs come in; a folder with pictures and report.md comes out. Each draw_
+function returns a picture and the numbers in it, which the template train/report.md explains to a beginner.
+"""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from fmnist_edge.errors import UsageError
+from fmnist_edge.runtime import CLASSES
+from train.dataset import Dataset
+
+RIGHT, WRONG, OTHER = "tab:blue", "tab:red", "silver"
+BINS = 15  # Guo et al. 2017, "On Calibration of Modern Neural Networks"
+
+Probabilities = NDArray[np.float32]
+Drawn = tuple[Figure, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """Mean cross-entropy (nats) and accuracy (0 to 1) of an epoch, on the images trained on and on those held out."""
+
+    loss: float
+    accuracy: float
+    validation_loss: float
+    validation_accuracy: float
+
+
+def write_report(
+    folder: Path, dataset: Dataset, history: Sequence[Epoch], probabilities: Probabilities, description: Mapping[str, Any]
+) -> None:
+    """Writes pictures and report.md into the folder. The same input gives the same bytes. Raises UsageError if it can't write.
+
+    probabilities: float32 (N, 10), the trained model's outputs for the test images. Without a history there are no curves.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".train-", dir=folder.parent) as scratch, matplotlib.rc_context():
+            matplotlib.rcdefaults()  # the user's own style is not ours
+            matplotlib.rcParams["figure.constrained_layout.use"] = True
+            drawn = {
+                "image": draw_image(dataset),
+                "images": draw_images(dataset),
+                "confusion": draw_confusion(dataset.test_labels, probabilities),
+                "predictions": draw_predictions(dataset, probabilities),
+                "reliability": draw_reliability(dataset.test_labels, probabilities),
+                **({"curves": draw_curves(history)} if history else {}),
+            }
+            drawn |= {"mistakes": draw_mistakes(dataset, probabilities)} if drawn["confusion"][1]["mistakes"] else {}
+            for name, (figure, _) in drawn.items():
+                figure.savefig(Path(scratch) / f"{name}.png", metadata={"Software": None})
+            numbers = {key: value for _, of_picture in drawn.values() for key, value in of_picture.items()}
+            (Path(scratch) / "report.md").write_text(fill_page(numbers, description, set(drawn)), "utf-8")
+            # the page goes first and comes last: it never stands beside the pictures of another training
+            for name in ("report.md", "curves.png", "mistakes.png"):
+                (folder / name).unlink(missing_ok=True)
+            for file in sorted(Path(scratch).iterdir(), key=lambda file: file.name == "report.md"):
+                file.replace(folder / file.name)
+    except OSError as error:
+        raise UsageError(f"{folder}: the report can't be written ({error.strerror})") from None
+
+
+def fill_page(numbers: Mapping[str, Any], description: Mapping[str, Any], pictures: set[str]) -> str:
+    """The template with its numbers, without the sections whose picture there is not."""
+    start, *sections = Path(__file__).with_suffix(".md").read_text("utf-8").split("\n## ")
+    kept = [section for section in sections if any(f"({name}.png)" in section for name in pictures)]
+    # what is nested (checksums, versions) is left to the model's own description
+    settings = {name: value for name, value in description.items() if not isinstance(value, Mapping) and value != ""}
+    texts = [", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value) for value in settings.values()]
+    rows = [f"| {name.replace('_', ' ')} | {text} |" for name, text in zip(settings, texts, strict=True)]
+    return "\n## ".join([start, *kept]).format(**numbers, settings="\n".join(rows))
+
+
+def show(axes: Axes, image: NDArray[np.uint8], label: int, row: Probabilities | None = None) -> None:
+    """The image under its class; with its probabilities, under the model's answer too, blue if right and red if wrong."""
+    title = CLASSES[label] if row is None else f"{CLASSES[row.argmax()]} {row.max():.0%}\n({CLASSES[label]})"
+    axes.set_title(title, fontsize=9, color="black" if row is None else RIGHT if row.argmax() == label else WRONG)
+    axes.imshow(image, "gray_r", vmin=0, vmax=255)
+    axes.set_axis_off()
+
+
+def draw_image(dataset: Dataset) -> Drawn:
+    figure, image, label = Figure((6, 4.4)), dataset.train_images[0], dataset.train_labels[0]
+    figure.colorbar(figure.subplots().imshow(image, "gray_r", vmin=0, vmax=255), ticks=np.linspace(0, 255, 6))
+    return figure, {"first_label": label, "first_name": CLASSES[label], "shape": image.shape}
+
+
+def draw_images(dataset: Dataset) -> Drawn:
+    figure = Figure((9, 9.6))
+    for axes, image, label in zip(figure.subplots(5, 5).flat, dataset.train_images, dataset.train_labels, strict=False):
+        show(axes, image, label)
+    return figure, {"training_images": len(dataset.train_images)}
+
+
+def draw_curves(history: Sequence[Epoch]) -> Drawn:
+    figure, epochs = Figure((9, 4)), np.arange(1, len(history) + 1)
+    best = 1 + int(np.argmin([epoch.validation_loss for epoch in history]))
+    for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+        training, validation = (np.array([getattr(e, which + name) for e in history]) for which in ("", "validation_"))
+        worse = validation > training if name == "loss" else validation < training
+        axes.plot(epochs, training, ".-", color=RIGHT, label="training")
+        axes.plot(epochs, validation, ".-", color="tab:orange", label="validation")
+        axes.fill_between(epochs, training, validation, worse, interpolate=True, color=WRONG, alpha=0.15, label="over-fitting")
+        axes.axvline(best, color="gray", linestyle="--", label=f"lowest validation loss: epoch {best}")
+        axes.set(title=name.capitalize(), xlabel="epoch")
+        axes.locator_params(axis="x", integer=True)
+        axes.legend(fontsize=8)
+    return figure, {"best_epoch": best, "best": history[best - 1], "epochs": len(history), "last": history[-1]}
+
+
+def draw_confusion(labels: NDArray[np.uint8], probabilities: Probabilities) -> Drawn:
+    figure, count = Figure((9, 7)), len(CLASSES)
+    confusion = np.bincount(labels * np.intp(count) + probabilities.argmax(1), minlength=count**2).reshape(count, count)
+    axes, diagonal, right = figure.subplots(), np.eye(count, dtype=bool), int(confusion.trace())
+    for hidden, colors in ((~diagonal, "Blues"), (diagonal, "Reds")):
+        # the upper half of these colours is too dark for black digits
+        axes.imshow(np.ma.array(confusion, mask=hidden), colors, vmin=0, vmax=2 * max(confusion[~hidden].max(), 1), aspect="auto")
+    for (row, column), number in np.ndenumerate(confusion):
+        axes.text(column, row, str(number), ha="center", va="center", color="black" if number else OTHER)
+    axes.set_xticks(range(count), CLASSES, rotation=40, ha="right")
+    axes.set_yticks(range(count), CLASSES)
+    axes.set(xlabel="what the model says", ylabel="what it is")
+    both_ways = np.triu(confusion + confusion.T, 1)
+    one, other = np.unravel_index(both_ways.argmax(), both_ways.shape)
+    shares = [[f"{r / n:.1%}" if n else "-" for r, n in zip(confusion.diagonal(), confusion.sum(a), strict=True)] for a in (0, 1)]
+    table = "\n".join(f"| {' | '.join(row)} |" for row in zip(CLASSES, *shares, strict=True))
+    test = {"images": len(labels), "right": right, "accuracy": right / len(labels), "guessing": 1 / count}
+    pair = {"pair": (CLASSES[one], CLASSES[other]), "there": confusion[one, other], "back": confusion[other, one]}
+    return figure, {**test, **pair, "pair_mistakes": both_ways.max(), "mistakes": len(labels) - right, "classes": table}
+
+
+def draw_predictions(dataset: Dataset, probabilities: Probabilities) -> Drawn:
+    figure, wrong, classes = Figure((9, 8.5)), 0, np.arange(len(CLASSES))
+    cells = figure.subplots(5, 6).reshape(-1, 2)
+    for (picture, bars), image, label, row in zip(cells, dataset.test_images, dataset.test_labels, probabilities, strict=False):
+        wrong += row.argmax() != label
+        show(picture, image, label, row)
+        colors = np.where(classes == label, RIGHT, np.where(classes == row.argmax(), WRONG, OTHER))
+        bars.barh(classes, row, color=colors)
+        bars.set_yticks(classes, CLASSES, fontsize=7)
+        bars.set(xlim=(0, 1), ylim=(len(CLASSES) - 0.5, -0.5), xticks=[])
+        bars.spines[["top", "right", "bottom"]].set_visible(False)
+    return figure, {"shown": min(len(cells), len(probabilities)), "shown_wrong": wrong}
+
+
+def draw_mistakes(dataset: Dataset, probabilities: Probabilities) -> Drawn:
+    figure, wrong = Figure((9, 3.2)), np.flatnonzero(probabilities.argmax(1) != dataset.test_labels)
+    surest = wrong[np.argsort(-probabilities[wrong].max(1), kind="stable")][:16]
+    for i, number in enumerate(surest, start=1):
+        show(figure.add_subplot(2, 8, i), dataset.test_images[number], dataset.test_labels[number], probabilities[number])
+    most, *_, least = probabilities[surest].max(1).repeat(2)
+    return figure, {"surest": len(surest), "most_sure": most, "least_sure": least}
+
+
+def draw_reliability(labels: NDArray[np.uint8], probabilities: Probabilities) -> Drawn:
+    figure, confidence, right = Figure((9, 6)), probabilities.max(1).astype(np.float64), probabilities.argmax(1) == labels
+    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    sizes, sure, got = (np.bincount(bins, weights, BINS) for weights in (None, confidence, right))
+    error, some = np.abs(sure - got).sum() / len(labels), np.where(sizes, sizes, np.nan)
+    place = {"x": np.arange(BINS) / BINS, "width": 1 / BINS, "align": "edge", "edgecolor": "white"}
+    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    top.bar(height=got / some, color=RIGHT, label="how often it is right", **place)
+    top.hlines(sure / some, np.arange(BINS) / BINS, np.arange(1, BINS + 1) / BINS, WRONG, linewidth=3, label="how sure it is")
+    top.set(title=f"Expected calibration error: {error:.3f}", ylabel="how often it is right", xlim=(0, 1), ylim=(0, 1))
+    top.legend()
+    bottom.bar_label(bottom.bar(height=sizes, color=OTHER, **place), fmt="{:,.0f}", fontsize=8)
+    bottom.set(xlabel="how sure the model is", ylabel="images", ylim=(0, 1.25 * sizes.max()))
+    return figure, {"confidence": confidence.mean(), "calibration_error": error}
