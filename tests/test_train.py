@@ -81,14 +81,46 @@ def test_ctrl_c_leaves_the_old_model(tmp_path: Path) -> None:
 
     assert training.returncode == 130
     assert complaint.splitlines()[-1] == "train: interrupted"
-    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("fmnist.keras", b"the old model")]
+    assert path.read_bytes() == b"the old model"
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["fmnist.checkpoint.npz", "fmnist.keras"]
+
+
+def test_a_training_that_was_killed_goes_on_and_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
+    settings = (*SMALL, "--epochs", "6")
+    training = subprocess.Popen(
+        [sys.executable, "-u", "-m", "train", *settings, "--out", tmp_path / "killed.keras"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert training.stdout is not None
+    while not training.stdout.readline().startswith("epoch   3/6"):
+        assert training.poll() is None
+    training.kill()
+    training.communicate()
+
+    resumed = python_m("train", *settings, "--resume", "--out", tmp_path / "killed.keras")
+    python_m("train", *settings, "--out", tmp_path / "whole.keras")
+
+    assert "going on after epoch" in resumed.stdout
+    assert (tmp_path / "killed.keras").read_bytes() == (tmp_path / "whole.keras").read_bytes()
+    assert not list(tmp_path.glob("*.npz"))
+
+
+def test_training_stops_when_it_is_good_enough(tmp_path: Path) -> None:
+    result = python_m("train", *SMALL, "--epochs", "50", "--stop-at-accuracy", "0.7", "--out", tmp_path / "fmnist.keras")
+
+    last_epoch = re.findall(r"^epoch .*? accuracy (0\.\d+);", result.stdout, re.MULTILINE)
+    assert result.returncode == 0, result.stderr
+    assert [float(accuracy) >= 0.7 for accuracy in last_epoch] == [False] * (len(last_epoch) - 1) + [True]
 
 
 def test_an_unknown_recipe_is_answered_with_the_known_ones() -> None:
     result = python_m("train", "--recipe", "standrad")
 
     assert result.returncode == 2
-    assert result.stderr == "train: there is no recipe 'standrad'; there are tutorial, quick, standard\n"
+    assert result.stderr == "train: there is no recipe 'standrad'; there are tutorial, quick, compact, standard\n"
 
 
 def test_an_unwritable_place_is_named_before_the_training(tmp_path: Path) -> None:

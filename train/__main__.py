@@ -34,6 +34,11 @@ def main(
     hidden: Annotated[list[int] | None, typer.Option(min=1, help="Units of a hidden layer; repeat it for more layers.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the training images.")] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Images per step.")] = None,
+    stop_at_loss: Annotated[float | None, typer.Option(min=0, help="Stop when the training loss is this or less.")] = None,
+    stop_at_accuracy: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Stop when the training accuracy is this or more.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where a training with these settings was broken off.")] = False,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="The same seed gives the same weights.")] = 0,
     data_dir: Annotated[Path | None, typer.Option(help="A folder that has the four Fashion-MNIST files.")] = None,
     out: Annotated[Path, typer.Option(help="Where the Keras model goes.", dir_okay=False)] = Path("models/fmnist.keras"),
@@ -49,6 +54,8 @@ def main(
         hidden=tuple(hidden or chosen.hidden),
         epochs=epochs or chosen.epochs,
         batch_size=batch_size or chosen.batch_size,
+        stop_at_loss=stop_at_loss,
+        stop_at_accuracy=stop_at_accuracy,
     )
     prepare(out)
     dataset = load(data_dir)
@@ -58,11 +65,15 @@ def main(
         import keras
         import tensorflow
 
+        from train.checkpoint import Checkpoint
         from train.fit import fit, predict, score
         from train.report import write_report
 
     began = time.monotonic()
-    trained = fit(chosen, dataset, seed)
+    checkpoint = Checkpoint(out.with_suffix(".checkpoint.npz"), {**asdict(chosen), "seed": seed}, resume)
+    if resume and not checkpoint.state:
+        print(f"train: {checkpoint.path} holds no training with these settings; starting anew", file=sys.stderr)
+    trained = fit(chosen, dataset, seed, checkpoint)
     seconds = time.monotonic() - began
     if not math.isfinite(trained.validation.loss):
         raise TrainError("the training diverged: the loss is no number. A lower learning rate, or larger batches, may help")
@@ -84,6 +95,7 @@ def main(
     print(f"trained in {seconds:.0f} s")
     print(f"validation loss {trained.validation.loss:.4f}, accuracy {trained.validation.accuracy:.4f}")
     print(f"test loss {test.loss:.4f}, accuracy {test.accuracy:.4f}")
+    checkpoint.remove()
     report = out.parent / "report"
     write_report(report, dataset, trained.history, probabilities, description)
     print(f"wrote {out} and {report / 'report.md'}")

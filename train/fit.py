@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fmnist_edge.runtime import CLASSES, INPUT, OUTPUT, to_pixels
 from fmnist_edge.tile import TILE_SIZE
+from train.checkpoint import Checkpoint
 from train.dataset import Dataset
 from train.recipes import Recipe
 from train.report import Epoch
@@ -77,7 +78,7 @@ def build(hidden: tuple[int, ...]) -> keras.Sequential:
     )
 
 
-def fit(recipe: Recipe, dataset: Dataset, seed: int) -> Trained:
+def fit(recipe: Recipe, dataset: Dataset, seed: int, checkpoint: Checkpoint) -> Trained:
     """Trains the recipe's MLP, printing a line per epoch. The validation images are held out; they set the temperature.
 
     The same seed on the same machine gives the same weights, bit by bit.
@@ -94,13 +95,13 @@ def fit(recipe: Recipe, dataset: Dataset, seed: int) -> Trained:
     if recipe.teacher:
         print("the teacher, a convolutional network, goes first")
         teacher = build_teacher()
-        run_epochs(teacher, recipe.teacher, images, None, seed, *no_standardization())
+        run_epochs(teacher, recipe.teacher, images, None, seed, *no_standardization(), checkpoint)
         print("asking the teacher about each image as it is, moved and mirrored", flush=True)
         taught = np.stack([predict(teacher, to_pixels(view(images.tiles, *kind))) for kind in VIEWS])
     model = build(recipe.hidden)
     model.summary()
     mean, deviation = standardization(images.tiles) if recipe.standardize else no_standardization()
-    history = run_epochs(model, recipe, images, taught, seed, mean, deviation)
+    history = run_epochs(model, recipe, images, taught, seed, mean, deviation, checkpoint)
     fold_standardization(model, mean, deviation)
     validation_pixels = to_pixels(images.validation_tiles)
     temperature = 1.0
@@ -118,12 +119,19 @@ def run_epochs(
     seed: int,
     mean: Image,
     deviation: Image,
+    checkpoint: Checkpoint,
 ) -> list[Epoch]:
-    """Trains the model on (pixel - mean) / deviation, and prints a line per epoch."""
-    run_epoch = make_epoch(model, make_optimizer(recipe, len(images.tiles)), recipe.batch_size, mean, deviation)
+    """Trains the model on (pixel - mean) / deviation, from where the checkpoint left it, and prints a line per epoch."""
+    optimizer = make_optimizer(recipe, len(images.tiles))
+    run_epoch = make_epoch(model, optimizer, recipe.batch_size, mean, deviation)
     validation_pixels = (to_pixels(images.validation_tiles) - mean) / deviation
-    history = []
-    for number in range(1, recipe.epochs + 1):
+    variables = [*model.variables, *optimizer.variables]
+    history = checkpoint.restore(model.name, variables)
+    if history:
+        print(f"going on after epoch {len(history)}")
+    for number in range(len(history) + 1, recipe.epochs + 1):
+        if good_enough(recipe, history):
+            break
         began = time.monotonic()
         # each epoch has its own random numbers, whatever happened in those before
         shown, targets = draw(recipe, images, taught, np.random.default_rng([seed, number]))
@@ -136,7 +144,16 @@ def run_epochs(
             f"validation loss {validation.loss:.4f}, accuracy {validation.accuracy:.4f}; {time.monotonic() - began:.1f} s",
             flush=True,
         )
+        checkpoint.save(model.name, variables, history)
     return history
+
+
+def good_enough(recipe: Recipe, history: list[Epoch]) -> bool:
+    """Whether the last epoch reached what the recipe asks for."""
+    return bool(history) and (
+        (recipe.stop_at_loss is not None and history[-1].loss <= recipe.stop_at_loss)
+        or (recipe.stop_at_accuracy is not None and history[-1].accuracy >= recipe.stop_at_accuracy)
+    )
 
 
 def predict(model: keras.Model, pixels: Image) -> Targets:

@@ -76,7 +76,7 @@ def fill_page(numbers: Mapping[str, Any], description: Mapping[str, Any], pictur
     start, *sections = Path(__file__).with_suffix(".md").read_text("utf-8").split("\n## ")
     kept = [section for section in sections if any(f"({name}.png)" in section for name in pictures)]
     # what is nested (checksums, versions) is left to the model's own description
-    settings = {name: value for name, value in description.items() if not isinstance(value, Mapping) and value != ""}
+    settings = {name: value for name, value in description.items() if not isinstance(value, Mapping) and value not in ("", None)}
     texts = [", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value) for value in settings.values()]
     rows = [f"| {name.replace('_', ' ')} | {text} |" for name, text in zip(settings, texts, strict=True)]
     return "\n## ".join([start, *kept]).format(**numbers, settings="\n".join(rows))

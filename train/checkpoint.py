@@ -1,0 +1,52 @@
+"""What a training needs to go on after it was killed: written after each epoch, removed when the model is complete."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from train.report import Epoch
+
+
+class Checkpoint:
+    """One file beside the model to be. ``resume``: go on from what is there; else it is overwritten.
+
+    settings: what the training was told; a checkpoint of other settings is not gone on from.
+    """
+
+    def __init__(self, path: Path, settings: Mapping[str, Any], resume: bool) -> None:
+        self.path = path
+        self.settings = json.dumps(settings, sort_keys=True)
+        self.state = self._read() if resume else {}
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            with np.load(self.path) as file:
+                state = dict(file)
+        except (OSError, ValueError, EOFError):
+            return {}
+        return state if str(state["settings"]) == self.settings else {}
+
+    def restore(self, network: str, variables: Sequence[keras.Variable]) -> list[Epoch]:
+        """Gives the variables the values of the last epoch of that network, and returns its epochs; none if there is nothing."""
+        if f"{network}.epochs" not in self.state:
+            return []
+        for number, variable in enumerate(variables):
+            variable.assign(self.state[f"{network}.{number}"])
+        return [Epoch(**epoch) for epoch in json.loads(str(self.state[f"{network}.epochs"]))]
+
+    def save(self, network: str, variables: Sequence[keras.Variable], history: Sequence[Epoch]) -> None:
+        values = {f"{network}.{number}": variable.numpy() for number, variable in enumerate(variables)}
+        epochs = json.dumps([asdict(epoch) for epoch in history])
+        self.state |= {"settings": self.settings, f"{network}.epochs": epochs, **values}
+        part = self.path.with_suffix(".part.npz")
+        np.savez(part, **self.state)
+        os.replace(part, self.path)
+
+    def remove(self) -> None:
+        self.path.unlink(missing_ok=True)
