@@ -63,19 +63,20 @@ def test_the_same_seed_gives_the_same_file(trained: tuple[Path, str], tmp_path: 
     assert (tmp_path / "other.keras").read_bytes() != path.read_bytes()
 
 
+def training_after(beginning: str, *arguments: str | Path) -> subprocess.Popen[str]:
+    """A training that runs, and has printed a line that begins so."""
+    command = [sys.executable, "-u", "-m", "train", *map(str, arguments)]
+    training = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert training.stdout is not None
+    while not training.stdout.readline().startswith(beginning):
+        assert training.poll() is None
+    return training
+
+
 def test_ctrl_c_leaves_the_old_model(tmp_path: Path) -> None:
     path = tmp_path / "fmnist.keras"
     path.write_bytes(b"the old model")
-    training = subprocess.Popen(
-        [sys.executable, "-u", "-m", "train", *SMALL, "--epochs", "500", "--out", path],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert training.stdout is not None
-    while not training.stdout.readline().startswith("epoch   2/500"):
-        assert training.poll() is None
+    training = training_after("epoch   2/500", *SMALL, "--epochs", "500", "--out", path)
     training.send_signal(signal.SIGINT)
     _, complaint = training.communicate(timeout=60)
 
@@ -87,16 +88,7 @@ def test_ctrl_c_leaves_the_old_model(tmp_path: Path) -> None:
 
 def test_a_training_that_was_killed_goes_on_and_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
     settings = (*SMALL, "--epochs", "6")
-    training = subprocess.Popen(
-        [sys.executable, "-u", "-m", "train", *settings, "--out", tmp_path / "killed.keras"],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    assert training.stdout is not None
-    while not training.stdout.readline().startswith("epoch   3/6"):
-        assert training.poll() is None
+    training = training_after("epoch   3/6", *settings, "--out", tmp_path / "killed.keras")
     training.kill()
     training.communicate()
 

@@ -45,8 +45,11 @@ class Checkpoint:
         epochs = json.dumps([asdict(epoch) for epoch in history])
         self.state |= {"settings": self.settings, f"{network}.epochs": epochs, **values}
         part = self.path.with_suffix(".part.npz")
-        np.savez(part, **self.state)
-        os.replace(part, self.path)
+        try:
+            np.savez(part, **self.state)
+            os.replace(part, self.path)
+        finally:
+            part.unlink(missing_ok=True)
 
     def remove(self) -> None:
         self.path.unlink(missing_ok=True)
