@@ -5,6 +5,8 @@ each rounding does to the outputs is made good by the weights not yet rounded. R
 error here: pixels at the rim hardly vary, so their weights are large and spoil the scale for the others.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -72,11 +74,10 @@ def choose_ranges(layers: Layers, rounded: Layers, tiles: NDArray[np.uint8]) -> 
     Hidden layers: from 0, which is the ReLU, to the largest. Logits: to the largest, from where the probabilities change least
     (root mean square). What lies below hardly counts in a softmax, and leaving it out makes the steps finer.
     """
-    pixels = to_pixels(tiles).reshape(len(tiles), -1)
-    wanted = probabilities(pixels, layers)
+    values: NDArray[np.floating[Any]] = to_pixels(tiles).reshape(len(tiles), -1)
+    wanted = probabilities(values, layers)
     *hidden, (kernel, bias) = rounded
     ranges: list[Range] = []
-    values = pixels
     for hidden_kernel, hidden_bias in hidden:
         values = values @ hidden_kernel + hidden_bias
         ranges.append((0.0, float(values.max())))
@@ -87,7 +88,7 @@ def choose_ranges(layers: Layers, rounded: Layers, tiles: NDArray[np.uint8]) -> 
     return [*ranges, candidates[int(np.argmin(errors))]]
 
 
-def in_steps(values: NDArray[np.float32], ends: Range) -> NDArray[np.float32]:
+def in_steps(values: NDArray[np.floating[Any]], ends: Range) -> NDArray[np.float32]:
     """The values as int8 holds them: clipped to the range and rounded to its 256 steps, one of which is 0."""
     low, high = ends
     step = (high - low) / 255
@@ -96,12 +97,12 @@ def in_steps(values: NDArray[np.float32], ends: Range) -> NDArray[np.float32]:
     return held
 
 
-def probabilities(values: NDArray[np.float32], layers: Layers) -> NDArray[np.float32]:
+def probabilities(values: NDArray[np.floating[Any]], layers: Layers) -> NDArray[np.floating[Any]]:
     """What the layers make of the values (N, inputs); of logits, if there is no layer left, their softmax."""
     for number, (kernel, bias) in enumerate(layers, start=1):
         values = values @ kernel + bias
         if number < len(layers):
             values = np.maximum(values, 0)
-    exponentials = np.exp(values - values.max(1, keepdims=True))
-    result: NDArray[np.float32] = exponentials / exponentials.sum(1, keepdims=True)
+    exponentials: NDArray[np.floating[Any]] = np.exp(values - values.max(1, keepdims=True))
+    result: NDArray[np.floating[Any]] = exponentials / exponentials.sum(1, keepdims=True)
     return result

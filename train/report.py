@@ -125,7 +125,8 @@ def draw_confusion(labels: NDArray[np.uint8], probabilities: Probabilities) -> D
     axes, diagonal, right = figure.subplots(), np.eye(count, dtype=bool), int(confusion.trace())
     for hidden, colors in ((~diagonal, "Blues"), (diagonal, "Reds")):
         # the upper half of these colours is too dark for black digits
-        axes.imshow(np.ma.array(confusion, mask=hidden), colors, vmin=0, vmax=2 * max(confusion[~hidden].max(), 1), aspect="auto")
+        most = max(int(confusion[~hidden].max()), 1)
+        axes.imshow(np.where(hidden, np.nan, confusion), colors, vmin=0, vmax=2 * most, aspect="auto")
     for (row, column), number in np.ndenumerate(confusion):
         axes.text(column, row, str(number), ha="center", va="center", color="black" if number else OTHER)
     axes.set_xticks(range(count), CLASSES, rotation=40, ha="right")
