@@ -1,8 +1,8 @@
 """Finds the int8 model whose outputs are closest to the float one's: its weights, and the ranges of its activations.
 
 Weights by GPTQ (Frantar et al. 2022, arXiv:2210.17323): the weights of a layer are rounded one input after the other, and what
-each rounding does to the outputs is made good by the weights not yet rounded. Rounding each to its nearest costs three times the
-error here: pixels at the rim hardly vary, so their weights are large and spoil the scale for the others.
+each rounding does to the outputs is made good by the weights not yet rounded. Rounding each to its nearest gave four times the
+largest error here: pixels at the rim hardly vary, so their weights are large and spoil the scale for the others.
 """
 
 from typing import Any

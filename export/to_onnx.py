@@ -1,7 +1,7 @@
 """The same MLP as ONNX: float32 from the layers, int8 from the very integers of the int8 TFLite file.
 
 The graphs are written out here, operator by operator. Converters can't do it: tf2onnx 1.17 fails on Keras 3 models (KeyError
-'keras_tensor_N'), and its int8 graphs dequantize all weights at every call, which takes 30 times as long.
+'keras_tensor_N'), and its int8 graphs dequantize all weights at every call, which takes 20 times as long.
 """
 
 from typing import Any
