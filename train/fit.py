@@ -26,9 +26,10 @@ Labels = NDArray[np.uint8]
 Targets = NDArray[np.float32]
 Image = NDArray[np.float32]
 
-
 WAYS = ((1, 1), (0, 1), (2, 1), (1, 0), (1, 2))
 """Where a tile is cut out of one that is two pixels larger: in place, or a pixel lower, higher, to the right, to the left."""
+VIEWS = tuple((way, flipped) for way in WAYS for flipped in (False, True))
+"""All that a tile may be shown as; number 2 * way + flipped."""
 
 FLIPPABLE = np.array([name not in ("Sandal", "Sneaker", "Ankle boot") for name in CLASSES])
 """Classes that look the same in a mirror. Fashion-MNIST's shoes all point to the left."""
@@ -40,9 +41,6 @@ class Scores:
 
     loss: float
     accuracy: float
-
-
-VIEWS = tuple((way, flipped) for way in WAYS for flipped in (False, True))
 
 
 @dataclass(frozen=True)
