@@ -276,7 +276,7 @@ def say(message: str) -> None:
 
 @reported("dataset")
 def main(
-    data_dir: Annotated[Path | None, typer.Option(help="A folder that has the four files.", envvar="FMNIST_DATA")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="A folder that has the four files; FMNIST_DATA if not given.")] = None,
     mirror: Annotated[list[str] | None, typer.Option(help="Download from this address instead; repeatable.")] = None,
 ) -> None:
     """Get Fashion-MNIST and say where it is."""
