@@ -10,6 +10,7 @@ import tempfile
 import time
 import zipfile
 from dataclasses import asdict, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +18,7 @@ import typer
 
 from fmnist_edge.errors import FmnistEdgeError, UsageError, reported
 from fmnist_edge.model import DESCRIPTION
-from fmnist_edge.runtime import quiet_stderr, to_pixels
+from fmnist_edge.runtime import quiet_stderr
 from train.dataset import checksums, load
 from train.recipes import RECIPES
 
@@ -38,6 +39,12 @@ def main(
     stop_at_accuracy: Annotated[
         float | None, typer.Option(min=0, max=1, help="Stop when the training accuracy is this or more.")
     ] = None,
+    patience: Annotated[
+        int | None, typer.Option(min=1, help="Stop after so many epochs without a lower validation loss, and take the best one.")
+    ] = None,
+    photos: Annotated[
+        Path | None, typer.Option(help="Your own photos to learn from: a folder with a folder per class.", metavar="DIR")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where a training with these settings was broken off.")] = False,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="The same seed gives the same weights.")] = 0,
     data_dir: Annotated[Path | None, typer.Option(help="A folder that has the four Fashion-MNIST files.")] = None,
@@ -56,6 +63,7 @@ def main(
         batch_size=batch_size or chosen.batch_size,
         stop_at_loss=stop_at_loss,
         stop_at_accuracy=stop_at_accuracy,
+        patience=patience,
     )
     prepare(out)
     dataset = load(data_dir)
@@ -65,25 +73,30 @@ def main(
         import keras
         import tensorflow
 
+        from train.augment import NO_EXAMPLES
         from train.checkpoint import Checkpoint
         from train.fit import fit, predict, score
+        from train.photos import read_photos
         from train.report import write_report
 
+    own = read_photos(photos) if photos else NO_EXAMPLES
     began = time.monotonic()
-    checkpoint = Checkpoint(out.with_suffix(".checkpoint.npz"), {**asdict(chosen), "seed": seed}, resume)
+    settings = {**asdict(chosen), "seed": seed, "photos": len(own)}
+    same_photos = {"photos_sha256": sha256(own.tiles.tobytes()).hexdigest()}
+    checkpoint = Checkpoint(out.with_suffix(".checkpoint.npz"), settings | same_photos, resume)
     if resume and not checkpoint.state:
         print(f"train: {checkpoint.path} holds no training with these settings; starting anew", file=sys.stderr)
-    trained = fit(chosen, dataset, seed, checkpoint)
+    trained = fit(chosen, dataset.train_images, dataset.train_labels, seed, own, checkpoint=checkpoint)
     seconds = time.monotonic() - began
     if not math.isfinite(trained.validation.loss):
         raise TrainError("the training diverged: the loss is no number. A lower learning rate, or larger batches, may help")
-    probabilities = predict(trained.model, to_pixels(dataset.test_images))
+    probabilities = predict(trained.model, dataset.test_images)
     test = score(probabilities, dataset.test_labels)
     description = {
         "recipe": recipe if chosen == RECIPES[recipe] else f"{recipe}, changed",
-        **asdict(chosen),
-        "seed": seed,
+        **settings,
         "temperature": trained.temperature,
+        "unsure": trained.unsure,
         "dataset": checksums(),
         "versions": {
             "python": platform.python_version(),
@@ -91,10 +104,16 @@ def main(
             "keras": keras.__version__,
         },
     }
-    save(trained.model, out, {"training": description, "validation": asdict(trained.validation), "test": asdict(test)})
+    scores = {
+        "validation": trained.validation,
+        "validation, disturbed": trained.disturbed,
+        **({"your photos held out": trained.photos} if trained.photos else {}),
+        "test": test,
+    }
+    save(trained.model, out, {"training": description, "scores": {name: asdict(part) for name, part in scores.items()}})
     print(f"trained in {seconds:.0f} s")
-    print(f"validation loss {trained.validation.loss:.4f}, accuracy {trained.validation.accuracy:.4f}")
-    print(f"test loss {test.loss:.4f}, accuracy {test.accuracy:.4f}")
+    for name, part in scores.items():
+        print(f"{name}: loss {part.loss:.4f}, accuracy {part.accuracy:.4f}")
     checkpoint.remove()
     report = out.parent / "report"
     write_report(report, dataset, trained.history, probabilities, description)

@@ -1,5 +1,10 @@
-"""Trains a recipe's MLP: tiles in, a Keras model out that takes plain pixels / 255, whatever it was trained on."""
+"""Trains a recipe's MLP: images in, a Keras model out that takes plain pixels / 255, whatever it was trained on.
 
+A rehearsal, with some images held out, decides what there is to decide: when to stop, how sure to be. Then the model is trained
+anew, in the same way, on all images.
+"""
+
+import math
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -10,29 +15,21 @@ import tensorflow as tf
 from keras import layers
 from numpy.typing import NDArray
 
+from fmnist_edge.errors import UsageError
 from fmnist_edge.runtime import CLASSES, INPUT, OUTPUT, to_pixels
 from fmnist_edge.tile import TILE_SIZE
+from train.arrays import as_labels, as_tiles
+from train.augment import NO_EXAMPLES, VIEWS, Examples, Labels, Lessons, Targets, Tiles, view
+from train.calibrate import choose_temperature, choose_unsure
 from train.checkpoint import Checkpoint
-from train.dataset import Dataset
+from train.disturb import disturb
 from train.recipes import Recipe
-from train.report import Epoch
+from train.report import Epoch, best_epoch
 from train.teacher import build_teacher
 
-VALIDATION_IMAGES = 10_000
-"""Held out of the 60,000 training images, the last ones: what a choice may look at. The test images never are."""
-
-Tiles = NDArray[np.uint8]
-Labels = NDArray[np.uint8]
-Targets = NDArray[np.float32]
-Image = NDArray[np.float32]
-
-WAYS = ((1, 1), (0, 1), (2, 1), (1, 0), (1, 2))
-"""Where a tile is cut out of one that is two pixels larger: in place, or a pixel lower, higher, to the right, to the left."""
-VIEWS = tuple((way, flipped) for way in WAYS for flipped in (False, True))
-"""All that a tile may be shown as; number 2 * way + flipped."""
-
-FLIPPABLE = np.array([name not in ("Sandal", "Sneaker", "Ankle boot") for name in CLASSES])
-"""Classes that look the same in a mirror. Fashion-MNIST's shoes all point to the left."""
+Scale = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""float32 (28, 28) twice: what is subtracted from pixels / 255, and by what they are divided then."""
+AS_THEY_ARE: Scale = np.zeros((TILE_SIZE, TILE_SIZE), np.float32), np.ones((TILE_SIZE, TILE_SIZE), np.float32)
 
 
 @dataclass(frozen=True)
@@ -44,26 +41,23 @@ class Scores:
 
 
 @dataclass(frozen=True)
-class Images:
-    """Tiles and labels to train on, and those held out."""
-
-    tiles: Tiles
-    labels: Labels
-    validation_tiles: Tiles
-    validation_labels: Labels
-
-
-@dataclass(frozen=True)
 class Trained:
-    """What a training gives. ``temperature`` is already folded into the model."""
+    """A model that was trained on all images, and what its rehearsal showed on those held out."""
 
     model: keras.Sequential
     history: list[Epoch]
     temperature: float
+    """By which the model's logits are divided already."""
+    unsure: dict[str, float]
+    """The confidence below which the model is unsure of a "tile", and of a "photo"."""
     validation: Scores
+    disturbed: Scores
+    """Of the images held out, disturbed."""
+    photos: Scores | None
+    """Of the user's photos held out, if there are any."""
 
 
-def build(hidden: tuple[int, ...]) -> keras.Sequential:
+def build(hidden: tuple[int, ...], name: str = "fmnist") -> keras.Sequential:
     """The MLP: float32 (N, 28, 28) in [0, 1] to probabilities, float32 (N, 10)."""
     return keras.Sequential(
         [
@@ -72,92 +66,131 @@ def build(hidden: tuple[int, ...]) -> keras.Sequential:
             *(layers.Dense(units, activation="relu") for units in hidden),
             layers.Dense(len(CLASSES), activation="softmax", name=OUTPUT),
         ],
-        name="fmnist",
+        name=name,
     )
 
 
-def fit(recipe: Recipe, dataset: Dataset, seed: int, checkpoint: Checkpoint) -> Trained:
-    """Trains the recipe's MLP, printing a line per epoch. The validation images are held out; they set the temperature.
-
-    The same seed on the same machine gives the same weights, bit by bit.
-    """
-    keras.utils.set_random_seed(seed)
-    tf.config.experimental.enable_op_determinism()
-    images = Images(
-        dataset.train_images[:-VALIDATION_IMAGES],
-        dataset.train_labels[:-VALIDATION_IMAGES],
-        dataset.train_images[-VALIDATION_IMAGES:],
-        dataset.train_labels[-VALIDATION_IMAGES:],
-    )
-    taught = None
-    if recipe.teacher:
-        print("the teacher, a convolutional network, goes first")
-        teacher = build_teacher()
-        run_epochs(teacher, recipe.teacher, images, None, seed, *no_standardization(), checkpoint)
-        print("asking the teacher about each image as it is, moved and mirrored", flush=True)
-        taught = np.stack([predict(teacher, to_pixels(view(images.tiles, *kind))) for kind in VIEWS])
-    model = build(recipe.hidden)
-    model.summary()
-    mean, deviation = standardization(images.tiles) if recipe.standardize else no_standardization()
-    history = run_epochs(model, recipe, images, taught, seed, mean, deviation, checkpoint)
-    fold_standardization(model, mean, deviation)
-    validation_pixels = to_pixels(images.validation_tiles)
-    temperature = 1.0
-    if recipe.calibrate:
-        temperature = choose_temperature(predict(model, validation_pixels), images.validation_labels)
-        fold_temperature(model, temperature)
-    return Trained(model, history, temperature, score(predict(model, validation_pixels), images.validation_labels))
-
-
-def run_epochs(
-    model: keras.Model,
+def fit(
     recipe: Recipe,
-    images: Images,
-    taught: Targets | None,
-    seed: int,
-    mean: Image,
-    deviation: Image,
-    checkpoint: Checkpoint,
+    images: Any,
+    labels: Any,
+    seed: int = 0,
+    photos: Examples = NO_EXAMPLES,
+    taught: Targets | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> Trained:
+    """Trains the recipe's MLP, printing a line per epoch. The same seed on the same machine gives the same weights, bit by bit.
+
+    images, labels: as train/arrays.py takes them. photos: a user's own, for recipes with disturbed tiles. taught: what ``teach``
+    gave, if it was called before. Raises UsageError for images or labels that are not what they should be.
+    """
+    tiles = as_tiles(images)
+    examples = Examples(tiles, as_labels(labels, len(tiles)))
+    if len(photos) and not recipe.disturbed:
+        raise UsageError("this recipe does not learn from photos; 'standard' does, as any with disturbed tiles")
+    tf.config.experimental.enable_op_determinism()
+    if recipe.teacher and taught is None:
+        taught = teach(recipe.teacher, examples, seed, checkpoint)
+    if recipe.disturbed:
+        print("disturbing images, as photos are", flush=True)
+    lessons = Lessons(recipe, examples, seed, taught, photos)
+
+    validation, own = examples[lessons.held_out], photos[lessons.photos_held_out]
+    disturbed = Examples(disturb(validation.tiles, seed), validation.labels)
+    print(f"rehearsal: {len(validation):,} images are held out", flush=True)
+    keras.utils.set_random_seed(seed)
+    rehearsed = build(recipe.hidden, "rehearsal")
+    rehearsed.summary()
+    history = train_network(rehearsed, lessons, recipe.epochs, validation, checkpoint)
+    temperature = choose_temperature(predict(rehearsed, validation.tiles), validation.labels) if recipe.calibrate else 1.0
+    fold_temperature(rehearsed, temperature)
+    said = {name: predict(rehearsed, part.tiles) for name, part in (("tile", validation), ("photo", disturbed))}
+
+    print(f"the same on all {len(examples):,} images", flush=True)
+    keras.utils.set_random_seed(seed)
+    model = build(recipe.hidden)
+    train_network(model, lessons, best_epoch(history) if recipe.patience else len(history), None, checkpoint)
+    fold_temperature(model, temperature)
+    return Trained(
+        model,
+        history,
+        temperature,
+        {name: choose_unsure(probabilities, validation.labels) for name, probabilities in said.items()},
+        validation=score(said["tile"], validation.labels),
+        disturbed=score(said["photo"], validation.labels),
+        photos=score(predict(rehearsed, own.tiles), own.labels) if len(own) else None,
+    )
+
+
+def teach(recipe: Recipe, examples: Examples, seed: int, checkpoint: Checkpoint | None = None) -> Targets:
+    """Trains a teacher on what a rehearsal shows, and returns what it says of each view of each image: float32 (views, N, 10)."""
+    print("the teacher, a convolutional network, goes first", flush=True)
+    keras.utils.set_random_seed(seed)
+    teacher, lessons = build_teacher(), Lessons(recipe, examples, seed)
+    train_network(teacher, lessons, recipe.epochs, examples[lessons.held_out], checkpoint)
+    print("asking the teacher about each image as it is, moved and mirrored", flush=True)
+    return np.stack([predict(teacher, view(examples.tiles, *kind)) for kind in VIEWS])
+
+
+def train_network(
+    model: keras.Sequential, lessons: Lessons, epochs: int, validation: Examples | None, checkpoint: Checkpoint | None
 ) -> list[Epoch]:
-    """Trains the model on (pixel - mean) / deviation, from where the checkpoint left it, and prints a line per epoch."""
-    optimizer = make_optimizer(recipe, len(images.tiles))
-    run_epoch = make_epoch(model, optimizer, recipe.batch_size, mean, deviation)
-    validation_pixels = (to_pixels(images.validation_tiles) - mean) / deviation
-    variables = [*model.variables, *optimizer.variables]
-    history = checkpoint.restore(model.name, variables)
+    """Trains the model from where the checkpoint left it, and prints a line per epoch.
+
+    validation: the images held out, for a rehearsal; without them everything is shown.
+    """
+    recipe = lessons.recipe
+    shown = lessons.images[~lessons.held_out] if validation else lessons.images
+    scale = choose_scale(recipe.scaling, shown.tiles)
+    optimizer = make_optimizer(recipe, lessons.size(everything=not validation))
+    run_epoch = make_epoch(model, optimizer, recipe.batch_size, scale)
+    best = [tf.Variable(variable.value) for variable in model.variables] if recipe.patience and validation else []
+    variables = [*model.variables, *optimizer.variables, *best]
+    history = checkpoint.restore(model.name, variables) if checkpoint else []
     if history:
         print(f"going on after epoch {len(history)}")
-    for number in range(len(history) + 1, recipe.epochs + 1):
-        if good_enough(recipe, history):
+    for number in range(len(history) + 1, epochs + 1):
+        if validation and good_enough(recipe, history):
             break
         began = time.monotonic()
-        # each epoch has its own random numbers, whatever happened in those before
-        shown, targets = draw(recipe, images, taught, np.random.default_rng([seed, number]))
-        loss, accuracy = (float(value) for value in run_epoch(tf.constant(shown), tf.constant(targets)))
-        validation = score(predict(model, validation_pixels), images.validation_labels)
-        history.append(Epoch(loss, accuracy, validation.loss, validation.accuracy))
-        bar = "=" * round(20 * number / recipe.epochs)
-        print(
-            f"epoch {number:3}/{recipe.epochs} [{bar:20}] loss {loss:.4f}, accuracy {accuracy:.4f}; "
-            f"validation loss {validation.loss:.4f}, accuracy {validation.accuracy:.4f}; {time.monotonic() - began:.1f} s",
-            flush=True,
-        )
-        checkpoint.save(model.name, variables, history)
+        loss, accuracy = run_epoch(*map(tf.constant, lessons.draw(number, everything=not validation)))
+        held_out = score(predict(model, validation.tiles, scale), validation.labels) if validation else None
+        history.append(Epoch(float(loss), float(accuracy), *((held_out.loss, held_out.accuracy) if held_out else ())))
+        if number == best_epoch(history):
+            for kept, variable in zip(best, model.variables, strict=False):
+                kept.assign(variable.value)
+        print(f"{progress(number, epochs, history[-1])}; {time.monotonic() - began:.1f} s", flush=True)
+        if checkpoint:
+            checkpoint.save(model.name, variables, history)
+    for kept, variable in zip(best, model.variables, strict=False):
+        variable.assign(kept)
+    fold_scale(model, scale)
     return history
 
 
 def good_enough(recipe: Recipe, history: list[Epoch]) -> bool:
-    """Whether the last epoch reached what the recipe asks for."""
+    """Whether the last epoch reached what the recipe asks for, or the validation loss has not fallen for long enough."""
     return bool(history) and (
         (recipe.stop_at_loss is not None and history[-1].loss <= recipe.stop_at_loss)
         or (recipe.stop_at_accuracy is not None and history[-1].accuracy >= recipe.stop_at_accuracy)
+        or (recipe.patience is not None and len(history) - best_epoch(history) >= recipe.patience)
     )
 
 
-def predict(model: keras.Model, pixels: Image) -> Targets:
-    """Probabilities, float32 (N, 10), of images as the model takes them, float32 (N, 28, 28)."""
-    parts = np.array_split(pixels, -(-len(pixels) // 1000))
-    return np.concatenate([model(part, training=False).numpy() for part in parts])
+def progress(number: int, epochs: int, epoch: Epoch) -> str:
+    line = (
+        f"epoch {number:3}/{epochs} [{'=' * round(20 * number / epochs):20}] loss {epoch.loss:.4f}, accuracy {epoch.accuracy:.4f}"
+    )
+    if math.isnan(epoch.validation_loss):
+        return line
+    return f"{line}; validation loss {epoch.validation_loss:.4f}, accuracy {epoch.validation_accuracy:.4f}"
+
+
+def predict(model: keras.Model, tiles: Tiles, scale: Scale = AS_THEY_ARE) -> Targets:
+    """Probabilities, float32 (N, 10), of tiles. scale: what the model was trained on, until that is folded into it."""
+    mean, deviation = scale
+    parts = np.array_split(tiles, -(-len(tiles) // 1000))
+    return np.concatenate([model((to_pixels(part) - mean) / deviation, training=False).numpy() for part in parts])
 
 
 def score(probabilities: Targets, labels: Labels) -> Scores:
@@ -166,11 +199,12 @@ def score(probabilities: Targets, labels: Labels) -> Scores:
     return Scores(loss=float(-np.log(np.maximum(of_label, 1e-7)).mean()), accuracy=float(right.mean()))
 
 
-def make_epoch(model: keras.Model, optimizer: keras.optimizers.Optimizer, batch_size: int, mean: Image, deviation: Image) -> Any:
+def make_epoch(model: keras.Model, optimizer: keras.optimizers.Optimizer, batch_size: int, scale: Scale) -> Any:
     """A function that trains on each tile once, in order, and returns loss and accuracy.
 
     An epoch is one graph: for a model this small, ``Model.fit`` of Keras 3.15 spends four fifths of its time between the batches.
     """
+    mean, deviation = scale
     optimizer.build(model.trainable_variables)
 
     @tf.function
@@ -203,64 +237,24 @@ def make_optimizer(recipe: Recipe, images: int) -> keras.optimizers.Optimizer:
     return keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay)
 
 
-def draw(recipe: Recipe, images: Images, taught: Targets | None, random: np.random.Generator) -> tuple[Tiles, Targets]:
-    """What one epoch shows: the tiles in a new order, some moved or mirrored, and the probabilities wanted, float32 (N, 10).
-
-    taught: what the teacher says of each of VIEWS, float32 (views, N, 10).
-    """
-    count = len(images.tiles)
-    ways = np.where(random.random(count) < recipe.shift, random.integers(1, len(WAYS), count), 0)
-    flips = (random.random(count) < recipe.flip) & FLIPPABLE[images.labels]
-    views = 2 * ways + flips
-    shown = np.empty_like(images.tiles)
-    for number, kind in enumerate(VIEWS):
-        shown[views == number] = view(images.tiles[views == number], *kind)
-    smooth = np.float32(recipe.label_smoothing)
-    wanted = np.eye(len(CLASSES), dtype=np.float32)[images.labels] * (1 - smooth) + smooth / len(CLASSES)
-    if taught is not None:
-        share = np.float32(recipe.teachers_share)
-        wanted = share * taught[views, np.arange(count)] + (1 - share) * wanted
-    order = random.permutation(count)
-    return shown[order], wanted[order]
+def choose_scale(scaling: str, tiles: Tiles) -> Scale:
+    """What ``Recipe.scaling`` means. The 0.1 keeps pixels that hardly vary from counting most."""
+    if scaling == "standardize":
+        pixels = to_pixels(tiles)
+        return pixels.mean(0), pixels.std(0) + np.float32(0.1)
+    mean, deviation = AS_THEY_ARE
+    return (mean, deviation / 255) if scaling == "none" else AS_THEY_ARE
 
 
-def view(tiles: Tiles, way: tuple[int, int], flipped: bool) -> Tiles:
-    """The tiles cut out as WAYS says, background where there is nothing, and mirrored if asked for."""
-    row, column = way
-    moved = np.pad(tiles, ((0, 0), (1, 1), (1, 1)))[:, row : row + TILE_SIZE, column : column + TILE_SIZE]
-    return moved[:, :, ::-1] if flipped else moved
-
-
-def no_standardization() -> tuple[Image, Image]:
-    return np.zeros((TILE_SIZE, TILE_SIZE), np.float32), np.ones((TILE_SIZE, TILE_SIZE), np.float32)
-
-
-def standardization(tiles: Tiles) -> tuple[Image, Image]:
-    """Mean and deviation + 0.1 of each pixel, float32 (28, 28): the 0.1 keeps pixels that hardly vary from counting most."""
-    pixels = to_pixels(tiles)
-    return pixels.mean(0), pixels.std(0) + np.float32(0.1)
-
-
-def fold_standardization(model: keras.Sequential, mean: Image, deviation: Image) -> None:
-    """Makes the first Dense layer take plain pixels: W' = W / deviation, b' = b - (mean / deviation) W."""
+def fold_scale(model: keras.Sequential, scale: Scale) -> None:
+    """Makes the first Dense layer take plain pixels / 255: W' = W / deviation, b' = b - (mean / deviation) W."""
+    if scale is AS_THEY_ARE:
+        return
+    mean, deviation = scale
     dense = next(layer for layer in model.layers if isinstance(layer, layers.Dense))
     kernel, bias = (weights.astype(np.float64) for weights in dense.get_weights())
     scaled = kernel / deviation.reshape(-1, 1)
     dense.set_weights([scaled, bias - mean.reshape(-1) @ scaled])
-
-
-def choose_temperature(probabilities: Targets, labels: Labels) -> float:
-    """By which to divide the logits so that confidence is as high as accuracy (Guo et al. 2017, arXiv:1706.04599).
-
-    The one with the least cross-entropy on images that were not trained on. probabilities: float32 (N, 10).
-    """
-    logits = np.log(np.maximum(probabilities, 1e-12).astype(np.float64))
-
-    def loss(temperature: float) -> float:
-        scaled = logits / temperature
-        return float((np.log(np.exp(scaled).sum(1)) - scaled[np.arange(len(labels)), labels]).mean())
-
-    return float(min(np.geomspace(0.25, 4, 401), key=loss))
 
 
 def fold_temperature(model: keras.Sequential, temperature: float) -> None:

@@ -4,6 +4,7 @@ A data set, the scores of each epoch and the model's outputs come in; a folder w
 function returns a picture and the numbers in it, which the template train/report.md explains to a beginner.
 """
 
+import math
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,12 +30,12 @@ Drawn = tuple[Figure, dict[str, Any]]
 
 @dataclass(frozen=True)
 class Epoch:
-    """Mean cross-entropy (nats) and accuracy (0 to 1) of an epoch, on the images trained on and on those held out."""
+    """Mean cross-entropy (nats) and accuracy (0 to 1) of an epoch, on the images trained on and on those held out, if any are."""
 
     loss: float
     accuracy: float
-    validation_loss: float
-    validation_accuracy: float
+    validation_loss: float = math.nan
+    validation_accuracy: float = math.nan
 
 
 def write_report(
@@ -103,9 +104,14 @@ def draw_images(dataset: Dataset) -> Drawn:
     return figure, {"training_images": len(dataset.train_images)}
 
 
+def best_epoch(history: Sequence[Epoch]) -> int:
+    """The number of the epoch with the lowest validation loss; the first is 1."""
+    return 1 + int(np.argmin([epoch.validation_loss for epoch in history]))
+
+
 def draw_curves(history: Sequence[Epoch]) -> Drawn:
     figure, epochs = Figure((9, 4)), np.arange(1, len(history) + 1)
-    best = 1 + int(np.argmin([epoch.validation_loss for epoch in history]))
+    best = best_epoch(history)
     for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         training, validation = (np.array([getattr(e, which + name) for e in history]) for which in ("", "validation_"))
         worse = validation > training if name == "loss" else validation < training

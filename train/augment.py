@@ -1,0 +1,116 @@
+"""What a network is taught with: in each epoch every image once, perhaps moved or mirrored, and disturbed tiles beside them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fmnist_edge.runtime import CLASSES
+from fmnist_edge.tile import TILE_SIZE
+from train.disturb import disturb
+from train.recipes import Recipe
+
+Tiles = NDArray[np.uint8]
+Labels = NDArray[np.uint8]
+Targets = NDArray[np.float32]
+
+WAYS = ((1, 1), (0, 1), (2, 1), (1, 0), (1, 2))
+"""Where a tile is cut out of one that is two pixels larger: in place, or a pixel lower, higher, to the right, to the left."""
+VIEWS = tuple((way, flipped) for way in WAYS for flipped in (False, True))
+"""All that a tile may be shown as; number 2 * way + flipped."""
+
+FLIPPABLE = np.array([name not in ("Sandal", "Sneaker", "Ankle boot") for name in CLASSES])
+"""Classes that look the same in a mirror. Fashion-MNIST's shoes all point to the left."""
+
+HELD_OUT = 6
+"""One in so many is held out of a rehearsal: the last 10,000 of Fashion-MNIST's 60,000 images, every sixth of a user's photos."""
+
+COPIES = 3
+"""Disturbed copies of an image, made beforehand: making new ones in each epoch would take most of its time."""
+PHOTO_COPIES = 100
+"""The same of a user's own photo, at most."""
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Tiles, uint8 (N, 28, 28), background 0, and their labels, uint8 (N,)."""
+
+    tiles: Tiles
+    labels: Labels
+
+    def __len__(self) -> int:
+        return len(self.tiles)
+
+    def __getitem__(self, part: slice | NDArray[np.bool_]) -> "Examples":
+        return Examples(self.tiles[part], self.labels[part])
+
+
+NO_EXAMPLES = Examples(np.zeros((0, TILE_SIZE, TILE_SIZE), np.uint8), np.zeros(0, np.uint8))
+
+
+class Lessons:
+    """Draws what an epoch shows, and the probabilities that it asks for.
+
+    taught: what a teacher says of each of VIEWS of each image, float32 (views, images, 10), if there is one.
+    photos: a user's own; they are shown disturbed, and so only if the recipe has disturbed tiles.
+    """
+
+    def __init__(
+        self, recipe: Recipe, images: Examples, seed: int, taught: Targets | None = None, photos: Examples = NO_EXAMPLES
+    ) -> None:
+        self.recipe, self.images, self.seed = recipe, images, seed
+        self.held_out = np.arange(len(images)) >= len(images) - len(images) // HELD_OUT
+        self.photos_held_out = np.arange(len(photos)) % HELD_OUT == HELD_OUT - 1
+        wanted = smooth(images.labels, recipe.label_smoothing)
+        self.wanted = np.broadcast_to(wanted, (len(VIEWS), *wanted.shape))
+        if taught is not None:
+            share = np.float32(recipe.teachers_share)
+            self.wanted = share * taught + (1 - share) * wanted
+        if recipe.disturbed:
+            # photos are as many as the images' copies, if that does not take too many copies of each
+            times = min(PHOTO_COPIES, COPIES * len(images) // max(len(photos), 1))
+            of_images, of_photos = np.tile(np.arange(len(images)), COPIES), np.tile(np.arange(len(photos)), times)
+            self.disturbed = disturb(np.concatenate([images.tiles[of_images], photos.tiles[of_photos]]), seed)
+            self.disturbed_wanted = np.concatenate(
+                [self.wanted[0, of_images], smooth(photos.labels, recipe.label_smoothing)[of_photos]]
+            )
+            self.disturbed_held_out = np.concatenate([self.held_out[of_images], self.photos_held_out[of_photos]])
+
+    def size(self, everything: bool) -> int:
+        """How many tiles an epoch has."""
+        shown = len(self.images) if everything else int((~self.held_out).sum())
+        return shown + round(self.recipe.disturbed * shown)
+
+    def draw(self, epoch: int, everything: bool) -> tuple[Tiles, Targets]:
+        """Tiles of one epoch in a random order, and what is wanted of each, float32 (N, 10).
+
+        Each epoch has its own random numbers, whatever happened in those before. everything: also what is held out.
+        """
+        recipe, count, random = self.recipe, len(self.images), np.random.default_rng([self.seed, epoch])
+        ways = np.where(random.random(count) < recipe.shift, random.integers(1, len(WAYS), count), 0)
+        flips = (random.random(count) < recipe.flip) & FLIPPABLE[self.images.labels]
+        views = 2 * ways + flips
+        numbers = np.flatnonzero(everything | ~self.held_out)
+        tiles, wanted = np.empty_like(self.images.tiles), self.wanted[views[numbers], numbers]
+        for number, kind in enumerate(VIEWS):
+            tiles[views == number] = view(self.images.tiles[views == number], *kind)
+        tiles = tiles[numbers]
+        if recipe.disturbed:
+            allowed = np.flatnonzero(everything | ~self.disturbed_held_out)
+            chosen = random.choice(allowed, self.size(everything) - len(numbers), replace=False)
+            tiles = np.concatenate([tiles, self.disturbed[chosen]])
+            wanted = np.concatenate([wanted, self.disturbed_wanted[chosen]])
+        order = random.permutation(len(tiles))
+        return tiles[order], wanted[order]
+
+
+def smooth(labels: Labels, smoothing: float) -> Targets:
+    """Labels as probabilities, float32 (N, 10), of which the part ``smoothing`` is shared by all classes."""
+    return np.eye(len(CLASSES), dtype=np.float32)[labels] * np.float32(1 - smoothing) + np.float32(smoothing / len(CLASSES))
+
+
+def view(tiles: Tiles, way: tuple[int, int], flipped: bool) -> Tiles:
+    """The tiles cut out as WAYS says, background where there is nothing, and mirrored if asked for."""
+    row, column = way
+    moved = np.pad(tiles, ((0, 0), (1, 1), (1, 1)))[:, row : row + TILE_SIZE, column : column + TILE_SIZE]
+    return moved[:, :, ::-1] if flipped else moved

@@ -1,0 +1,133 @@
+"""Fashion-MNIST tiles as tiles cut out of photos look: turned and stretched, lit unevenly, with the garment badly cut out.
+
+A photo's tile differs from the data set's: nobody laid the garment flat under a studio's lamps, and its outline was found by
+a program (fmnist_edge.segment). Training on tiles disturbed like that teaches the model to look past it. Which disturbances
+there are was decided looking at tiles of photos; how strong they are, by accuracy on photos that nothing is reported on
+(docs/study.md).
+"""
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from fmnist_edge.tile import TILE_SIZE
+
+Tiles = NDArray[np.uint8]
+Planes = NDArray[np.float32]
+"""float32 (N, 28, 28): a value per pixel, or (N, 1, 1): one per tile."""
+
+CENTRE = (TILE_SIZE - 1) / 2
+GARMENT = 8
+"""Values above are garment: the data set's background is 0, the edges of its garments are soft."""
+AT_ONCE = 500
+"""Tiles worked on together: few enough for the processor's cache."""
+
+
+def disturb(tiles: Tiles, seed: int | list[int]) -> Tiles:
+    """A disturbed copy of each tile, uint8 (N, 28, 28). The same seed gives the same copies."""
+    random = np.random.default_rng(seed)
+    disturbed = [disturb_some(tiles[start : start + AT_ONCE], random) for start in range(0, len(tiles), AT_ONCE)]
+    return np.concatenate(disturbed)
+
+
+def disturb_some(tiles: Tiles, random: np.random.Generator) -> Tiles:
+    count = len(tiles)
+
+    def between(low: float, high: float) -> Planes:
+        return random.uniform(low, high, (count, 1, 1)).astype(np.float32)
+
+    def sometimes(probability: float) -> NDArray[np.bool_]:
+        return random.random((count, 1, 1)) < probability
+
+    outlines = silhouettes(tiles)
+    both = np.stack([tiles / np.float32(255), outlines.astype(np.float32)], -1)
+    moved = np.asarray(warp(both, transforms(outlines, random)))
+    mask = moved[..., 1]
+    value = moved[..., 0] / np.maximum(mask, 0.3)  # the garment's own value, without its soft edge
+
+    # another garment, another lamp: inverted, contrast, brightness, shading, wrinkles, noise
+    value = np.where(sometimes(0.2), 1 - value, value)
+    value = (value - 0.5) * np.exp(between(-0.7, 0.25)) + 0.5 + between(-0.25, 0.25)
+    value += smooth_noise(random, count, 4) * between(0, 0.12) + smooth_noise(random, count, 10) * between(0, 0.07)
+    value += (random.random(value.shape, np.float32) - 0.5) * between(0, 0.15)
+
+    # cut out badly: holes in the garment, and patches of the ground beside it
+    mask = mask * (1 - sometimes(0.3) * step(smooth_noise(random, count, 7) - between(1.2, 2.4)))
+    patches = smooth_noise(random, count, 7)
+    leaking = sometimes(0.25) * near(mask) * step(patches - between(0.9, 2)) * (1 - mask)
+    ground = np.clip(between(0, 1) + 0.12 * patches, 0, 1)
+    shown: Tiles = np.rint(255 * np.clip(np.clip(value, 0.02, 1) * mask + ground * leaking, 0, 1)).astype(np.uint8)
+    return shown
+
+
+def silhouettes(tiles: Tiles) -> NDArray[np.bool_]:
+    """The garments without their holes and dark parts: all that lies between garment pixels of its row and of its column."""
+    garment = tiles > GARMENT
+
+    def between_ends(axis: int) -> NDArray[np.bool_]:
+        after_first = np.logical_or.accumulate(garment, axis)
+        before_last = np.flip(np.logical_or.accumulate(np.flip(garment, axis), axis), axis)
+        return after_first & before_last
+
+    return between_ends(1) & between_ends(2)
+
+
+def transforms(outlines: NDArray[np.bool_], random: np.random.Generator) -> Planes:
+    """Random rotations, shears and changes of aspect that fill the tile again: (N, 8), as ImageProjectiveTransformV3 takes them."""
+    count = len(outlines)
+    angle, shear, stretch = (random.normal(0, deviation, count) for deviation in (0.17, 0.15, 0.1))
+    cos, sin, wider = np.cos(angle), np.sin(angle), np.exp(stretch)
+    forth = np.array([[cos * wider, (cos * shear - sin) / wider], [sin * wider, (sin * shear + cos) / wider]]).transpose(2, 0, 1)
+    ends = row_ends(outlines) @ forth.transpose(0, 2, 1)
+    low, high = ends.min(1), ends.max(1)
+    scale = random.uniform(24.5, 28.5, count) / (high - low).max(1)
+    forth *= scale[:, None, None]
+    # where the tile's centre comes to lie: such that the garment is about centred
+    shift = -(low + high) / 2 * scale[:, None] + random.uniform(-0.7, 0.7, (count, 2))
+    back = np.linalg.inv(forth)
+    offset = CENTRE - np.einsum("nij,nj->ni", back, CENTRE + shift)
+    rows = np.concatenate([back, offset[:, :, None]], 2).reshape(count, 6)
+    return np.concatenate([rows, np.zeros((count, 2))], 1).astype(np.float32)
+
+
+def row_ends(outlines: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """The outer edges of each row's first and last garment pixel, as (x, y) from the tile's centre: (N, 56, 2)."""
+    outlines = outlines.copy()
+    outlines[~outlines.any((1, 2))] = True  # an empty tile is as good as a full one
+    left, right = outlines.argmax(2) - 0.5, TILE_SIZE - outlines[:, :, ::-1].argmax(2) - 0.5
+    used = outlines.any(2)
+    # a row without garment counts as the tile's first row with some
+    rows = np.where(used, np.arange(TILE_SIZE), used.argmax(1)[:, None])
+    x = np.concatenate([np.take_along_axis(edge, rows, 1) for edge in (left, right)], 1)
+    return np.stack([x, np.concatenate([rows, rows], 1)], -1) - CENTRE
+
+
+def warp(planes: Planes, transforms: Planes) -> tf.Tensor:
+    """float32 (N, 28, 28, C): each output pixel is interpolated at the input place that its tile's transform names; 0 outside."""
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=planes,
+        transforms=transforms,
+        output_shape=[TILE_SIZE, TILE_SIZE],
+        fill_value=0.0,
+        interpolation="BILINEAR",
+        fill_mode="CONSTANT",
+    )
+
+
+def smooth_noise(random: np.random.Generator, count: int, knots: int) -> Planes:
+    """Noise of about unit variance, linear between knots x knots random values."""
+    places = np.linspace(0, knots - 1, TILE_SIZE)
+    weights = np.maximum(0, 1 - np.abs(places[:, None] - np.arange(knots))).astype(np.float32)
+    return np.float32(1.4) * (weights @ random.standard_normal((count, knots, knots), np.float32) @ weights.T)
+
+
+def step(values: Planes) -> Planes:
+    """0 below 0, 1 above, soft in between."""
+    return 1 / (1 + np.exp(np.float32(-8) * np.clip(values, -2, 2), dtype=np.float32))
+
+
+def near(mask: Planes) -> Planes:
+    """Whether there is garment within three pixels: 0 to 1."""
+    offsets = np.abs(np.subtract.outer(np.arange(TILE_SIZE), np.arange(TILE_SIZE)))
+    band = (offsets <= 3).astype(np.float32)
+    return np.minimum(band @ mask @ band, 1, dtype=np.float32)

@@ -1,0 +1,118 @@
+"""A user's own labelled photos: a folder with one folder per class, or with a labels.csv.
+
+`python -m train --photos DIR` learns from them; `python -m train.photos DIR` counts how many of them a model gets right.
+"""
+
+import csv
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.progress import track
+
+from fmnist_edge.classifier import Classifier
+from fmnist_edge.errors import InputError, UsageError, reported
+from fmnist_edge.runtime import CLASSES
+from fmnist_edge.sources import files_in
+from fmnist_edge.tile import Tile, read_tile
+from train.augment import Examples
+
+Found = list[tuple[Path, frozenset[int]]]
+"""Photos, and the classes that are right for each."""
+
+
+@reported("photos")
+def main(
+    folder: Annotated[Path, typer.Argument(help="One folder per class, or labels.csv with file and accepted_classes.")],
+    model: Annotated[Path | None, typer.Option(help="A .tflite or .onnx file instead of models/fmnist-int8.tflite.")] = None,
+) -> None:
+    """Count how many labelled photos a model gets right, and for how many the right class is among its first three."""
+    classifier = Classifier(model)
+    tiles, right = read_tiles(find_photos(folder))
+    ranked = np.argsort([-prediction.probabilities for prediction in classifier.classify(tiles)], kind="stable")
+    hits = np.array([[class_id in classes for class_id in row] for row, classes in zip(ranked, right, strict=True)])
+    label = np.array([min(classes) for classes in right])
+    for name, of_class in (*((name, label == number) for number, name in enumerate(CLASSES)), ("all", label >= 0)):
+        if of_class.any():
+            count, first, among_three = of_class.sum(), hits[of_class, 0].mean(), hits[of_class, :3].any(1).mean()
+            print(f"{name:12} {count:5} photos: {first:6.1%} right, {among_three:6.1%} among the first three")
+
+
+def read_photos(folder: Path) -> Examples:
+    """The tiles and labels of a folder with one folder per class. What is amiss is said on stderr.
+
+    Raises UsageError if there is no such folder, no photo in it, or a folder in it that is no class.
+    """
+    tiles, right = read_tiles(find_photos(folder))
+    labels = np.array([min(classes) for classes in right], np.uint8)
+    missing = [name for class_id, name in enumerate(CLASSES) if class_id not in labels]
+    if missing:
+        complain(f"no photos of {', '.join(missing)}: what these look like is learned from Fashion-MNIST alone")
+    return Examples(np.stack(tiles), labels)
+
+
+def find_photos(folder: Path) -> Found:
+    """Every photo in a folder, as its folders or its labels.csv label them."""
+    if (folder / "labels.csv").exists():
+        with open(folder / "labels.csv", encoding="utf-8", newline="") as file:
+            rows = [(folder / row["file"], row["accepted_classes"]) for row in csv.DictReader(file)]
+        return [(path, frozenset(map(int, re.findall(r"\d", classes)))) for path, classes in rows if re.search(r"\d", classes)]
+    if not folder.is_dir():
+        raise UsageError(f"there is no folder {folder}")
+    found: Found = []
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and not path.name.startswith("."):
+            found += [(file, frozenset({class_of(path)})) for file in photos_in(path)]
+        elif path.is_file() and not path.name.startswith("."):
+            complain(f"{path} is in no class's folder, and left out")
+    return found
+
+
+def photos_in(folder: Path) -> Sequence[Path]:
+    try:
+        return files_in(folder)
+    except InputError as error:
+        complain(f"{folder}: {error}")
+        return []
+
+
+def class_of(folder: Path) -> int:
+    """The class that a folder is named for, by its number or its name: "3", "T-shirt_top", "ankle boot"."""
+    name = plain(folder.name)
+    names = [plain(label) for label in CLASSES]
+    if name in names:
+        return names.index(name)
+    if name.isdecimal() and int(name) < len(CLASSES):
+        return int(name)
+    known = ", ".join(re.sub(r"\W", "_", label.lower()) for label in CLASSES)
+    raise UsageError(f"{folder}: '{folder.name}' is no class; folders are named 0 to {len(CLASSES) - 1}, or {known}")
+
+
+def plain(name: str) -> str:
+    return re.sub(r"[\W_]", "", name.lower())
+
+
+def read_tiles(found: Found) -> tuple[list[Tile], list[frozenset[int]]]:
+    """The tiles of the photos that can be read, and their classes; the others are named on stderr."""
+    tiles, right = [], []
+    for path, classes in track(found, "reading photos", disable=not sys.stderr.isatty()):
+        try:
+            tiles.append(read_tile(path))
+            right.append(classes)
+        except InputError as error:
+            complain(f"{path}: {error}; left out")
+    if not tiles:
+        raise UsageError("there are no photos to read")
+    return tiles, right
+
+
+def complain(message: str) -> None:
+    print(f"photos: {message}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    typer.run(main)
