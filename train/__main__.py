@@ -86,17 +86,17 @@ def main(
     checkpoint = Checkpoint(out.with_suffix(".checkpoint.npz"), settings | same_photos, resume)
     if resume and not checkpoint.state:
         print(f"train: {checkpoint.path} holds no training with these settings; starting anew", file=sys.stderr)
-    trained = fit(chosen, dataset.train_images, dataset.train_labels, seed, own, checkpoint=checkpoint)
+    model, rehearsal = fit(chosen, dataset.train_images, dataset.train_labels, seed, own, checkpoint)
     seconds = time.monotonic() - began
-    if not math.isfinite(trained.validation.loss):
+    if not math.isfinite(rehearsal.validation.loss):
         raise TrainError("the training diverged: the loss is no number. A lower learning rate, or larger batches, may help")
-    probabilities = predict(trained.model, dataset.test_images)
+    probabilities = predict(model, dataset.test_images)
     test = score(probabilities, dataset.test_labels)
     description = {
         "recipe": recipe if chosen == RECIPES[recipe] else f"{recipe}, changed",
         **settings,
-        "temperature": trained.temperature,
-        "unsure": trained.unsure,
+        "temperature": rehearsal.temperature,
+        "unsure": rehearsal.unsure,
         "dataset": checksums(),
         "versions": {
             "python": platform.python_version(),
@@ -105,18 +105,18 @@ def main(
         },
     }
     scores = {
-        "validation": trained.validation,
-        "validation, disturbed": trained.disturbed,
-        **({"your photos held out": trained.photos} if trained.photos else {}),
+        "validation": rehearsal.validation,
+        "validation, disturbed": rehearsal.disturbed,
+        **({"your photos held out": rehearsal.photos} if rehearsal.photos else {}),
         "test": test,
     }
-    save(trained.model, out, {"training": description, "scores": {name: asdict(part) for name, part in scores.items()}})
+    save(model, out, {"training": description, "scores": {name: asdict(part) for name, part in scores.items()}})
     print(f"trained in {seconds:.0f} s")
     for name, part in scores.items():
         print(f"{name}: loss {part.loss:.4f}, accuracy {part.accuracy:.4f}")
     checkpoint.remove()
     report = out.parent / "report"
-    write_report(report, dataset, trained.history, probabilities, description)
+    write_report(report, dataset, rehearsal.history, probabilities, description)
     print(f"wrote {out} and {report / 'report.md'}")
 
 

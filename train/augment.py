@@ -58,7 +58,7 @@ class Lessons:
     def __init__(
         self, recipe: Recipe, images: Examples, seed: int, taught: Targets | None = None, photos: Examples = NO_EXAMPLES
     ) -> None:
-        self.recipe, self.images, self.seed = recipe, images, seed
+        self.recipe, self.images, self.photos, self.seed = recipe, images, photos, seed
         self.held_out = np.arange(len(images)) >= len(images) - len(images) // HELD_OUT
         self.photos_held_out = np.arange(len(photos)) % HELD_OUT == HELD_OUT - 1
         wanted = smooth(images.labels, recipe.label_smoothing)

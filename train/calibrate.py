@@ -6,6 +6,8 @@ from numpy.typing import NDArray
 Probabilities = NDArray[np.float32]
 Labels = NDArray[np.uint8]
 
+BINS = 15  # Guo et al. 2017
+
 SURE = 0.95
 """How many of the answers that are not marked as unsure should be right."""
 
@@ -34,3 +36,11 @@ def choose_unsure(probabilities: Probabilities, labels: Labels) -> float:
     right = (probabilities.argmax(1) == labels)[surest_first]
     enough = np.flatnonzero(right.cumsum() / np.arange(1, len(labels) + 1) >= SURE)
     return float(confidence[surest_first[enough[-1]]]) if len(enough) else 1.0
+
+
+def calibration_error(probabilities: Probabilities, labels: Labels) -> float:
+    """Expected calibration error: distance of confidence and accuracy, over equal bins of confidence weighted by their size."""
+    confidence, right = probabilities.max(1).astype(np.float64), probabilities.argmax(1) == labels
+    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    sure, got = (np.bincount(bins, weights, BINS) for weights in (confidence, right))
+    return float(np.abs(sure - got).sum() / len(labels))

@@ -6,6 +6,8 @@ there are was decided looking at tiles of photos; how strong they are, by accura
 (docs/study.md).
 """
 
+from typing import cast
+
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
@@ -19,6 +21,8 @@ Planes = NDArray[np.float32]
 CENTRE = (TILE_SIZE - 1) / 2
 GARMENT = 8
 """Values above are garment: the data set's background is 0, the edges of its garments are soft."""
+DEVIATIONS = (0.1, 0.1, 0.2, 0.3 / 56, 0.3 / 28)
+"""Standard deviations of rotation (radians), shear, log of the aspect, and keystone across and along (per pixel)."""
 AT_ONCE = 500
 """Tiles worked on together: few enough for the processor's cache."""
 
@@ -46,7 +50,7 @@ def disturb_some(tiles: Tiles, random: np.random.Generator) -> Tiles:
     value = moved[..., 0] / np.maximum(mask, 0.3)  # the garment's own value, without its soft edge
 
     # another garment, another lamp: inverted, contrast, brightness, shading, wrinkles, noise
-    value = np.where(sometimes(0.2), 1 - value, value)
+    value = np.where(sometimes(0.1), 1 - value, value)
     value = (value - 0.5) * np.exp(between(-0.7, 0.25)) + 0.5 + between(-0.25, 0.25)
     value += smooth_noise(random, count, 4) * between(0, 0.12) + smooth_noise(random, count, 10) * between(0, 0.07)
     value += (random.random(value.shape, np.float32) - 0.5) * between(0, 0.15)
@@ -73,21 +77,32 @@ def silhouettes(tiles: Tiles) -> NDArray[np.bool_]:
 
 
 def transforms(outlines: NDArray[np.bool_], random: np.random.Generator) -> Planes:
-    """Random rotations, shears and changes of aspect that fill the tile again: (N, 8), as ImageProjectiveTransformV3 takes them."""
+    """Random mirroring, rotation, shear, aspect and keystone that fill the tile again, as ImageProjectiveTransformV3 takes them.
+
+    outlines: (N, 28, 28). Returns float32 (N, 8).
+    """
     count = len(outlines)
-    angle, shear, stretch = (random.normal(0, deviation, count) for deviation in (0.17, 0.15, 0.1))
+    angle, shear, stretch, across, along = (random.normal(0, deviation, count) for deviation in DEVIATIONS)
     cos, sin, wider = np.cos(angle), np.sin(angle), np.exp(stretch)
-    forth = np.array([[cos * wider, (cos * shear - sin) / wider], [sin * wider, (sin * shear + cos) / wider]]).transpose(2, 0, 1)
+    mirror = random.choice([-1, 1], count)
+    forth = np.array([[mirror * cos * wider, (cos * shear - sin) / wider], [mirror * sin * wider, (sin * shear + cos) / wider]])
+    forth = forth.transpose(2, 0, 1)
     ends = row_ends(outlines) @ forth.transpose(0, 2, 1)
     low, high = ends.min(1), ends.max(1)
     scale = random.uniform(24.5, 28.5, count) / (high - low).max(1)
     forth *= scale[:, None, None]
-    # where the tile's centre comes to lie: such that the garment is about centred
+    # the garment stays about where it was, in the middle
     shift = -(low + high) / 2 * scale[:, None] + random.uniform(-0.7, 0.7, (count, 2))
-    back = np.linalg.inv(forth)
-    offset = CENTRE - np.einsum("nij,nj->ni", back, CENTRE + shift)
-    rows = np.concatenate([back, offset[:, :, None]], 2).reshape(count, 6)
-    return np.concatenate([rows, np.zeros((count, 2))], 1).astype(np.float32)
+    back = np.tile(np.eye(3), (count, 1, 1))
+    back[:, :2, :2] = np.linalg.inv(forth)
+    back[:, :2, 2] = CENTRE - np.einsum("nij,nj->ni", back[:, :2, :2], CENTRE + shift)
+    # a keystone: the further from the centre, the more, or the less, of the garment is seen
+    keystone = np.tile(np.eye(3), (count, 1, 1))
+    keystone[:, 2, 0], keystone[:, 2, 1] = across, along
+    keystone[:, 2, 2] -= CENTRE * (across + along)
+    keystone[:, :2] += CENTRE * (keystone[:, 2:] - [0, 0, 1])
+    both = (back @ keystone).reshape(count, 9)
+    return (both / both[:, 8:])[:, :8].astype(np.float32)
 
 
 def row_ends(outlines: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -118,16 +133,16 @@ def smooth_noise(random: np.random.Generator, count: int, knots: int) -> Planes:
     """Noise of about unit variance, linear between knots x knots random values."""
     places = np.linspace(0, knots - 1, TILE_SIZE)
     weights = np.maximum(0, 1 - np.abs(places[:, None] - np.arange(knots))).astype(np.float32)
-    return np.float32(1.4) * (weights @ random.standard_normal((count, knots, knots), np.float32) @ weights.T)
+    return cast(Planes, np.float32(1.4) * (weights @ random.standard_normal((count, knots, knots), np.float32) @ weights.T))
 
 
 def step(values: Planes) -> Planes:
     """0 below 0, 1 above, soft in between."""
-    return 1 / (1 + np.exp(np.float32(-8) * np.clip(values, -2, 2), dtype=np.float32))
+    return cast(Planes, 1 / (1 + np.exp(-8 * np.clip(values, -2, 2))))
 
 
 def near(mask: Planes) -> Planes:
     """Whether there is garment within three pixels: 0 to 1."""
     offsets = np.abs(np.subtract.outer(np.arange(TILE_SIZE), np.arange(TILE_SIZE)))
     band = (offsets <= 3).astype(np.float32)
-    return np.minimum(band @ mask @ band, 1, dtype=np.float32)
+    return cast(Planes, np.minimum(band @ mask @ band, 1))

@@ -6,6 +6,7 @@ anew, in the same way, on all images.
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,20 +42,20 @@ class Scores:
 
 
 @dataclass(frozen=True)
-class Trained:
-    """A model that was trained on all images, and what its rehearsal showed on those held out."""
+class Rehearsal:
+    """A model that was trained without the images held out, and what it showed on them."""
 
     model: keras.Sequential
     history: list[Epoch]
     temperature: float
-    """By which the model's logits are divided already."""
+    """By which its logits are divided already."""
     unsure: dict[str, float]
-    """The confidence below which the model is unsure of a "tile", and of a "photo"."""
+    """The confidence below which it is unsure of a "tile", and of a "photo"."""
     validation: Scores
     disturbed: Scores
-    """Of the images held out, disturbed."""
+    """On the images held out, disturbed."""
     photos: Scores | None
-    """Of the user's photos held out, if there are any."""
+    """On the user's photos held out, if there are any."""
 
 
 def build(hidden: tuple[int, ...], name: str = "fmnist") -> keras.Sequential:
@@ -76,73 +77,80 @@ def fit(
     labels: Any,
     seed: int = 0,
     photos: Examples = NO_EXAMPLES,
-    taught: Targets | None = None,
     checkpoint: Checkpoint | None = None,
-) -> Trained:
-    """Trains the recipe's MLP, printing a line per epoch. The same seed on the same machine gives the same weights, bit by bit.
+) -> tuple[keras.Sequential, Rehearsal]:
+    """The recipe's MLP, trained on all images, and its rehearsal. Prints a line per epoch.
 
-    images, labels: as train/arrays.py takes them. photos: a user's own, for recipes with disturbed tiles. taught: what ``teach``
-    gave, if it was called before. Raises UsageError for images or labels that are not what they should be.
+    The same seed on the same machine gives the same weights, bit by bit. images, labels: as train/arrays.py takes them; raises
+    UsageError for anything else. photos: a user's own, for recipes with disturbed tiles.
     """
     tiles = as_tiles(images)
     examples = Examples(tiles, as_labels(labels, len(tiles)))
     if len(photos) and not recipe.disturbed:
         raise UsageError("this recipe does not learn from photos; 'standard' does, as any with disturbed tiles")
-    tf.config.experimental.enable_op_determinism()
-    if recipe.teacher and taught is None:
-        taught = teach(recipe.teacher, examples, seed, checkpoint)
-    if recipe.disturbed:
-        print("disturbing images, as photos are", flush=True)
+    taught = teach(recipe.teacher, examples, seed, checkpoint) if recipe.teacher else None
     lessons = Lessons(recipe, examples, seed, taught, photos)
-
-    validation, own = examples[lessons.held_out], photos[lessons.photos_held_out]
-    disturbed = Examples(disturb(validation.tiles, seed), validation.labels)
-    print(f"rehearsal: {len(validation):,} images are held out", flush=True)
-    keras.utils.set_random_seed(seed)
-    rehearsed = build(recipe.hidden, "rehearsal")
-    rehearsed.summary()
-    history = train_network(rehearsed, lessons, recipe.epochs, validation, checkpoint)
-    temperature = choose_temperature(predict(rehearsed, validation.tiles), validation.labels) if recipe.calibrate else 1.0
-    fold_temperature(rehearsed, temperature)
-    said = {name: predict(rehearsed, part.tiles) for name, part in (("tile", validation), ("photo", disturbed))}
-
-    print(f"the same on all {len(examples):,} images", flush=True)
-    keras.utils.set_random_seed(seed)
-    model = build(recipe.hidden)
-    train_network(model, lessons, best_epoch(history) if recipe.patience else len(history), None, checkpoint)
-    fold_temperature(model, temperature)
-    return Trained(
-        model,
-        history,
-        temperature,
-        {name: choose_unsure(probabilities, validation.labels) for name, probabilities in said.items()},
-        validation=score(said["tile"], validation.labels),
-        disturbed=score(said["photo"], validation.labels),
-        photos=score(predict(rehearsed, own.tiles), own.labels) if len(own) else None,
-    )
+    rehearsal = rehearse(lessons, checkpoint)
+    return perform(lessons, rehearsal, checkpoint), rehearsal
 
 
 def teach(recipe: Recipe, examples: Examples, seed: int, checkpoint: Checkpoint | None = None) -> Targets:
     """Trains a teacher on what a rehearsal shows, and returns what it says of each view of each image: float32 (views, N, 10)."""
     print("the teacher, a convolutional network, goes first", flush=True)
-    keras.utils.set_random_seed(seed)
-    teacher, lessons = build_teacher(), Lessons(recipe, examples, seed)
-    train_network(teacher, lessons, recipe.epochs, examples[lessons.held_out], checkpoint)
+    make_reproducible(seed)
+    teacher = build_teacher()
+    train_network(teacher, Lessons(recipe, examples, seed), recipe.epochs, False, checkpoint)
     print("asking the teacher about each image as it is, moved and mirrored", flush=True)
     return np.stack([predict(teacher, view(examples.tiles, *kind)) for kind in VIEWS])
 
 
-def train_network(
-    model: keras.Sequential, lessons: Lessons, epochs: int, validation: Examples | None, checkpoint: Checkpoint | None
-) -> list[Epoch]:
-    """Trains the model from where the checkpoint left it, and prints a line per epoch.
+def rehearse(lessons: Lessons, checkpoint: Checkpoint | None = None) -> Rehearsal:
+    """Trains with some images held out, and decides by them."""
+    recipe, validation, own = lessons.recipe, lessons.images[lessons.held_out], lessons.photos[lessons.photos_held_out]
+    print(f"rehearsal: {len(validation):,} images are held out", flush=True)
+    make_reproducible(lessons.seed)
+    model = build(recipe.hidden, "rehearsal")
+    model.summary()
+    history = train_network(model, lessons, recipe.epochs, False, checkpoint)
+    temperature = choose_temperature(predict(model, validation.tiles), validation.labels) if recipe.calibrate else 1.0
+    fold_temperature(model, temperature)
+    disturbed = disturb(validation.tiles, lessons.seed)
+    said = {"tile": predict(model, validation.tiles), "photo": predict(model, disturbed)}
+    return Rehearsal(
+        model,
+        history,
+        temperature,
+        unsure={kind: choose_unsure(probabilities, validation.labels) for kind, probabilities in said.items()},
+        validation=score(said["tile"], validation.labels),
+        disturbed=score(said["photo"], validation.labels),
+        photos=score(predict(model, own.tiles), own.labels) if len(own) else None,
+    )
 
-    validation: the images held out, for a rehearsal; without them everything is shown.
-    """
-    recipe = lessons.recipe
-    shown = lessons.images[~lessons.held_out] if validation else lessons.images
-    scale = choose_scale(recipe.scaling, shown.tiles)
-    optimizer = make_optimizer(recipe, lessons.size(everything=not validation))
+
+def perform(lessons: Lessons, rehearsal: Rehearsal, checkpoint: Checkpoint | None = None) -> keras.Sequential:
+    """The MLP trained anew on everything, as the rehearsal decided."""
+    epochs = best_epoch(rehearsal.history) if lessons.recipe.patience else len(rehearsal.history)
+    print(f"now on all {len(lessons.images):,} images", flush=True)
+    make_reproducible(lessons.seed)
+    model = build(lessons.recipe.hidden)
+    train_network(model, lessons, epochs, True, checkpoint)
+    fold_temperature(model, rehearsal.temperature)
+    return model
+
+
+def make_reproducible(seed: int) -> None:
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
+
+
+def train_network(
+    model: keras.Sequential, lessons: Lessons, epochs: int, everything: bool, checkpoint: Checkpoint | None
+) -> list[Epoch]:
+    """Trains the model from where the checkpoint left it, and prints a line per epoch. everything: also on what is held out."""
+    recipe, images = lessons.recipe, lessons.images
+    validation = None if everything else images[lessons.held_out]
+    scale = choose_scale(recipe.scaling, images.tiles if everything else images.tiles[~lessons.held_out])
+    optimizer = make_optimizer(recipe, lessons.size(everything))
     run_epoch = make_epoch(model, optimizer, recipe.batch_size, scale)
     best = [tf.Variable(variable.value) for variable in model.variables] if recipe.patience and validation else []
     variables = [*model.variables, *optimizer.variables, *best]
@@ -153,19 +161,23 @@ def train_network(
         if validation and good_enough(recipe, history):
             break
         began = time.monotonic()
-        loss, accuracy = run_epoch(*map(tf.constant, lessons.draw(number, everything=not validation)))
+        loss, accuracy = run_epoch(*map(tf.constant, lessons.draw(number, everything)))
         held_out = score(predict(model, validation.tiles, scale), validation.labels) if validation else None
         history.append(Epoch(float(loss), float(accuracy), *((held_out.loss, held_out.accuracy) if held_out else ())))
-        if number == best_epoch(history):
-            for kept, variable in zip(best, model.variables, strict=False):
-                kept.assign(variable.value)
+        if best and number == best_epoch(history):
+            copy(model.variables, best)
         print(f"{progress(number, epochs, history[-1])}; {time.monotonic() - began:.1f} s", flush=True)
         if checkpoint:
             checkpoint.save(model.name, variables, history)
-    for kept, variable in zip(best, model.variables, strict=False):
-        variable.assign(kept)
+    if best:
+        copy(best, model.variables)
     fold_scale(model, scale)
     return history
+
+
+def copy(variables: Sequence[Any], to: Sequence[Any]) -> None:
+    for variable, target in zip(variables, to, strict=True):
+        target.assign(variable.numpy())
 
 
 def good_enough(recipe: Recipe, history: list[Epoch]) -> bool:
@@ -243,7 +255,7 @@ def choose_scale(scaling: str, tiles: Tiles) -> Scale:
         pixels = to_pixels(tiles)
         return pixels.mean(0), pixels.std(0) + np.float32(0.1)
     mean, deviation = AS_THEY_ARE
-    return (mean, deviation / 255) if scaling == "none" else AS_THEY_ARE
+    return (mean, deviation / np.float32(255)) if scaling == "none" else AS_THEY_ARE
 
 
 def fold_scale(model: keras.Sequential, scale: Scale) -> None:

@@ -1,0 +1,247 @@
+"""python -m train.study: measures the recipes over several seeds, what each part of them gives, and what learners ask.
+
+Every result stands in docs/study.json as soon as it is there, and is not measured again: a study that was broken off goes on.
+docs/study.md shows them; its words are train/study.md.
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from fmnist_edge.errors import reported
+from fmnist_edge.runtime import quiet_stderr, to_pixels
+from train.dataset import Dataset, load
+from train.recipes import RECIPES, Recipe
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+with quiet_stderr():
+    import keras
+    import tensorflow
+
+    from train.augment import Examples, Lessons, Targets
+    from train.calibrate import calibration_error
+    from train.fit import perform, predict, rehearse, score, teach
+
+RESULTS, PAGE = Path("docs/study.json"), Path("docs/study.md")
+TEMPLATE = Path(__file__).with_suffix(".md")
+TEACHERS = Path("build/study")
+"""What teachers said: each is trained once for all recipes that have it."""
+
+TUTORIAL, QUICK, COMPACT, STANDARD = (RECIPES[name] for name in ("tutorial", "quick", "compact", "standard"))
+SHORT = replace(COMPACT, epochs=COMPACT.epochs // 4)
+
+PARTS = {
+    "quick": QUICK,
+    "quick, without standardising": replace(QUICK, scaling="normalize"),
+    "quick, without label smoothing": replace(QUICK, label_smoothing=0),
+    "compact": COMPACT,
+    "compact, with label smoothing": replace(COMPACT, label_smoothing=0.05),
+    "compact, half of what is wanted from the teacher": replace(COMPACT, teachers_share=0.5),
+    "compact, a quarter of the epochs": SHORT,
+    "the same without a teacher": replace(SHORT, teacher=None),
+    "the same without a teacher, nothing moved or mirrored": replace(SHORT, teacher=None, shift=0, flip=0),
+    "standard": STANDARD,
+    "standard, without disturbed tiles": replace(STANDARD, disturbed=0),
+}
+"""Recipes with and without a part. Only their rehearsal is measured: the test images have no say in a choice."""
+
+QUESTIONS = {
+    "the textbook: 128 neurons, 10 epochs": TUTORIAL,
+    "without normalisation: pixels from 0 to 255": replace(TUTORIAL, scaling="none"),
+    "512 neurons": replace(TUTORIAL, hidden=(512,)),
+    "1024 neurons": replace(TUTORIAL, hidden=(1024,)),
+    "two hidden layers of 128": replace(TUTORIAL, hidden=(128, 128)),
+    "three hidden layers of 128": replace(TUTORIAL, hidden=(128, 128, 128)),
+    "30 epochs": replace(TUTORIAL, epochs=30),
+}
+EPOCHS = (5, 10, 15, 30)
+
+RECIPE_COLUMNS = {
+    "validation": ".4f",
+    "disturbed": ".3f",
+    "calibration_error": ".3f",
+    "seconds": ".0f",
+    "of_tutorial": ".2f",
+    "of_textbook": ".2f",
+}
+
+Result = dict[str, Any]
+
+
+@reported("study")
+def main(seeds: Annotated[int, typer.Option(min=1, help="How many trainings of each.")] = 3) -> None:
+    """Measure the recipes: writes docs/study.json and docs/study.md. Takes more than an hour on two cores.
+
+    To measure something anew, delete it from docs/study.json.
+    """
+    study = Study(load())
+    # the textbook comes before the recipes: these switch TensorFlow to reproducible kernels, which are slower and check less
+    study.keep("textbook", "an output layer of 5", partial(textbook, study.dataset, 0, outputs=5))
+    study.keep("textbook", "one-hot labels, seed 0", partial(textbook, study.dataset, 0, one_hot=True))
+    for seed in range(seeds):
+        study.keep("textbook", f"seed {seed}", partial(textbook, study.dataset, seed))
+    study.time_references()
+    for seed in range(seeds):
+        for name, recipe in RECIPES.items():
+            study.keep("recipes", f"{name}, seed {seed}", partial(study.whole, recipe, seed), recipe)
+    for name, recipe in PARTS.items():
+        study.keep("parts", name, partial(study.rehearsal, recipe, 0), recipe)
+    for seed in range(seeds):
+        for name, recipe in QUESTIONS.items():
+            study.keep("questions", f"{name}, seed {seed}", partial(study.rehearsal, recipe, seed), recipe)
+    PAGE.write_text(fill_page(study.results), "utf-8")
+    print(f"wrote {RESULTS} and {PAGE}")
+
+
+class Study:
+    """The results so far, and how long the textbook and the tutorial recipe take now, to compare the other times with."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.dataset, self.examples = dataset, Examples(dataset.train_images, dataset.train_labels)
+        self.results: dict[str, dict[str, Result]] = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
+        self.textbook_seconds = self.tutorial_seconds = 1.0
+
+    def time_references(self) -> None:
+        print("study: timing the textbook and the tutorial recipe, which all other times are compared with", flush=True)
+        self.textbook_seconds = textbook(self.dataset, 0)["seconds"]
+        self.tutorial_seconds = self.whole(TUTORIAL, 0)["seconds"]
+
+    def keep(self, group: str, name: str, measure: Callable[[], Result], recipe: Recipe | None = None) -> None:
+        """Measures, unless the result is there already, and writes it to the file."""
+        settings = json.loads(json.dumps(asdict(recipe) if recipe else {}))
+        known = self.results.setdefault(group, {})
+        if name in known and known[name]["settings"] == settings:
+            return
+        print(f"study: {group}: {name}", flush=True)
+        known[name] = {"settings": settings, **measure()}
+        part = RESULTS.with_suffix(".part")
+        part.write_text(json.dumps(self.results, indent=1) + "\n", "utf-8")
+        part.replace(RESULTS)
+
+    def whole(self, recipe: Recipe, seed: int) -> Result:
+        """The recipe as `make train` trains it. The test images are looked at once, at the end."""
+        taught, teacher_seconds = self.taught(recipe, seed)
+        began = time.monotonic()
+        lessons = Lessons(recipe, self.examples, seed, taught)
+        rehearsal = rehearse(lessons)
+        model = perform(lessons, rehearsal)
+        seconds = teacher_seconds + time.monotonic() - began
+        probabilities = predict(model, self.dataset.test_images)
+        return {
+            "test": score(probabilities, self.dataset.test_labels).accuracy,
+            "calibration_error": calibration_error(probabilities, self.dataset.test_labels),
+            "validation": rehearsal.validation.accuracy,
+            "disturbed": rehearsal.disturbed.accuracy,
+            "temperature": rehearsal.temperature,
+            "seconds": seconds,
+            "of_tutorial": seconds / self.tutorial_seconds,
+            "of_textbook": seconds / self.textbook_seconds,
+        }
+
+    def rehearsal(self, recipe: Recipe, seed: int) -> Result:
+        rehearsal = rehearse(Lessons(recipe, self.examples, seed, self.taught(recipe, seed)[0]))
+        return {
+            "validation": rehearsal.validation.accuracy,
+            "disturbed": rehearsal.disturbed.accuracy,
+            "losses": [epoch.validation_loss for epoch in rehearsal.history],
+            "accuracies": [epoch.validation_accuracy for epoch in rehearsal.history],
+        }
+
+    def taught(self, recipe: Recipe, seed: int) -> tuple[Targets | None, float]:
+        """What the recipe's teacher says, and how long it took to get to know: from a file, if it was asked before."""
+        if recipe.teacher is None:
+            return None, 0
+        told = sha256(repr((recipe.teacher, seed)).encode()).hexdigest()[:12]
+        path = TEACHERS / f"{told}.npz"
+        if not path.exists():
+            began = time.monotonic()
+            taught = teach(recipe.teacher, self.examples, seed)
+            TEACHERS.mkdir(parents=True, exist_ok=True)
+            np.savez(path.with_suffix(".part.npz"), taught=taught, seconds=time.monotonic() - began)
+            path.with_suffix(".part.npz").replace(path)
+        with np.load(path) as file:
+            return file["taught"], float(file["seconds"])
+
+
+def textbook(dataset: Dataset, seed: int, outputs: int = 10, one_hot: bool = False) -> Result:
+    """The tutorial's own program (tensorflow.org/tutorials/keras/classification); the error that it ends with, if it does."""
+    keras.utils.set_random_seed(seed)
+    model = keras.Sequential(
+        [
+            keras.Input((28, 28)),
+            keras.layers.Flatten(),
+            keras.layers.Dense(128, activation="relu"),
+            keras.layers.Dense(outputs),
+        ]
+    )
+    losses = keras.losses.CategoricalCrossentropy if one_hot else keras.losses.SparseCategoricalCrossentropy
+    labels = keras.utils.to_categorical(dataset.train_labels, 10) if one_hot else dataset.train_labels
+    model.compile("adam", losses(from_logits=True), metrics=["accuracy"])
+    began = time.monotonic()
+    try:
+        model.fit(to_pixels(dataset.train_images), labels, epochs=10, verbose=0)
+    except tensorflow.errors.InvalidArgumentError as error:
+        return {"error": str(error)}
+    seconds = time.monotonic() - began
+    right = model(to_pixels(dataset.test_images)).numpy().argmax(1) == dataset.test_labels
+    return {"test": float(right.mean()), "seconds": seconds}
+
+
+def fill_page(results: Mapping[str, Mapping[str, Result]]) -> str:
+    """train/study.md with its tables."""
+    recipes = [
+        [
+            f"`{name}`",
+            "-".join(map(str, (784, *recipe.hidden, 10))),
+            *(f"{pick([run['test'] for run in runs]):.4f}" for pick in (np.mean, min, max)),
+            len(runs),
+            *(f"{mean(runs, key):{how}}" for key, how in RECIPE_COLUMNS.items()),
+        ]
+        for name, recipe in RECIPES.items()
+        for runs in [of_name(results["recipes"], name)]
+    ]
+    parts = [[name, f"{run['validation']:.4f}", f"{run['disturbed']:.3f}"] for name, run in results["parts"].items()]
+    asked = {name: of_name(results["questions"], name) for name in QUESTIONS}
+    losses, accuracies = (np.mean([run[key] for run in asked["30 epochs"]], 0) for key in ("losses", "accuracies"))
+    questions = [[name, f"{mean(runs, 'validation'):.4f}", len(runs)] for name, runs in asked.items()]
+    epochs = [[epoch, f"{losses[epoch - 1]:.4f}", f"{accuracies[epoch - 1]:.4f}"] for epoch in EPOCHS]
+    textbook = results["textbook"]
+    tests = [run["test"] for name, run in textbook.items() if name.startswith("seed")]
+    return TEMPLATE.read_text("utf-8").format(
+        recipes=table(recipes),
+        parts=table(parts),
+        questions=table(questions),
+        epochs=table(epochs),
+        best_epoch=1 + losses.argmin(),
+        best_loss=losses.min(),
+        textbook=np.mean(tests),
+        textbooks=len(tests),
+        sparse=textbook["seed 0"]["test"],
+        one_hot=textbook["one-hot labels, seed 0"]["test"],
+        five=next(line for line in textbook["an output layer of 5"]["error"].splitlines() if "label value" in line),
+    )
+
+
+def of_name(results: Mapping[str, Result], name: str) -> list[Result]:
+    return [result for key, result in results.items() if key.rsplit(", seed ", 1)[0] == name]
+
+
+def mean(runs: Sequence[Result], key: str) -> float:
+    return float(np.mean([run[key] for run in runs]))
+
+
+def table(rows: Sequence[Sequence[object]]) -> str:
+    return "\n".join(f"| {' | '.join(map(str, row))} |" for row in rows)
+
+
+if __name__ == "__main__":
+    typer.run(main)
