@@ -27,7 +27,7 @@ HELD_OUT = 6
 
 COPIES = 3
 """Disturbed copies of an image, made beforehand: making new ones in each epoch would take most of its time."""
-PHOTO_COPIES = 100
+PHOTO_COPIES = 400
 """The same of a user's own photo, at most."""
 
 

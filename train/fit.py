@@ -139,6 +139,8 @@ def perform(lessons: Lessons, rehearsal: Rehearsal, checkpoint: Checkpoint | Non
 
 
 def make_reproducible(seed: int) -> None:
+    """Before a network is built: the same names, random numbers and kernels whatever was trained before."""
+    keras.utils.clear_session()
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
 
