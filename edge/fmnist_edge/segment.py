@@ -19,6 +19,9 @@ SEGMENT_EDGE = 96
 PLAUSIBLE_AREA = (0.03, 0.95)
 """Share of the picture that a garment covers; other masks are failures."""
 
+VISIBLE = 1
+"""Smallest barrier distance that is a step and not rounding: that of one per cent in lightness."""
+
 BINS = 12
 ROUNDS = 6
 
@@ -27,9 +30,11 @@ def find_garment(image: Image.Image) -> Mask | None:
     """The pixels of an RGB image that show the garment, bool (height, width); None if it can't be told from the ground."""
     channels = opponent_colours(np.asarray(image, dtype=np.float32))
     prior = centre_prior(*channels.shape[1:])
-    barrier = soft_step(barrier_distance(channels))
-    probability = 0.7 * barrier + 0.3 * prior
-    probability = refine(probability, channels, 0.5 * np.log(prior / (1 - prior)) + 2 * (barrier - 0.5))
+    distance = barrier_distance(channels)
+    if distance.max() < VISIBLE:
+        return None
+    barrier = soft_step(distance)
+    probability = refine(barrier, channels, 0.5 * np.log(prior / (1 - prior)) + 2 * (barrier - 0.5))
     mask = fill_holes(main_blobs(probability > 0.5))
     return mask if PLAUSIBLE_AREA[0] <= mask.mean() <= PLAUSIBLE_AREA[1] else None
 

@@ -107,7 +107,7 @@ def cut_out(image: Image.Image) -> tuple[Tile, Mask]:
     shape, a few hundred pixels large.
     """
     photo, alpha = flatten(ImageOps.exif_transpose(shrink(image)))
-    soft_mask = alpha or garment_of(photo)
+    soft_mask = garment_of(photo) if alpha is None else alpha
     mask = soft_mask.point(lambda value: 255 * (value > 127))
     negated = ImageChops.multiply(ImageOps.invert(photo.convert("L")), soft_mask)
     garment = fitted(negated.crop(mask.getbbox()), TILE_SIZE, Image.Resampling.LANCZOS)
