@@ -34,7 +34,7 @@ def find_garment(image: Image.Image) -> Mask | None:
     if distance.max() < VISIBLE:
         return None
     barrier = soft_step(distance)
-    probability = refine(barrier, channels, 0.5 * np.log(prior / (1 - prior)) + 2 * (barrier - 0.5))
+    probability = refine(barrier, channels, hints=barrier - 0.5 + 0.25 * np.log(prior / (1 - prior)))
     mask = fill_holes(main_blobs(probability > 0.5))
     return mask if PLAUSIBLE_AREA[0] <= mask.mean() <= PLAUSIBLE_AREA[1] else None
 
@@ -115,7 +115,7 @@ def sigmoid(values: Map) -> Map:
     return np.asarray(1 / (1 + np.exp(-np.clip(values, -30, 30))))
 
 
-def refine(probability: Map, channels: Map, bias: Map) -> Map:
+def refine(probability: Map, channels: Map, hints: Map) -> Map:
     """The probability that a pixel shows the garment, anew, from the colours that garment and ground have by the last one.
 
     As GrabCut does (Rother, Kolmogorov, Blake 2004), with histograms for its mixtures and a blur for its graph cut.
@@ -125,7 +125,7 @@ def refine(probability: Map, channels: Map, bias: Map) -> Map:
     colours = (red * BINS + green) * BINS + blue
     for _ in range(ROUNDS):
         odds = colour_frequencies(colours, probability**2) / colour_frequencies(colours, (1 - probability) ** 2)
-        probability = blur(sigmoid(np.log(odds)[colours] + bias))
+        probability = blur(sigmoid(np.log(odds)[colours] + hints))
     return probability
 
 
