@@ -143,7 +143,7 @@ def shrink(image: Image.Image) -> Image.Image:
 
     A large one loses rows and columns first: means over all of its pixels would take longer than everything else.
     """
-    step = max(image.size) // (4 * WORKING_EDGE)
+    step = max(image.size) // (3 * WORKING_EDGE)
     if step > 1:
         image = image.resize((max(1, image.width // step), max(1, image.height // step)), Image.Resampling.NEAREST)
     factor = max(image.size) // WORKING_EDGE
@@ -160,7 +160,8 @@ def fitted(image: Image.Image, edge: int, resample: Image.Resampling) -> Image.I
     """The image with its longest edge that long."""
     # ImageOps.contain rounds the short edge of a panorama to 0 pixels and then fails
     scale = edge / max(image.size)
-    return image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))), resample)
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    return image.resize(size, resample, reducing_gap=2)
 
 
 def is_deep(image: Image.Image) -> bool:
