@@ -200,7 +200,7 @@ def test_a_belt_in_a_panorama_is_found() -> None:
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "CMYK", "YCbCr", "LAB", "I;16", "I;16B", "I", "F"])
-@pytest.mark.parametrize("scale", [1, 7])
+@pytest.mark.parametrize("scale", [1, 4])
 def test_every_kind_of_pixel_is_cut_out(mode: str, scale: int, shape: Image.Image, photo: Image.Image) -> None:
     photo = photo.resize((photo.width * scale, photo.height * scale))
     if mode == "LAB":
@@ -224,7 +224,7 @@ def test_a_photo_in_black_and_white_only_is_cut_out(shape: Image.Image) -> None:
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA"])
-@pytest.mark.parametrize("scale", [1, 7])
+@pytest.mark.parametrize("scale", [1, 4])
 def test_a_transparent_ground_is_the_mask(mode: str, scale: int, shape: Image.Image, photo: Image.Image) -> None:
     photo.putalpha(shape)
     cut, hidden = photo.convert(mode), Image.new(mode, photo.size)
@@ -245,7 +245,7 @@ def test_an_alpha_channel_that_hides_next_to_nothing_is_no_mask(shape: Image.Ima
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("scale", [1, 7])
+@pytest.mark.parametrize("scale", [1, 4])
 def test_a_photo_is_turned_upright(orientation: int, scale: int, tmp_path: Path) -> None:
     shape = silhouette(T_SHIRT, (360, 480), (0.1, 0.1, 0.7, 0.8))
     upright = dressed(plain(shape.size, GREEN), shape, NAVY)
