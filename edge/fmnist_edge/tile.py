@@ -12,9 +12,10 @@ from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageChops, ImageFilter, ImageOps, UnidentifiedImageError
 
 from fmnist_edge.errors import InputError
+from fmnist_edge.segment import SEGMENT_EDGE, Mask, find_garment
 
 Tile = NDArray[np.uint8]
 
@@ -29,6 +30,9 @@ MAX_PIXELS = 64_000_000
 
 WORKING_EDGE = 256
 """Pixels of the longest edge that a photo is shrunk to, at least, before anything else is done to it."""
+
+MOSTLY_OPAQUE = 0.97
+"""An alpha channel that leaves out less than the rest is no mask: rounded corners, a soft rim."""
 
 
 def read_tile(path: str | os.PathLike[str]) -> Tile:
@@ -89,61 +93,100 @@ def check_size(image: Image.Image) -> None:
 
 
 def photo_to_tile(image: Image.Image) -> Tile:
-    """A photo as Fashion-MNIST would show it: gray, garment bright, longest edge 28, centred on 0.
+    """A photo as Fashion-MNIST would show it: uint8 (28, 28). image: any mode and size."""
+    return cut_out(image)[0]
 
-    A first version of the steps of the data set's authors (Xiao, Rasul, Vollgraf 2017, arXiv:1708.07747, section 2), without
-    cutting the garment out: a background that is not plain black or white stays in the tile.
 
-    image: any mode and size. Returns uint8 (28, 28).
+def cut_out(image: Image.Image) -> tuple[Tile, Mask]:
+    """A photo's garment as Fashion-MNIST would show it: gray, negated, longest edge 28, centred on 0.
+
+    The steps of the data set's authors (Xiao, Rasul, Vollgraf 2017, arXiv:1708.07747, section 2), whose photos had a plain
+    ground; here the garment is cut out of its ground first. Where that fails, the whole picture counts as garment.
+
+    image: any mode and size. Returns the tile, uint8 (28, 28), and which pixels show the garment, bool: the upright picture's
+    shape, a few hundred pixels large.
     """
-    gray = to_gray(ImageOps.exif_transpose(shrink(image)))
-    if border_brightness(gray) > 127:
-        gray = ImageOps.invert(gray)
-    # ImageOps.contain rounds the short edge of a panorama to 0 pixels and then fails
-    scale = TILE_SIZE / max(gray.size)
-    width, height = (max(1, round(edge * scale)) for edge in gray.size)
+    photo, alpha = flatten(ImageOps.exif_transpose(shrink(image)))
+    soft_mask = garment_of(photo) if alpha is None else alpha
+    mask = soft_mask.point(lambda value: 255 * (value > 127))
+    negated = ImageChops.multiply(ImageOps.invert(photo.convert("L")), soft_mask)
+    garment = fitted(negated.crop(mask.getbbox()), TILE_SIZE, Image.Resampling.LANCZOS)
+    # Lanczos rings: what it lights up beside the garment stays 0
+    outline = fitted(mask.crop(mask.getbbox()), TILE_SIZE, Image.Resampling.BOX).point(lambda value: 255 * (value > 0))
     tile = Image.new("L", (TILE_SIZE, TILE_SIZE))
-    tile.paste(gray.resize((width, height), Image.Resampling.LANCZOS), ((TILE_SIZE - width) // 2, (TILE_SIZE - height) // 2))
-    return np.asarray(tile)
+    tile.paste(garment, ((TILE_SIZE - garment.width) // 2, (TILE_SIZE - garment.height) // 2), outline)
+    return np.asarray(tile), np.asarray(mask) > 0
+
+
+def garment_of(photo: Image.Image) -> Image.Image:
+    """The garment in an RGB photo as a mask of mode L, from 0 to 255 across its outline; 255 all over if none is found."""
+    found = find_garment(fitted(photo, min(SEGMENT_EDGE, max(photo.size)), Image.Resampling.BOX))
+    if found is None:
+        return Image.new("L", photo.size, 255)
+    smooth = Image.fromarray(found.astype(np.uint8) * 255).filter(ImageFilter.GaussianBlur(0.7))
+    return smooth.resize(photo.size, Image.Resampling.BILINEAR)
+
+
+def flatten(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+    """The image in mode RGB, transparent parts on white, and its alpha channel in mode L if that is a cut-out garment's."""
+    if not image.has_transparency_data:
+        return (to_gray(image) if is_deep(image) else image).convert("RGB"), None
+    image = image.convert("RGBA")
+    alpha = image.getchannel("A")
+    opaque = np.asarray(alpha) > 127
+    is_mask = opaque.any() and opaque.mean() < MOSTLY_OPAQUE
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB"), alpha if is_mask else None
 
 
 def shrink(image: Image.Image) -> Image.Image:
-    """The image by a whole factor smaller, so that the steps that follow need little memory."""
+    """The image by whole factors smaller, its longest edge in WORKING_EDGE to twice that, so that what follows is fast.
+
+    A large one loses rows and columns first: means over all of its pixels would take longer than everything else.
+    """
+    step = max(image.size) // (3 * WORKING_EDGE)
+    if step > 1:
+        image = image.resize((max(1, image.width // step), max(1, image.height // step)), Image.Resampling.NEAREST)
     factor = max(image.size) // WORKING_EDGE
     if factor < 2:
         return image
-    if image.mode.startswith(("I", "F")):
-        return Image.fromarray(np.asarray(image)[::factor, ::factor])
+    if is_deep(image):
+        image = to_gray(image)
     if image.mode in ("1", "P", "PA"):
         image = image.convert("RGBA")
     return image.reduce(factor)
 
 
+def fitted(image: Image.Image, edge: int, resample: Image.Resampling) -> Image.Image:
+    """The image with its longest edge that long."""
+    # ImageOps.contain rounds the short edge of a panorama to 0 pixels and then fails
+    scale = edge / max(image.size)
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    return image.resize(size, resample, reducing_gap=2)
+
+
+def is_deep(image: Image.Image) -> bool:
+    """Whether its values are gray and have more than 8 bits."""
+    return image.mode.startswith(("I", "F"))
+
+
 def to_gray(image: Image.Image) -> Image.Image:
-    """The image in mode L (0 to 255), transparent parts on white."""
-    if image.mode.startswith(("I", "F")):
-        # more than 8 bits: Pillow's own conversion to L clips at 255
-        values = np.asarray(image, dtype=np.float32)
-        scales = (65535,) if image.mode.startswith("I;16") else (1, 255, 65535)
-        full_scale = next((scale for scale in scales if values.max() <= scale), values.max())
-        return Image.fromarray((values * (255 / full_scale)).clip(0, 255).astype(np.uint8))
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image.convert("L")
+    """An image without transparency in mode L, 0 to 255."""
+    if not is_deep(image):
+        return image.convert("L")
+    # Pillow's own conversion to L clips at 255
+    values = np.asarray(image, dtype=np.float32)
+    scales = (65535,) if image.mode.startswith("I;16") else (1, 255, 65535)
+    full_scale = next((scale for scale in scales if values.max() <= scale), values.max())
+    gray = Image.fromarray((values * (255 / full_scale)).clip(0, 255).astype(np.uint8))
+    gray.info = image.info
+    return gray
 
 
 def is_gray(image: Image.Image) -> bool:
     """Whether the image has no colour and no transparency."""
-    if image.mode.startswith(("I", "F")):
+    if is_deep(image):
         return True
     if image.has_transparency_data:
         return False
     channels = np.asarray(image.convert("RGB"))
     return bool((channels == channels[..., :1]).all())
-
-
-def border_brightness(gray: Image.Image) -> float:
-    """Median value, 0 to 255, of the outermost pixels of an image in mode L."""
-    values = np.asarray(gray)
-    return float(np.median(np.concatenate([values[0], values[-1], values[:, 0], values[:, -1]])))
