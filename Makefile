@@ -11,12 +11,15 @@ TRAINED := $(STAMPS)/trained-$(RECIPE)
 KERAS := $(MODELS)/fmnist.keras
 BUNDLE := $(addprefix $(MODELS)/,fmnist-float.tflite fmnist-int8.tflite fmnist-float.onnx fmnist-int8.onnx golden.npz manifest.json)
 
+# what a training depends on; photos are read only if there are some, and the study comes afterwards
+TRAINING := $(filter-out train/study.% train/photos.py,$(wildcard train/*.py train/*.md)) edge/fmnist_edge/runtime.py
+
 # FORCE if one of the files is missing: then it is made again, whatever its stamp says
 missing = $(if $(filter-out $(wildcard $(1)),$(1)),FORCE)
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup data train export test lint wheel readme lock clean FORCE
+.PHONY: help setup data train export study test lint wheel readme lock clean FORCE
 
 help:  ## list the jobs
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-7s %s\n", $$1, $$2}' Makefile
@@ -42,7 +45,7 @@ data: $(SETUP)  ## get Fashion-MNIST
 train: $(TRAINED)  ## train models/fmnist.keras (RECIPE=standard)
 
 # the stamp bears the recipe's name, so that another recipe is another thing to do
-$(TRAINED): $(wildcard train/*.py train/*.md edge/fmnist_edge/*.py) $(call missing,$(KERAS)) | $(SETUP)
+$(TRAINED): $(TRAINING) $(call missing,$(KERAS)) | $(SETUP)
 	$(PY) -m train --recipe $(RECIPE) --out $(KERAS)
 	@mkdir -p $(STAMPS) && rm -f $(STAMPS)/trained-* && touch $@
 
@@ -57,6 +60,9 @@ $(STAMPS)/exported: $(KERAS) $(wildcard export/*.py train/dataset.py edge/fmnist
 $(KERAS): ;
 
 FORCE:
+
+study: $(SETUP) data  ## measure all recipes several times: docs/study.md (an hour)
+	$(PY) -m train.study
 
 test: $(SETUP) data  ## run the tests
 	$(PY) -m pytest

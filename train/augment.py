@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from fmnist_edge.runtime import CLASSES
 from fmnist_edge.tile import TILE_SIZE
-from train.disturb import disturb
+from train.disturb import SHOES, disturb
 from train.recipes import Recipe
 
 Tiles = NDArray[np.uint8]
@@ -19,7 +19,7 @@ WAYS = ((1, 1), (0, 1), (2, 1), (1, 0), (1, 2))
 VIEWS = tuple((way, flipped) for way in WAYS for flipped in (False, True))
 """All that a tile may be shown as; number 2 * way + flipped."""
 
-FLIPPABLE = np.array([name not in ("Sandal", "Sneaker", "Ankle boot") for name in CLASSES])
+FLIPPABLE = ~SHOES
 """Classes that look the same in a mirror. Fashion-MNIST's shoes all point to the left."""
 
 HELD_OUT = 6
@@ -70,7 +70,11 @@ class Lessons:
             # photos are as many as the images' copies, if that does not take too many copies of each
             times = min(PHOTO_COPIES, COPIES * len(images) // max(len(photos), 1))
             of_images, of_photos = np.tile(np.arange(len(images)), COPIES), np.tile(np.arange(len(photos)), times)
-            self.disturbed = disturb(np.concatenate([images.tiles[of_images], photos.tiles[of_photos]]), seed)
+            self.disturbed = disturb(
+                np.concatenate([images.tiles[of_images], photos.tiles[of_photos]]),
+                np.concatenate([images.labels[of_images], photos.labels[of_photos]]),
+                seed,
+            )
             self.disturbed_wanted = np.concatenate(
                 [self.wanted[0, of_images], smooth(photos.labels, recipe.label_smoothing)[of_photos]]
             )

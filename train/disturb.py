@@ -12,13 +12,16 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from fmnist_edge.runtime import CLASSES
 from fmnist_edge.tile import TILE_SIZE
 
 Tiles = NDArray[np.uint8]
+Labels = NDArray[np.uint8]
 Planes = NDArray[np.float32]
 """float32 (N, 28, 28): a value per pixel, or (N, 1, 1): one per tile."""
 
 CENTRE = (TILE_SIZE - 1) / 2
+SHOES = np.array([name in ("Sandal", "Sneaker", "Ankle boot") for name in CLASSES])
 GARMENT = 8
 """Values above are garment: the data set's background is 0, the edges of its garments are soft."""
 DEVIATIONS = (0.1, 0.1, 0.2, 0.3 / 56, 0.3 / 28)
@@ -27,11 +30,31 @@ AT_ONCE = 500
 """Tiles worked on together: few enough for the processor's cache."""
 
 
-def disturb(tiles: Tiles, seed: int | list[int]) -> Tiles:
-    """A disturbed copy of each tile, uint8 (N, 28, 28). The same seed gives the same copies."""
+def disturb(tiles: Tiles, labels: Labels, seed: int | list[int]) -> Tiles:
+    """A disturbed copy of each tile, uint8 (N, 28, 28). The same seed gives the same copies. labels: uint8 (N,)."""
     random = np.random.default_rng(seed)
-    disturbed = [disturb_some(tiles[start : start + AT_ONCE], random) for start in range(0, len(tiles), AT_ONCE)]
-    return np.concatenate(disturbed)
+    shown = tiles.copy()
+    paired = SHOES[labels] & (random.random(len(tiles)) < 0.5)
+    shown[paired] = pairs(tiles[paired], random)
+    return np.concatenate([disturb_some(shown[start : start + AT_ONCE], random) for start in range(0, len(tiles), AT_ONCE)])
+
+
+def pairs(tiles: Tiles, random: np.random.Generator) -> Tiles:
+    """Each shoe twice, side by side and turned anyhow: people photograph their shoes in pairs, standing on the ground."""
+    count = len(tiles)
+    angle, apart = random.uniform(-np.pi, np.pi, count), random.uniform(4, 7, count)
+    # seen from above a shoe is wider than from its side
+    width = random.uniform(1, 1.7, count)
+    both = []
+    for side in (-1, 1):
+        turned = angle + random.normal(0, 0.2, count)
+        cos, sin = 0.7 * np.cos(turned), 0.7 * np.sin(turned)
+        across = side * width  # the second shoe is the first in a mirror
+        forth = np.array([[cos, -sin * across], [sin, cos * across]]).transpose(2, 0, 1)
+        along = random.normal(0, 2, count)
+        place = [along * np.cos(angle) - side * apart * np.sin(angle), along * np.sin(angle) + side * apart * np.cos(angle)]
+        both.append(warp(tiles[..., None].astype(np.float32), to_transforms(inverse(forth, np.stack(place, 1)))))
+    return np.rint(np.maximum(*both)[..., 0]).astype(np.uint8)
 
 
 def disturb_some(tiles: Tiles, random: np.random.Generator) -> Tiles:
@@ -45,7 +68,7 @@ def disturb_some(tiles: Tiles, random: np.random.Generator) -> Tiles:
 
     outlines = silhouettes(tiles)
     both = np.stack([tiles / np.float32(255), outlines.astype(np.float32)], -1)
-    moved = np.asarray(warp(both, transforms(outlines, random)))
+    moved = warp(both, transforms(outlines, random))
     mask = moved[..., 1]
     value = moved[..., 0] / np.maximum(mask, 0.3)  # the garment's own value, without its soft edge
 
@@ -77,32 +100,36 @@ def silhouettes(tiles: Tiles) -> NDArray[np.bool_]:
 
 
 def transforms(outlines: NDArray[np.bool_], random: np.random.Generator) -> Planes:
-    """Random mirroring, rotation, shear, aspect and keystone that fill the tile again, as ImageProjectiveTransformV3 takes them.
-
-    outlines: (N, 28, 28). Returns float32 (N, 8).
-    """
+    """Random mirroring, rotation, shear, aspect and keystone, after which the garment fills the tile again: float32 (N, 8)."""
     count = len(outlines)
     angle, shear, stretch, across, along = (random.normal(0, deviation, count) for deviation in DEVIATIONS)
-    cos, sin, wider = np.cos(angle), np.sin(angle), np.exp(stretch)
-    mirror = random.choice([-1, 1], count)
+    cos, sin, wider, mirror = np.cos(angle), np.sin(angle), np.exp(stretch), random.choice([-1, 1], count)
     forth = np.array([[mirror * cos * wider, (cos * shear - sin) / wider], [mirror * sin * wider, (sin * shear + cos) / wider]])
     forth = forth.transpose(2, 0, 1)
     ends = row_ends(outlines) @ forth.transpose(0, 2, 1)
     low, high = ends.min(1), ends.max(1)
     scale = random.uniform(24.5, 28.5, count) / (high - low).max(1)
-    forth *= scale[:, None, None]
-    # the garment stays about where it was, in the middle
-    shift = -(low + high) / 2 * scale[:, None] + random.uniform(-0.7, 0.7, (count, 2))
-    back = np.tile(np.eye(3), (count, 1, 1))
-    back[:, :2, :2] = np.linalg.inv(forth)
-    back[:, :2, 2] = CENTRE - np.einsum("nij,nj->ni", back[:, :2, :2], CENTRE + shift)
+    middle = -(low + high) / 2 * scale[:, None] + random.uniform(-0.7, 0.7, (count, 2))
     # a keystone: the further from the centre, the more, or the less, of the garment is seen
     keystone = np.tile(np.eye(3), (count, 1, 1))
-    keystone[:, 2, 0], keystone[:, 2, 1] = across, along
-    keystone[:, 2, 2] -= CENTRE * (across + along)
+    keystone[:, 2] += np.stack([across, along, -CENTRE * (across + along)], 1)
     keystone[:, :2] += CENTRE * (keystone[:, 2:] - [0, 0, 1])
-    both = (back @ keystone).reshape(count, 9)
-    return (both / both[:, 8:])[:, :8].astype(np.float32)
+    return to_transforms(inverse(forth * scale[:, None, None], middle) @ keystone)
+
+
+def inverse(forth: NDArray[np.float64], shift: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N, 3, 3): from a place in the output to that in the input, where ``forth`` (N, 2, 2) turns and scales about the tile's
+    centre, and ``shift`` (N, 2) moves afterwards, from input to output."""
+    back = np.tile(np.eye(3), (len(forth), 1, 1))
+    back[:, :2, :2] = np.linalg.inv(forth)
+    back[:, :2, 2] = CENTRE - np.einsum("nij,nj->ni", back[:, :2, :2], CENTRE + shift)
+    return back
+
+
+def to_transforms(back: NDArray[np.float64]) -> Planes:
+    """The same as ImageProjectiveTransformV3 takes it: float32 (N, 8)."""
+    rows = back.reshape(-1, 9)
+    return (rows / rows[:, 8:])[:, :8].astype(np.float32)
 
 
 def row_ends(outlines: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -117,9 +144,9 @@ def row_ends(outlines: NDArray[np.bool_]) -> NDArray[np.float64]:
     return np.stack([x, np.concatenate([rows, rows], 1)], -1) - CENTRE
 
 
-def warp(planes: Planes, transforms: Planes) -> tf.Tensor:
+def warp(planes: Planes, transforms: Planes) -> Planes:
     """float32 (N, 28, 28, C): each output pixel is interpolated at the input place that its tile's transform names; 0 outside."""
-    return tf.raw_ops.ImageProjectiveTransformV3(
+    warped = tf.raw_ops.ImageProjectiveTransformV3(
         images=planes,
         transforms=transforms,
         output_shape=[TILE_SIZE, TILE_SIZE],
@@ -127,6 +154,7 @@ def warp(planes: Planes, transforms: Planes) -> tf.Tensor:
         interpolation="BILINEAR",
         fill_mode="CONSTANT",
     )
+    return cast(Planes, warped.numpy())
 
 
 def smooth_noise(random: np.random.Generator, count: int, knots: int) -> Planes:

@@ -114,7 +114,7 @@ def rehearse(lessons: Lessons, checkpoint: Checkpoint | None = None) -> Rehearsa
     history = train_network(model, lessons, recipe.epochs, False, checkpoint)
     temperature = choose_temperature(predict(model, validation.tiles), validation.labels) if recipe.calibrate else 1.0
     fold_temperature(model, temperature)
-    disturbed = disturb(validation.tiles, lessons.seed)
+    disturbed = disturb(validation.tiles, validation.labels, lessons.seed)
     said = {"tile": predict(model, validation.tiles), "photo": predict(model, disturbed)}
     return Rehearsal(
         model,
