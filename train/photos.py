@@ -12,6 +12,7 @@ from typing import Annotated
 
 import numpy as np
 import typer
+from numpy.typing import NDArray
 from rich.progress import track
 
 from fmnist_edge.classifier import Classifier
@@ -33,13 +34,18 @@ def main(
     """Count how many labelled photos a model gets right, and for how many the right class is among its first three."""
     classifier = Classifier(model)
     tiles, right = read_tiles(find_photos(folder))
-    ranked = np.argsort([-prediction.probabilities for prediction in classifier.classify(tiles)], kind="stable")
-    hits = np.array([[class_id in classes for class_id in row] for row, classes in zip(ranked, right, strict=True)])
+    hits = find_hits(np.stack([prediction.probabilities for prediction in classifier.classify(tiles)]), right)
     label = np.array([min(classes) for classes in right])
     for name, of_class in (*((name, label == number) for number, name in enumerate(CLASSES)), ("all", label >= 0)):
         if of_class.any():
             count, first, among_three = of_class.sum(), hits[of_class, 0].mean(), hits[of_class, :3].any(1).mean()
             print(f"{name:12} {count:5} photos: {first:6.1%} right, {among_three:6.1%} among the first three")
+
+
+def find_hits(probabilities: NDArray[np.float32], right: Sequence[frozenset[int]]) -> NDArray[np.bool_]:
+    """Whether the most probable class is a right one, and the second, and so on: (N, 10)."""
+    ranked = np.argsort(-probabilities, kind="stable")
+    return np.array([[class_id in classes for class_id in row] for row, classes in zip(ranked, right, strict=True)])
 
 
 def read_photos(folder: Path) -> Examples:

@@ -27,9 +27,10 @@ with quiet_stderr():
     import keras
     import tensorflow
 
-    from train.augment import Examples, Lessons, Targets
+    from train.augment import NO_EXAMPLES, Examples, Lessons, Targets
     from train.calibrate import calibration_error
     from train.fit import perform, predict, rehearse, score, teach
+    from train.photos import find_hits, find_photos, read_photos, read_tiles
 
 RESULTS, PAGE = Path("docs/study.json"), Path("docs/study.md")
 TEMPLATE = Path(__file__).with_suffix(".md")
@@ -78,12 +79,16 @@ Result = dict[str, Any]
 
 
 @reported("study")
-def main(seeds: Annotated[int, typer.Option(min=1, help="How many trainings of each.")] = 3) -> None:
+def main(
+    seeds: Annotated[int, typer.Option(min=1, help="How many trainings of each.")] = 3,
+    tried: Annotated[Path | None, typer.Option("--try", help="Labelled photos to try each model on.", metavar="DIR")] = None,
+    photos: Annotated[Path | None, typer.Option(help="Labelled photos for `standard` to learn from.", metavar="DIR")] = None,
+) -> None:
     """Measure the recipes: writes docs/study.json and docs/study.md. Takes more than an hour on two cores.
 
     To measure something anew, delete it from docs/study.json.
     """
-    study = Study(load())
+    study = Study(load(), tried)
     # the textbook comes before the recipes: these switch TensorFlow to reproducible kernels, which are slower and check less
     study.keep("textbook", "an output layer of 5", partial(textbook, study.dataset, 0, outputs=5))
     study.keep("textbook", "one-hot labels, seed 0", partial(textbook, study.dataset, 0, one_hot=True))
@@ -93,6 +98,11 @@ def main(seeds: Annotated[int, typer.Option(min=1, help="How many trainings of e
     for seed in range(seeds):
         for name, recipe in RECIPES.items():
             study.keep("recipes", f"{name}, seed {seed}", partial(study.whole, recipe, seed), recipe)
+    if photos:
+        own = read_photos(photos)
+        for seed in range(seeds):
+            name = f"`standard`, with {len(own):,} photos, seed {seed}"
+            study.keep("photos", name, partial(study.whole, STANDARD, seed, own), STANDARD)
     for name, recipe in PARTS.items():
         study.keep("parts", name, partial(study.rehearsal, recipe, 0), recipe)
     for seed in range(seeds):
@@ -105,7 +115,8 @@ def main(seeds: Annotated[int, typer.Option(min=1, help="How many trainings of e
 class Study:
     """The results so far, and how long the textbook and the tutorial recipe take now, to compare the other times with."""
 
-    def __init__(self, dataset: Dataset) -> None:
+    def __init__(self, dataset: Dataset, tried: Path | None) -> None:
+        self.tried = read_tiles(find_photos(tried)) if tried else None
         self.dataset, self.examples = dataset, Examples(dataset.train_images, dataset.train_labels)
         self.results: dict[str, dict[str, Result]] = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
         self.textbook_seconds = self.tutorial_seconds = 1.0
@@ -127,11 +138,11 @@ class Study:
         part.write_text(json.dumps(self.results, indent=1) + "\n", "utf-8")
         part.replace(RESULTS)
 
-    def whole(self, recipe: Recipe, seed: int) -> Result:
+    def whole(self, recipe: Recipe, seed: int, photos: Examples = NO_EXAMPLES) -> Result:
         """The recipe as `make train` trains it. The test images are looked at once, at the end."""
         taught, teacher_seconds = self.taught(recipe, seed)
         began = time.monotonic()
-        lessons = Lessons(recipe, self.examples, seed, taught)
+        lessons = Lessons(recipe, self.examples, seed, taught, photos)
         rehearsal = rehearse(lessons)
         model = perform(lessons, rehearsal)
         seconds = teacher_seconds + time.monotonic() - began
@@ -141,11 +152,20 @@ class Study:
             "calibration_error": calibration_error(probabilities, self.dataset.test_labels),
             "validation": rehearsal.validation.accuracy,
             "disturbed": rehearsal.disturbed.accuracy,
+            "photos": self.try_photos(model),
             "temperature": rehearsal.temperature,
             "seconds": seconds,
             "of_tutorial": seconds / self.tutorial_seconds,
             "of_textbook": seconds / self.textbook_seconds,
         }
+
+    def try_photos(self, model: keras.Model) -> list[float]:
+        """The part of the photos to try that the model gets right, and for which the right class is among its first three."""
+        if self.tried is None:
+            return []
+        tiles, right = self.tried
+        hits = find_hits(predict(model, np.stack(tiles)), right)
+        return [float(hits[:, :count].any(1).mean()) for count in (1, 3)]
 
     def rehearsal(self, recipe: Recipe, seed: int) -> Result:
         rehearsal = rehearse(Lessons(recipe, self.examples, seed, self.taught(recipe, seed)[0]))
@@ -214,11 +234,17 @@ def fill_page(results: Mapping[str, Mapping[str, Result]]) -> str:
     losses, accuracies = (np.mean([run[key] for run in asked["30 epochs"]], 0) for key in ("losses", "accuracies"))
     questions = [[name, f"{mean(runs, 'validation'):.4f}", len(runs)] for name, runs in asked.items()]
     epochs = [[epoch, f"{losses[epoch - 1]:.4f}", f"{accuracies[epoch - 1]:.4f}"] for epoch in EPOCHS]
+    photos = [
+        [name, f"{first:.1%}", f"{three:.1%}", len(runs)]
+        for name, runs in photo_runs(results).items()
+        for first, three in [np.mean([run["photos"] for run in runs], 0)]
+    ]
     textbook = results["textbook"]
     tests = [run["test"] for name, run in textbook.items() if name.startswith("seed")]
     return TEMPLATE.read_text("utf-8").format(
         recipes=table(recipes),
         parts=table(parts),
+        photos=table(photos),
         questions=table(questions),
         epochs=table(epochs),
         best_epoch=1 + losses.argmin(),
@@ -229,6 +255,13 @@ def fill_page(results: Mapping[str, Mapping[str, Result]]) -> str:
         one_hot=textbook["one-hot labels, seed 0"]["test"],
         five=next(line for line in textbook["an output layer of 5"]["error"].splitlines() if "label value" in line),
     )
+
+
+def photo_runs(results: Mapping[str, Mapping[str, Result]]) -> dict[str, list[Result]]:
+    """The runs that were tried on photos, by name."""
+    runs = {f"`{name}`": of_name(results["recipes"], name) for name in RECIPES}
+    runs |= {name.rsplit(", seed ", 1)[0]: [] for name in results.get("photos", {})}
+    return {name: [run for run in found or of_name(results["photos"], name) if run["photos"]] for name, found in runs.items()}
 
 
 def of_name(results: Mapping[str, Result], name: str) -> list[Result]:
