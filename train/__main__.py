@@ -78,15 +78,18 @@ def main(
         from train.fit import fit, predict, score
         from train.photos import read_photos
         from train.report import write_report
+        from train.workers import join, together
 
     own = read_photos(photos) if photos else NO_EXAMPLES
+    strategy = join()
     began = time.monotonic()
     settings = {**asdict(chosen), "seed": seed, "photos": len(own)}
     same_photos = {"photos_sha256": sha256(own.tiles.tobytes()).hexdigest()}
-    checkpoint = Checkpoint(out.with_suffix(".checkpoint.npz"), settings | same_photos, resume)
-    if resume and not checkpoint.state:
-        print(f"train: {checkpoint.path} holds no training with these settings; starting anew", file=sys.stderr)
-    model, rehearsal = fit(chosen, dataset.train_images, dataset.train_labels, seed, own, checkpoint)
+    with together(strategy):
+        checkpoint = Checkpoint(out.with_suffix(".checkpoint.npz"), settings | same_photos, resume)
+        if resume and not checkpoint.state:
+            print(f"train: {checkpoint.path} holds no training with these settings; starting anew", file=sys.stderr)
+        model, rehearsal = fit(chosen, dataset.train_images, dataset.train_labels, seed, own, checkpoint)
     seconds = time.monotonic() - began
     if not math.isfinite(rehearsal.validation.loss):
         raise TrainError("the training diverged: the loss is no number. A lower learning rate, or larger batches, may help")

@@ -16,9 +16,6 @@ Targets = NDArray[np.float32]
 
 WAYS = ((1, 1), (0, 1), (2, 1), (1, 0), (1, 2))
 """Where a tile is cut out of one that is two pixels larger: in place, or a pixel lower, higher, to the right, to the left."""
-VIEWS = tuple((way, flipped) for way in WAYS for flipped in (False, True))
-"""All that a tile may be shown as; number 2 * way + flipped."""
-
 FLIPPABLE = ~SHOES
 """Classes that look the same in a mirror. Fashion-MNIST's shoes all point to the left."""
 
@@ -51,7 +48,7 @@ NO_EXAMPLES = Examples(np.zeros((0, TILE_SIZE, TILE_SIZE), np.uint8), np.zeros(0
 class Lessons:
     """Draws what an epoch shows, and the probabilities that it asks for.
 
-    taught: what a teacher says of each of VIEWS of each image, float32 (views, images, 10), if there is one.
+    taught: what a teacher says of each image as it is and mirrored, float32 (2, images, 10), if there is one.
     photos: a user's own; they are shown disturbed, and so only if the recipe has disturbed tiles.
     """
 
@@ -62,7 +59,7 @@ class Lessons:
         self.held_out = np.arange(len(images)) >= len(images) - len(images) // HELD_OUT
         self.photos_held_out = np.arange(len(photos)) % HELD_OUT == HELD_OUT - 1
         wanted = smooth(images.labels, recipe.label_smoothing)
-        self.wanted = np.broadcast_to(wanted, (len(VIEWS), *wanted.shape))
+        self.wanted = np.stack([wanted, wanted])
         if taught is not None:
             share = np.float32(recipe.teachers_share)
             self.wanted = share * taught + (1 - share) * wanted
@@ -93,11 +90,11 @@ class Lessons:
         recipe, count, random = self.recipe, len(self.images), np.random.default_rng([self.seed, epoch])
         ways = np.where(random.random(count) < recipe.shift, random.integers(1, len(WAYS), count), 0)
         flips = (random.random(count) < recipe.flip) & FLIPPABLE[self.images.labels]
-        views = 2 * ways + flips
         numbers = np.flatnonzero(everything | ~self.held_out)
-        tiles, wanted = np.empty_like(self.images.tiles), self.wanted[views[numbers], numbers]
-        for number, kind in enumerate(VIEWS):
-            tiles[views == number] = view(self.images.tiles[views == number], *kind)
+        tiles, wanted = self.images.tiles.copy(), self.wanted[flips.astype(int)[numbers], numbers]
+        tiles[flips] = tiles[flips, :, ::-1]
+        for number in range(1, len(WAYS)):
+            tiles[ways == number] = move(tiles[ways == number], *WAYS[number])
         tiles = tiles[numbers]
         if recipe.disturbed:
             allowed = np.flatnonzero(everything | ~self.disturbed_held_out)
@@ -113,8 +110,6 @@ def smooth(labels: Labels, smoothing: float) -> Targets:
     return np.eye(len(CLASSES), dtype=np.float32)[labels] * np.float32(1 - smoothing) + np.float32(smoothing / len(CLASSES))
 
 
-def view(tiles: Tiles, way: tuple[int, int], flipped: bool) -> Tiles:
-    """The tiles cut out as WAYS says, background where there is nothing, and mirrored if asked for."""
-    row, column = way
-    moved = np.pad(tiles, ((0, 0), (1, 1), (1, 1)))[:, row : row + TILE_SIZE, column : column + TILE_SIZE]
-    return moved[:, :, ::-1] if flipped else moved
+def move(tiles: Tiles, row: int, column: int) -> Tiles:
+    """The tiles cut out as WAYS says, background where there is nothing."""
+    return np.pad(tiles, ((0, 0), (1, 1), (1, 1)))[:, row : row + TILE_SIZE, column : column + TILE_SIZE]

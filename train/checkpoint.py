@@ -1,7 +1,9 @@
 """What a training needs to go on after it was killed: written after each epoch, removed when the model is complete."""
 
+import io
 import json
 import os
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,24 +13,28 @@ import keras
 import numpy as np
 
 from train.report import Epoch
+from train.workers import agree, from_first
 
 
 class Checkpoint:
     """One file beside the model to be. ``resume``: go on from what is there; else it is overwritten.
 
-    settings: what the training was told; a checkpoint of other settings is not gone on from.
+    settings: what the training was told; a checkpoint of other settings is not gone on from. Of several workers, each
+    writes its own, but all go on from the first one's: where one dies, the others may be an epoch further.
     """
 
     def __init__(self, path: Path, settings: Mapping[str, Any], resume: bool) -> None:
         self.path = path
         self.settings = json.dumps(settings, sort_keys=True)
-        self.state = self._read() if resume else {}
+        agree(self.settings)
+        content = from_first(self.path.read_bytes() if resume and self.path.exists() else b"")
+        self.state = self._read(content)
 
-    def _read(self) -> dict[str, Any]:
+    def _read(self, content: bytes) -> dict[str, Any]:
         try:
-            with np.load(self.path) as file:
+            with np.load(io.BytesIO(content)) as file:
                 state = dict(file)
-        except (OSError, ValueError, EOFError):
+        except (ValueError, EOFError):
             return {}
         return state if str(state["settings"]) == self.settings else {}
 
@@ -44,12 +50,11 @@ class Checkpoint:
         values = {f"{network}.{number}": variable.numpy() for number, variable in enumerate(variables)}
         epochs = json.dumps([asdict(epoch) for epoch in history])
         self.state |= {"settings": self.settings, f"{network}.epochs": epochs, **values}
-        part = self.path.with_suffix(".part.npz")
-        try:
+        # a folder of its own, in case that workers share a disk; what they write is the same
+        with tempfile.TemporaryDirectory(prefix=".train-", dir=self.path.parent) as scratch:
+            part = Path(scratch) / self.path.name
             np.savez(part, **self.state)
             os.replace(part, self.path)
-        finally:
-            part.unlink(missing_ok=True)
 
     def remove(self) -> None:
         self.path.unlink(missing_ok=True)

@@ -34,7 +34,7 @@ def disturb(tiles: Tiles, labels: Labels, seed: int | list[int]) -> Tiles:
     """A disturbed copy of each tile, uint8 (N, 28, 28). The same seed gives the same copies. labels: uint8 (N,)."""
     random = np.random.default_rng(seed)
     shown = tiles.copy()
-    paired = SHOES[labels] & (random.random(len(tiles)) < 0.5)
+    paired = SHOES[labels] & (random.random(len(tiles)) < 0.25)
     shown[paired] = pairs(tiles[paired], random)
     return np.concatenate([disturb_some(shown[start : start + AT_ONCE], random) for start in range(0, len(tiles), AT_ONCE)])
 
@@ -42,9 +42,9 @@ def disturb(tiles: Tiles, labels: Labels, seed: int | list[int]) -> Tiles:
 def pairs(tiles: Tiles, random: np.random.Generator) -> Tiles:
     """Each shoe twice, side by side and turned anyhow: people photograph their shoes in pairs, standing on the ground."""
     count = len(tiles)
-    angle, apart = random.uniform(-np.pi, np.pi, count), random.uniform(4, 7, count)
+    angle, apart = random.choice([-1, 1], count) * random.normal(np.pi / 2, 0.4, count), random.uniform(4, 6, count)
     # seen from above a shoe is wider than from its side
-    width = random.uniform(1, 1.7, count)
+    width = random.uniform(1, 1.5, count)
     both = []
     for side in (-1, 1):
         turned = angle + random.normal(0, 0.2, count)

@@ -20,7 +20,7 @@ from fmnist_edge.errors import UsageError
 from fmnist_edge.runtime import CLASSES, INPUT, OUTPUT, to_pixels
 from fmnist_edge.tile import TILE_SIZE
 from train.arrays import as_labels, as_tiles
-from train.augment import NO_EXAMPLES, VIEWS, Examples, Labels, Lessons, Targets, Tiles, view
+from train.augment import NO_EXAMPLES, Examples, Labels, Lessons, Targets, Tiles
 from train.calibrate import choose_temperature, choose_unsure
 from train.checkpoint import Checkpoint
 from train.disturb import disturb
@@ -95,13 +95,13 @@ def fit(
 
 
 def teach(recipe: Recipe, examples: Examples, seed: int, checkpoint: Checkpoint | None = None) -> Targets:
-    """Trains a teacher on what a rehearsal shows, and returns what it says of each view of each image: float32 (views, N, 10)."""
+    """Trains a teacher on what a rehearsal shows; returns what it says of each image as it is and mirrored: float32 (2, N, 10)."""
     print("the teacher, a convolutional network, goes first", flush=True)
     make_reproducible(seed)
     teacher = build_teacher()
     train_network(teacher, Lessons(recipe, examples, seed), recipe.epochs, False, checkpoint)
-    print("asking the teacher about each image as it is, moved and mirrored", flush=True)
-    return np.stack([predict(teacher, view(examples.tiles, *kind)) for kind in VIEWS])
+    print("asking the teacher about each image as it is, and mirrored", flush=True)
+    return np.stack([predict(teacher, examples.tiles), predict(teacher, examples.tiles[:, :, ::-1])])
 
 
 def rehearse(lessons: Lessons, checkpoint: Checkpoint | None = None) -> Rehearsal:
@@ -164,7 +164,7 @@ def train_network(
             break
         began = time.monotonic()
         loss, accuracy = run_epoch(*map(tf.constant, lessons.draw(number, everything)))
-        held_out = score(predict(model, validation.tiles, scale), validation.labels) if validation else None
+        held_out = mean_of_workers(score(predict(model, validation.tiles, scale), validation.labels)) if validation else None
         history.append(Epoch(float(loss), float(accuracy), *((held_out.loss, held_out.accuracy) if held_out else ())))
         if best and number == best_epoch(history):
             copy(model.variables, best)
@@ -175,6 +175,12 @@ def train_network(
         copy(best, model.variables)
     fold_scale(model, scale)
     return history
+
+
+def mean_of_workers(scores: Scores) -> Scores:
+    """One decision for all workers when to stop, even if their processors round differently."""
+    values = tf.constant([scores.loss, scores.accuracy], tf.float64)
+    return Scores(*map(float, tf.distribute.get_strategy().reduce("MEAN", values, axis=None)))
 
 
 def copy(variables: Sequence[Any], to: Sequence[Any]) -> None:
@@ -220,22 +226,31 @@ def make_epoch(model: keras.Model, optimizer: keras.optimizers.Optimizer, batch_
     """
     mean, deviation = scale
     optimizer.build(model.trainable_variables)
+    strategy = tf.distribute.get_strategy()
+
+    def run_step(tiles: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+        """Trains on this worker's share of a batch: all of it if it is alone. Returns the sums of losses and right answers."""
+        worker = tf.distribute.get_replica_context()
+        share = slice(worker.replica_id_in_sync_group, None, worker.num_replicas_in_sync)
+        images = (tf.cast(tiles[share], tf.float32) / 255 - mean) / deviation
+        wanted = targets[share]
+        with tf.GradientTape() as tape:
+            probabilities = model(images, training=True)
+            losses = keras.losses.categorical_crossentropy(wanted, probabilities)
+            # the optimizer adds up what the workers give, so this is the mean over the whole batch
+            loss = tf.reduce_sum(losses) / tf.cast(tf.shape(targets)[0], tf.float32)
+        optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+        right = tf.cast(tf.argmax(wanted, 1) == tf.argmax(probabilities, 1), tf.float32)
+        return tf.stack([tf.reduce_sum(losses), tf.reduce_sum(right)])
 
     @tf.function
-    def run_epoch(tiles: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def run_epoch(tiles: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
         count = tf.shape(tiles)[0]
-        loss_sum, right = tf.constant(0.0), tf.constant(0.0)
+        sums = tf.zeros(2)
         for start in tf.range(0, count, batch_size):
-            images = (tf.cast(tiles[start : start + batch_size], tf.float32) / 255 - mean) / deviation
-            wanted = targets[start : start + batch_size]
-            with tf.GradientTape() as tape:
-                probabilities = model(images, training=True)
-                losses = keras.losses.categorical_crossentropy(wanted, probabilities)
-                loss = tf.reduce_mean(losses)
-            optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
-            loss_sum += tf.reduce_sum(losses)
-            right += tf.reduce_sum(tf.cast(tf.argmax(wanted, 1) == tf.argmax(probabilities, 1), tf.float32))
-        return loss_sum / tf.cast(count, tf.float32), right / tf.cast(count, tf.float32)
+            batch = tiles[start : start + batch_size], targets[start : start + batch_size]
+            sums += strategy.reduce("SUM", strategy.run(run_step, batch), axis=None)
+        return sums / tf.cast(count, tf.float32)
 
     return run_epoch
 

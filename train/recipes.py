@@ -45,7 +45,7 @@ class Recipe:
 
 TEACHER = Recipe(
     "teaches the MLP",
-    epochs=12,
+    epochs=10,
     batch_size=256,
     learning_rate=4e-3,
     warm_up=0.2,
@@ -84,9 +84,9 @@ RECIPES = {
         TAUGHT,
         purpose="what ships: a larger network that knows photos too, taught by a convolutional network",
         hidden=(512, 192),
-        epochs=50,
+        epochs=45,
         flip=0.3,
-        disturbed=0.5,
+        disturbed=0.75,
     ),
     "max": replace(
         TAUGHT,

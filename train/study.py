@@ -237,6 +237,7 @@ def fill_page(results: Mapping[str, Mapping[str, Result]]) -> str:
     photos = [
         [name, f"{first:.1%}", f"{three:.1%}", len(runs)]
         for name, runs in photo_runs(results).items()
+        if runs
         for first, three in [np.mean([run["photos"] for run in runs], 0)]
     ]
     textbook = results["textbook"]
