@@ -95,7 +95,7 @@ def fit(
 
 
 def teach(recipe: Recipe, examples: Examples, seed: int, checkpoint: Checkpoint | None = None) -> Targets:
-    """Trains a teacher on what a rehearsal shows; returns what it says of each image as it is and mirrored: float32 (2, N, 10)."""
+    """Trains a teacher on what a rehearsal shows; returns what it says of each image, as it is and mirrored: (2, N, 10)."""
     print("the teacher, a convolutional network, goes first", flush=True)
     make_reproducible(seed)
     teacher = build_teacher()
