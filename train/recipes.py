@@ -92,7 +92,7 @@ RECIPES = {
         TAUGHT,
         purpose="the record: as accurate as an MLP of that size gets, without regard to photos",
         hidden=(768, 384),
-        epochs=120,
+        epochs=60,
         flip=0.5,
     ),
 }
