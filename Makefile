@@ -77,5 +77,5 @@ lock: $(SETUP)  ## choose the newest versions anew: rewrites requirements.txt
 	  --no-header --all-extras --group train --group export --group test --group lint --group build pyproject.toml --output-file requirements.txt
 
 clean:  ## remove what make built, never the models
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache models/.export-* models/.train-*
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache models/.train-*
 	find edge export tests train -name __pycache__ -exec rm -rf {} +

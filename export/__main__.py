@@ -3,7 +3,6 @@
 import json
 import os
 import sys
-import tempfile
 import time
 import zipfile
 from collections.abc import Mapping
@@ -17,7 +16,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from export import bundle, parity
+from export import bundle, parity, swap
 from export.errors import ExportError, ParityError
 from export.parity import Figures, Probabilities
 from fmnist_edge.errors import reported
@@ -39,7 +38,7 @@ def main(
 ) -> None:
     """Export a Keras model to float and int8 TFLite and ONNX, and prove that they agree with it on all test images."""
     training = read_training(model)
-    check_writable(out)
+    swap.check_replaceable(out)
     dataset = load(data_dir)
     say("starting TensorFlow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -91,7 +90,7 @@ def main(
     }
     arrays = {"tiles": dataset.test_images, "labels": dataset.test_labels, "reference": reference, **outputs}
     table = make_table(model, manifest, {name: microseconds(session, dataset.test_images) for name, session in sessions.items()})
-    bundle.write(
+    swap.write(
         out,
         contents
         | {
@@ -118,15 +117,6 @@ def read_training(model: Path) -> dict[str, Any]:
         raise ExportError(f"{model} is no Keras model ({error})") from None
     except KeyError:
         return {"recipe": "unknown: not trained by python -m train"}
-
-
-def check_writable(folder: Path) -> None:
-    """Raises ExportError now, and not after the work, if nothing can be written there."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:
-        raise ExportError(f"{folder} can't be written to ({error.strerror})") from None
 
 
 def choose_representative(tiles: NDArray[np.uint8], labels: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -2,11 +2,9 @@
 
 import io
 import json
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -86,16 +84,6 @@ def pack_golden(arrays: Mapping[str, NDArray[Any]]) -> bytes:
     file = io.BytesIO()
     np.savez_compressed(file, allow_pickle=False, **arrays)
     return file.getvalue()
-
-
-def write(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Writes all files beside their places, then renames each. Meanwhile there is no manifest: it lists only what is there."""
-    with tempfile.TemporaryDirectory(prefix=".export-", dir=folder) as scratch:
-        for name, content in files.items():
-            (Path(scratch) / name).write_bytes(content)
-        (folder / "manifest.json").unlink(missing_ok=True)
-        for name in sorted(files, key="manifest.json".__eq__):
-            (Path(scratch) / name).replace(folder / name)
 
 
 def to_json(value: Any) -> str:

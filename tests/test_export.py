@@ -97,7 +97,7 @@ def test_a_place_that_can_not_be_written_to_is_named_at_once(tmp_path: Path) -> 
     result = python_m("export", "--out", tmp_path / "file" / "out")
 
     assert result.returncode == 1
-    assert result.stderr == f"export: {tmp_path}/file/out can't be written to (Not a directory)\n"
+    assert result.stderr == f"export: {tmp_path}/file/out can't be written: {tmp_path}/file (Not a directory)\n"
 
 
 def convolution() -> Any:
