@@ -9,7 +9,7 @@ SETUP := $(VENV)/installed
 STAMPS := build/stamps/$(MODELS)
 TRAINED := $(STAMPS)/trained-$(RECIPE)
 KERAS := $(MODELS)/fmnist.keras
-BUNDLE := $(addprefix $(MODELS)/,fmnist-float.tflite fmnist-int8.tflite fmnist-float.onnx fmnist-int8.onnx golden.npz manifest.json)
+BUNDLE := $(addprefix $(MODELS)/,fmnist-float.tflite fmnist-int8.tflite fmnist-float.onnx fmnist-int8.onnx golden.npz parity.json manifest.json)
 
 # FORCE if one of the files is missing: then it is made again, whatever its stamp says
 missing = $(if $(filter-out $(wildcard $(1)),$(1)),FORCE)
@@ -48,10 +48,18 @@ $(TRAINED): $(wildcard train/*.py train/*.md edge/fmnist_edge/*.py) $(call missi
 
 export: $(STAMPS)/exported  ## export models/fmnist.keras to TFLite and ONNX, with proof
 
-$(STAMPS)/exported: $(KERAS) $(wildcard export/*.py train/dataset.py edge/fmnist_edge/*.py) $(call missing,$(BUNDLE)) | $(SETUP)
+$(STAMPS)/exported: $(KERAS) $(wildcard export/*.py train/dataset.py edge/fmnist_edge/*.py) $(call missing,$(BUNDLE)) | $(SETUP) $(OLD_RUNTIME)
 	$(PY) -m export --model $(KERAS) --out $(MODELS)
 	$(PY) -m export.readme
 	@mkdir -p $(STAMPS) && touch $@
+
+# tflite-runtime wants its own environment, to be measured too; without Python 3.11 or a network it is not
+OLD_RUNTIME := build/tflite-runtime
+UV := $(VENV)/bin/uv
+$(OLD_RUNTIME): | $(SETUP)
+	@{ $(UV) venv --quiet --no-python-downloads --python 3.11 $@ && \
+	  $(UV) pip install --quiet --python $@/bin/python 'numpy<2' pillow tflite-runtime==2.14.0; } || \
+	  { rm -rf $@; mkdir -p $@; echo "tflite-runtime 2.14.0 can't be had here (it wants Python 3.11), and will not be measured" >&2; }
 
 # without a model, export says what to do
 $(KERAS): ;

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from fmnist_edge.model import DESCRIPTION, FORMAT
 from fmnist_edge.runtime import CLASSES, INPUT, INPUT_SCALE, OUTPUT, OUTPUT_SCALE, ZERO_POINT
 from fmnist_edge.tile import TILE_SIZE
+from train.dataset import Dataset
 
 ARTIFACTS = {
     "fmnist-float.tflite": "float32",
@@ -79,11 +80,20 @@ def choose_golden(labels: NDArray[np.uint8]) -> NDArray[np.intp]:
     return np.sort(np.concatenate([numbers[:count] for numbers, count in zip(per_class, counts, strict=True)]))
 
 
-def pack_golden(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """An .npz; numpy dates its members 1980-01-01."""
+def pack_golden(dataset: Dataset, outputs: Mapping[str, NDArray[np.float32]]) -> bytes:
+    """An .npz of the golden tiles, their labels and outputs (numpy dates its members 1980-01-01).
+
+    outputs: float32 (N, 10) for all test images.
+    """
+    golden = choose_golden(dataset.test_labels)
+    arrays: dict[str, NDArray[Any]] = {"tiles": dataset.test_images, "labels": dataset.test_labels, **outputs}
     file = io.BytesIO()
-    np.savez_compressed(file, allow_pickle=False, **arrays)
+    np.savez_compressed(file, allow_pickle=False, **{name: array[golden] for name, array in arrays.items()})
     return file.getvalue()
+
+
+def fingerprint(content: bytes) -> dict[str, Any]:
+    return {"bytes": len(content), "sha256": sha256(content).hexdigest()}
 
 
 def to_json(value: Any) -> str:

@@ -5,21 +5,32 @@ each rounding does to the outputs is made good by the weights not yet rounded. R
 largest error here: pixels at the rim hardly vary, so their weights are large and spoil the scale for the others.
 """
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-from export.to_tflite import Layers, Range
+from export.reference import Floats, Layers, probabilities
+from export.to_tflite import Range
 from fmnist_edge.runtime import to_pixels
 
 Array = NDArray[np.float64]
+
+REPRESENTATIVE_PER_CLASS = 1000
 
 LARGEST = 127  # LiteRT's int8 weights: -127 to 127, one scale per output unit
 DAMPING = 0.01  # added to the inputs' variances, as a part of their mean (GPTQ's own choice)
 TINY = 1e-9  # for inputs that never vary and units without weights
 SCALES = np.linspace(0.5, 1, 11)  # tried for each unit, as a part of the scale that clips no weight
 LOW_ENDS = np.linspace(0.2, 1, 17)  # tried for the logits, as a part of the smallest
+
+
+def choose_representative(tiles: NDArray[np.uint8], labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The tiles that int8 is fitted to: uint8 (10000, 28, 28), drawn with a fixed seed, the same number of each class."""
+    random = np.random.default_rng(0)
+    chosen = [
+        random.choice(np.flatnonzero(labels == class_id), REPRESENTATIVE_PER_CLASS, replace=False) for class_id in range(10)
+    ]
+    representative: NDArray[np.uint8] = tiles[np.sort(np.concatenate(chosen))]
+    return representative
 
 
 def round_weights(layers: Layers, tiles: NDArray[np.uint8]) -> Layers:
@@ -74,7 +85,7 @@ def choose_ranges(layers: Layers, rounded: Layers, tiles: NDArray[np.uint8]) -> 
     Hidden layers: from 0, which is the ReLU, to the largest. Logits: to the largest, from where the probabilities change least
     (root mean square). What lies below hardly counts in a softmax, and leaving it out makes the steps finer.
     """
-    values: NDArray[np.floating[Any]] = to_pixels(tiles).reshape(len(tiles), -1)
+    values: Floats = to_pixels(tiles).reshape(len(tiles), -1)
     wanted = probabilities(values, layers)
     *hidden, (kernel, bias) = rounded
     ranges: list[Range] = []
@@ -88,21 +99,10 @@ def choose_ranges(layers: Layers, rounded: Layers, tiles: NDArray[np.uint8]) -> 
     return [*ranges, candidates[int(np.argmin(errors))]]
 
 
-def in_steps(values: NDArray[np.floating[Any]], ends: Range) -> NDArray[np.float32]:
+def in_steps(values: Floats, ends: Range) -> NDArray[np.float32]:
     """The values as int8 holds them: clipped to the range and rounded to its 256 steps, one of which is 0."""
     low, high = ends
     step = (high - low) / 255
     zero = round(-low / step)
     held: NDArray[np.float32] = ((np.clip(np.round(values / step) + zero, 0, 255) - zero) * step).astype(np.float32)
     return held
-
-
-def probabilities(values: NDArray[np.floating[Any]], layers: Layers) -> NDArray[np.floating[Any]]:
-    """What the layers make of the values (N, inputs); of logits, if there is no layer left, their softmax."""
-    for number, (kernel, bias) in enumerate(layers, start=1):
-        values = values @ kernel + bias
-        if number < len(layers):
-            values = np.maximum(values, 0)
-    exponentials: NDArray[np.floating[Any]] = np.exp(values - values.max(1, keepdims=True))
-    result: NDArray[np.floating[Any]] = exponentials / exponentials.sum(1, keepdims=True)
-    return result

@@ -1,5 +1,6 @@
 """python -m export.readme: writes the measured table and the real output of a command into README.md."""
 
+import json
 import re
 import subprocess
 import sys
@@ -9,9 +10,11 @@ from typing import Annotated
 import typer
 
 from export.errors import ExportError
+from export.report import make_table
 from fmnist_edge.errors import reported
 
 README = Path("README.md")
+MANIFEST = Path("models/manifest.json")
 COMMAND = "fmnist-edge classify docs/shoe.png"
 
 
@@ -19,7 +22,8 @@ COMMAND = "fmnist-edge classify docs/shoe.png"
 def main(check: Annotated[bool, typer.Option("--check", help="Only say whether README.md is up to date.")] = False) -> None:
     """Bring README.md up to date with models/."""
     old = README.read_text("utf-8")
-    new = fill(fill(old, "parity", Path("models/parity.md").read_text("utf-8")), "classify", session(COMMAND))
+    table = make_table(json.loads(MANIFEST.read_text("utf-8")))
+    new = fill(fill(old, "parity", table), "classify", session(COMMAND))
     if check and new != old:
         raise ExportError("README.md does not show what models/ holds; run 'make readme'")
     README.write_text(new, "utf-8")

@@ -1,22 +1,31 @@
 """All or nothing: however a write ends, the folder is wholly the old one or wholly the new one."""
 
+import io
+import json
 import os
 import resource
+import shutil
+import signal
 import subprocess
 import sys
+import time
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from conftest import ROOT, python_m
+from conftest import MODELS, ROOT, python_m
 
-from export import swap
+from export import bundle, swap
+from export.check import check_files, read_json
 from export.errors import ExportError
 
+BUNDLE = (*bundle.ARTIFACTS, "golden.npz", "parity.json", "manifest.json")
 OLD = {name: name.encode() * 1000 for name in ("model.tflite", "manifest.json", "report/parity.md")}
 NEW = {name: content + b"new" for name, content in OLD.items()}
 
-# for each number of seconds on stdin: starts a process that writes one generation after the other, and kills it after these seconds
+# for each number of seconds on stdin: a process writes one generation after the other, and is killed after these seconds
 KILLER = """
 import itertools, os, signal, sys, time
 from pathlib import Path
@@ -40,28 +49,62 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_a_folder_is_whole_after_each_of_50_kills(tmp_path: Path) -> None:
-    generations = [tmp_path / "old", tmp_path / "new"]
-    for folder, files in zip(generations, (OLD, NEW), strict=True):
-        swap.write(folder, files)
+def described_anew(name: str, content: bytes, training: dict[str, Any]) -> bytes:
+    """The same artifact, as if from another training."""
+    description = bundle.describe(bundle.ARTIFACTS[name], training)
+    if name.endswith(".onnx"):
+        return bundle.attach_onnx_description(content, description)
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return bundle.attach_description(content[: archive.infolist()[0].header_offset], description)
+
+
+def two_bundles() -> tuple[dict[str, bytes], dict[str, bytes]]:
+    """The files of the shipped bundle, and those of one like it from another training."""
+    shipped = {name: (MODELS / name).read_bytes() for name in BUNDLE}
+    manifest = json.loads(shipped["manifest.json"])
+    training = manifest["training"] | {"seed": 99}
+    artifacts = {name: described_anew(name, shipped[name], training) for name in bundle.ARTIFACTS}
+    listed = {name: manifest["files"][name] | bundle.fingerprint(content) for name, content in artifacts.items()}
+    other = bundle.to_json(manifest | {"training": training, "files": listed}).encode()
+    return shipped, {**shipped, **artifacts, "manifest.json": other}
+
+
+def test_a_bundle_is_whole_after_each_of_50_kills(tmp_path: Path) -> None:
+    bundles = two_bundles()
+    for name, files in zip(("old", "new", "models"), (*bundles, bundles[0]), strict=True):
+        swap.write(tmp_path / name, files)
     folder = tmp_path / "models"
-    swap.write(folder, OLD | {"fmnist.keras": b"not ours"})
-    command = [sys.executable, "-c", KILLER, *map(str, [folder, *generations])]
+    shutil.copy(MODELS / "fmnist.keras", folder)
+    command = [sys.executable, "-c", KILLER, folder, tmp_path / "old", tmp_path / "new"]
     seen = []
 
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as killer:
         assert killer.stdin
         assert killer.stdout
-        for seconds in np.random.default_rng(0).uniform(0, 0.02, 50):
+        for seconds in np.random.default_rng(0).uniform(0, 0.1, 50):
             killer.stdin.write(f"{seconds}\n")
             assert killer.stdout.readline() == "killed\n"
-            found = contents(folder)
-            assert found.pop("fmnist.keras") == b"not ours"
-            seen.append([OLD, NEW].index(found))
+            check_files(folder, folder / "fmnist.keras", read_json(folder / "manifest.json"))
+            seen.append(bundles.index({name: (folder / name).read_bytes() for name in BUNDLE}))
 
     assert set(seen) == {0, 1}
-    swap.write(folder, NEW)
+    swap.write(folder, bundles[0])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["models", "new", "old"]
+
+
+def test_the_command_killed_while_it_writes_leaves_a_whole_bundle(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(MODELS, tmp_path / "models"))
+    command = [sys.executable, "-m", "export", "--model", folder / "fmnist.keras", "--out", folder]
+
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as export:
+        assert export.stderr
+        while (line := export.stderr.readline()) != f"export: writing {folder}\n":
+            assert line.startswith("export: ")
+        time.sleep(0.003)
+        export.kill()
+
+    assert export.returncode == -signal.SIGKILL
+    check_files(folder, folder / "fmnist.keras", read_json(folder / "manifest.json"))
 
 
 def test_a_folder_that_is_not_there_is_made(tmp_path: Path) -> None:
