@@ -2,7 +2,6 @@
 
 import os
 import sys
-from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -10,12 +9,12 @@ from typing import Annotated, Any
 
 import typer
 
-from export import bundle, parity, reference, runtimes, swap
+from export import bundle, parity, reference, swap
 from export.check import check, judge
 from export.errors import ExportError
 from export.parity import Probabilities
 from export.reference import Layers
-from export.report import make_table
+from export.table import make_table
 from fmnist_edge.errors import reported
 from fmnist_edge.model import FORMAT
 from fmnist_edge.runtime import OnnxSession, Session, TFLiteSession, first_line, quiet_stderr, to_pixels
@@ -36,6 +35,8 @@ def main(
         beside = out / model.name
         print(make_table(check(out, beside if beside.exists() else model, load(data_dir))))
         return
+    from export.report import make_report, prove
+
     layers, training = reference.read(model)
     swap.check_replaceable(out)
     dataset = load(data_dir)
@@ -58,9 +59,10 @@ def main(
         raise type(error)(f"{error}. Nothing was written") from None
 
     say("comparing runtimes")
+    measured = prove(contents, dataset, answers, outputs, {name: asdict(figures[name]) for name in contents})
     proof = {
         "golden.npz": bundle.pack_golden(dataset, {"reference": answers, **outputs}),
-        "parity.json": bundle.to_json(prove(contents, dataset, answers, outputs)).encode(),
+        "parity.json": bundle.to_json(measured).encode(),
     }
     manifest = {
         "format": FORMAT,
@@ -86,7 +88,8 @@ def main(
         "proof": {name: bundle.fingerprint(content) for name, content in proof.items()},
     }
     say(f"writing {out}")
-    swap.write(out, {**contents, **proof, "manifest.json": bundle.to_json(manifest).encode()})
+    page = make_report(manifest, measured, dataset, answers, outputs)
+    swap.write(out, {**contents, **proof, **page, "manifest.json": bundle.to_json(manifest).encode()})
     print(make_table(manifest))
     for line in waived["missed"]:
         print(f"missed, and waived for this recipe: {line}\n  because {waived['reason']}")
@@ -127,24 +130,6 @@ def convert(layers: Layers, dataset: Dataset, training: dict[str, Any]) -> dict[
         else:
             contents[name] = bundle.attach_onnx_description(onnx[dtype], description)
     return contents
-
-
-def prove(
-    contents: Mapping[str, bytes], dataset: Dataset, answers: Probabilities, outputs: Mapping[str, Probabilities]
-) -> dict[str, Any]:
-    """parity.json: of each artifact the classes that changed, and its figures in each runtime; null where that is not here."""
-    files = {}
-    for name, dtype in bundle.ARTIFACTS.items():
-        measured: dict[str, Any] = {}
-        for runtime in runtimes.runtimes_for(name):
-            if not runtimes.is_here(runtime):
-                measured[runtime] = None
-                continue
-            found = runtimes.run(runtime, contents[name], dataset.test_images, dtype)
-            compared = parity.compare_runtime(answers, outputs[name], found, dtype)
-            measured[runtime] = {"version": runtimes.version_of(runtime), **compared}
-        files[name] = {"changes": parity.changes(answers, outputs[name], dataset.test_labels), "runtimes": measured}
-    return {"format": FORMAT, "images": len(dataset.test_images), "tolerance": parity.TOLERANCE_RULE, "files": files}
 
 
 def say(message: str) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from export.errors import ExportError
-from export.report import make_table
+from export.table import make_table
 from fmnist_edge.errors import reported
 
 README = Path("README.md")
