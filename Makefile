@@ -16,7 +16,7 @@ missing = $(if $(filter-out $(wildcard $(1)),$(1)),FORCE)
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup data train export test lint wheel readme lock clean FORCE
+.PHONY: help setup data train export bench test lint wheel readme lock clean FORCE
 
 help:  ## list the jobs
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-7s %s\n", $$1, $$2}' Makefile
@@ -76,6 +76,10 @@ lint: $(SETUP)  ## check format, style and types
 
 wheel: $(SETUP)  ## build the device's wheel in dist/
 	$(PY) -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
+bench: $(SETUP) $(OLD_RUNTIME)  ## time and weigh the artifacts in each runtime, into docs/bench.json and the README
+	$(PY) -m export.bench --models $(MODELS)
+	$(PY) -m export.readme
 
 readme: $(SETUP)  ## write the measured numbers and the real output into README.md
 	$(PY) -m export.readme

@@ -101,15 +101,16 @@ def run(runtime: str, content: bytes, tiles: Tiles, dtype: str) -> Probabilities
         model, given, wanted = (Path(folder) / name for name in ("model", "input.npy", "output.npy"))
         model.write_bytes(content)
         np.save(given, values)
-        in_other_python("export.runtimes", runtime, model, given, wanted)
+        in_fresh_process(runtime, "export.runtimes", runtime, model, given, wanted)
         return to_probabilities(np.load(wanted))
 
 
-def in_other_python(module: str, *arguments: object) -> str:
-    """The stdout of ``python -m module`` in the environment of tflite-runtime."""
+def in_fresh_process(runtime: str, module: str, *arguments: object) -> str:
+    """The stdout of ``python -m module``, for tflite-runtime in its own environment."""
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'edge'}"}
-    command = [str(OTHER_PYTHON), "-m", module, *map(str, arguments)]
-    return subprocess.run(command, env=environment, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    python = OTHER_PYTHON if runtime == "tflite-runtime" else sys.executable
+    command = [str(python), "-m", module, *map(str, arguments)]
+    return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
 
 
 def version_of(runtime: str) -> str:
