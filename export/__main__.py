@@ -7,6 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 
 from export import bundle, parity, reference, swap
@@ -112,15 +113,19 @@ def ask_keras(model: Path, dataset: Dataset) -> Probabilities:
 
 def convert(layers: Layers, dataset: Dataset, training: dict[str, Any]) -> dict[str, bytes]:
     """The content of each artifact, with its self-description."""
-    from export.quantize import choose_ranges, choose_representative, round_weights
+    from export.quantize import balance_units, choose_ranges, round_weights
+    from export.representative import choose_even, make_strange
     from export.to_onnx import to_float_onnx, to_int8_onnx
     from export.to_tflite import to_float_tflite, to_int8_tflite
 
-    representative = choose_representative(dataset.train_images, dataset.train_labels)
-    rounded = round_weights(layers, representative)
-    ranges = choose_ranges(layers, rounded, representative)
+    # the farthest that values reach is rare: all images are asked for that
+    even = choose_even(dataset.train_images, dataset.train_labels)
+    strange = make_strange(even)
+    balanced = balance_units(layers, dataset.train_images, strange)
+    rounded = round_weights(balanced, np.concatenate([even, strange]))
+    ranges = choose_ranges(balanced, rounded, dataset.train_images, strange)
     with quiet_stderr():
-        flatbuffers = {"float32": to_float_tflite(layers), "int8": to_int8_tflite(rounded, ranges, representative)}
+        flatbuffers = {"float32": to_float_tflite(layers), "int8": to_int8_tflite(rounded, ranges, even)}
     onnx = {"float32": to_float_onnx(layers), "int8": to_int8_onnx(flatbuffers["int8"])}
     contents = {}
     for name, dtype in bundle.ARTIFACTS.items():

@@ -1,4 +1,4 @@
-"""Weighs and times artifacts in one runtime, in a fresh process, which may be of another environment: needs numpy and Pillow alone.
+"""Weighs and times artifacts in one runtime, in a fresh process of any environment that has numpy and Pillow.
 
 `python -m export.timing weigh RUNTIME FILE` and `python -m export.timing race RUNTIME FILE...` print JSON.
 """
