@@ -17,11 +17,12 @@ from fmnist_edge.model import open_model
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-WRITTEN = sorted([*bundle.ARTIFACTS, "golden.npz", "manifest.json", "parity.json"])
+PAGE = ["report/parity-confusion.png", "report/parity-histogram.png", "report/parity-moved.png", "report/parity.md"]
+WRITTEN = sorted([*bundle.ARTIFACTS, "golden.npz", "manifest.json", "parity.json", *PAGE])
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def test_exporting_twice_gives_the_same_files(tmp_path: Path) -> None:
@@ -29,7 +30,7 @@ def test_exporting_twice_gives_the_same_files(tmp_path: Path) -> None:
 
     first, second = contents(tmp_path / "first"), contents(tmp_path / "second")
     assert [result.returncode for result in results] == [0, 0], results[0].stderr
-    assert list(first) == WRITTEN
+    assert sorted(first) == WRITTEN
     assert first == second
     for name in bundle.ARTIFACTS:
         assert f"| {name}" in results[0].stdout
