@@ -78,7 +78,7 @@ wheel: $(SETUP)  ## build the device's wheel in dist/
 	$(PY) -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 
 bench: $(SETUP) $(OLD_RUNTIME)  ## time and weigh the artifacts in each runtime, into docs/bench.json and the README
-	$(PY) -m export.bench --models $(MODELS)
+	$(PY) -m export.bench --models $(MODELS) --out $(if $(filter models,$(MODELS)),docs,$(MODELS))
 	$(PY) -m export.readme
 
 readme: $(SETUP)  ## write the measured numbers and the real output into README.md

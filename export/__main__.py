@@ -88,8 +88,8 @@ def main(
         },
         "proof": {name: bundle.fingerprint(content) for name, content in proof.items()},
     }
-    say(f"writing {out}")
     page = make_report(manifest, measured, dataset, answers, outputs)
+    say(f"writing {out}")
     swap.write(out, {**contents, **proof, **page, "manifest.json": bundle.to_json(manifest).encode()})
     print(make_table(manifest))
     for line in waived["missed"]:

@@ -2,7 +2,6 @@
 
 import json
 import platform
-import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +10,6 @@ import typer
 
 from export import runtimes
 from export.bundle import ARTIFACTS, to_json
-from export.errors import ExportError
 from export.table import align
 from export.timing import BATCHES
 from fmnist_edge.errors import reported
@@ -53,10 +51,7 @@ def measure(runtime: str, models: Path) -> list[dict[str, Any]]:
 
 def child(runtime: str, job: str, *files: Path) -> Any:
     arguments = (job, runtime, *(file.resolve() for file in files))
-    try:
-        answer = json.loads(runtimes.in_fresh_process(runtime, "export.timing", *arguments))
-    except subprocess.CalledProcessError as error:
-        raise ExportError(f"{runtime}: {error.stderr.strip().splitlines()[-1]}") from None
+    answer = json.loads(runtimes.in_fresh_process(runtime, "export.timing", *arguments))
     return {str(file): answer[str(file.resolve())] for file in files} if job == "race" else answer
 
 

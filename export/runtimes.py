@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from export.errors import ExportError
 from fmnist_edge.runtime import INPUT, OUTPUT, TFLITE_RUNTIMES, Probabilities, Tiles, quiet_stderr, to_input, to_probabilities
 
 Array = NDArray[Any]
@@ -106,11 +107,14 @@ def run(runtime: str, content: bytes, tiles: Tiles, dtype: str) -> Probabilities
 
 
 def in_fresh_process(runtime: str, module: str, *arguments: object) -> str:
-    """The stdout of ``python -m module``, for tflite-runtime in its own environment."""
+    """The stdout of ``python -m module``, for tflite-runtime in its own environment. Raises ExportError if it fails."""
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'edge'}"}
     python = OTHER_PYTHON if runtime == "tflite-runtime" else sys.executable
     command = [str(python), "-m", module, *map(str, arguments)]
-    return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise ExportError(f"{runtime} can't be measured: {(done.stderr.strip() or 'it was killed').splitlines()[-1]}")
+    return done.stdout
 
 
 def version_of(runtime: str) -> str:
