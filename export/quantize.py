@@ -22,7 +22,7 @@ DAMPING = 0.01  # added to the inputs' variances, as a part of their mean (GPTQ'
 TINY = 1e-9  # for inputs that never vary and units without weights
 SCALES = np.linspace(0.5, 1, 11)  # tried for each unit, as a part of the scale that clips no weight
 # 1: all units reach equally far, 0: as trained. On images not seen yet some reach farther, and what is cut off makes the largest
-# errors: of 60,000 held-out images 24 were cut at 0.7, 178 at 1 (a model of 512-192). Units that reach next to nowhere keep room, too.
+# errors: of 60,000 held-out images 24 were cut at 0.7, 178 at 1. Units that reach next to nowhere keep room, too.
 BALANCE, LEAST_REACH = 0.7, 0.25
 FIT = 0.9  # of the strange tiles, the part whose values fit into the ranges: at 1 the others would get ranges too coarse
 LOW_ENDS = np.linspace(0.2, 1, 17)  # tried for the logits, as a part of the smallest
