@@ -9,7 +9,7 @@ SETUP := $(VENV)/installed
 STAMPS := build/stamps/$(MODELS)
 TRAINED := $(STAMPS)/trained-$(RECIPE)
 KERAS := $(MODELS)/fmnist.keras
-BUNDLE := $(addprefix $(MODELS)/,fmnist-float.tflite fmnist-int8.tflite fmnist-float.onnx fmnist-int8.onnx golden.npz manifest.json)
+BUNDLE := $(addprefix $(MODELS)/,fmnist-float.tflite fmnist-int8.tflite fmnist-float.onnx fmnist-int8.onnx golden.npz parity.json manifest.json)
 
 # what a training depends on; photos are read only if there are some, and the study comes afterwards
 TRAINING := $(filter-out train/study.% train/photos.py,$(wildcard train/*.py train/*.md)) edge/fmnist_edge/runtime.py
@@ -19,7 +19,7 @@ missing = $(if $(filter-out $(wildcard $(1)),$(1)),FORCE)
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup data train export study test lint wheel readme lock clean FORCE
+.PHONY: help setup data train export bench study test lint wheel readme lock clean FORCE
 
 help:  ## list the jobs
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-7s %s\n", $$1, $$2}' Makefile
@@ -51,10 +51,18 @@ $(TRAINED): $(TRAINING) $(call missing,$(KERAS)) | $(SETUP)
 
 export: $(STAMPS)/exported  ## export models/fmnist.keras to TFLite and ONNX, with proof
 
-$(STAMPS)/exported: $(KERAS) $(wildcard export/*.py train/dataset.py edge/fmnist_edge/*.py) $(call missing,$(BUNDLE)) | $(SETUP)
+$(STAMPS)/exported: $(KERAS) $(wildcard export/*.py train/dataset.py edge/fmnist_edge/*.py) $(call missing,$(BUNDLE)) | $(SETUP) $(OLD_RUNTIME)
 	$(PY) -m export --model $(KERAS) --out $(MODELS)
 	$(PY) -m export.readme
 	@mkdir -p $(STAMPS) && touch $@
+
+# tflite-runtime wants its own environment, to be measured too; without Python 3.11 or a network it is not
+OLD_RUNTIME := build/tflite-runtime
+UV := $(VENV)/bin/uv
+$(OLD_RUNTIME): | $(SETUP)
+	@{ $(UV) venv --quiet --no-python-downloads --python 3.11 $@ && \
+	  $(UV) pip install --quiet --python $@/bin/python 'numpy<2' pillow tflite-runtime==2.14.0; } || \
+	  { rm -rf $@; mkdir -p $@; echo "tflite-runtime 2.14.0 can't be had here (it wants Python 3.11), and will not be measured" >&2; }
 
 # without a model, export says what to do
 $(KERAS): ;
@@ -75,6 +83,10 @@ lint: $(SETUP)  ## check format, style and types
 wheel: $(SETUP)  ## build the device's wheel in dist/
 	$(PY) -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 
+bench: $(SETUP) $(OLD_RUNTIME)  ## time and weigh the artifacts in each runtime, into docs/bench.json and the README
+	$(PY) -m export.bench --models $(MODELS) --out $(if $(filter models,$(MODELS)),docs,$(MODELS))
+	$(PY) -m export.readme
+
 readme: $(SETUP)  ## write the measured numbers and the real output into README.md
 	$(PY) -m export.readme
 
@@ -83,5 +95,5 @@ lock: $(SETUP)  ## choose the newest versions anew: rewrites requirements.txt
 	  --no-header --all-extras --group train --group export --group test --group lint --group build pyproject.toml --output-file requirements.txt
 
 clean:  ## remove what make built, never the models
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache models/.export-* models/.train-*
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache models/.train-*
 	find edge export tests train -name __pycache__ -exec rm -rf {} +

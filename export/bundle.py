@@ -2,11 +2,9 @@
 
 import io
 import json
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +14,7 @@ from numpy.typing import NDArray
 from fmnist_edge.model import DESCRIPTION, FORMAT
 from fmnist_edge.runtime import CLASSES, INPUT, INPUT_SCALE, OUTPUT, OUTPUT_SCALE, ZERO_POINT
 from fmnist_edge.tile import TILE_SIZE
+from train.dataset import Dataset
 
 ARTIFACTS = {
     "fmnist-float.tflite": "float32",
@@ -81,21 +80,20 @@ def choose_golden(labels: NDArray[np.uint8]) -> NDArray[np.intp]:
     return np.sort(np.concatenate([numbers[:count] for numbers, count in zip(per_class, counts, strict=True)]))
 
 
-def pack_golden(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """An .npz; numpy dates its members 1980-01-01."""
+def pack_golden(dataset: Dataset, outputs: Mapping[str, NDArray[np.float32]]) -> bytes:
+    """An .npz of the golden tiles, their labels and outputs (numpy dates its members 1980-01-01).
+
+    outputs: float32 (N, 10) for all test images.
+    """
+    golden = choose_golden(dataset.test_labels)
+    arrays: dict[str, NDArray[Any]] = {"tiles": dataset.test_images, "labels": dataset.test_labels, **outputs}
     file = io.BytesIO()
-    np.savez_compressed(file, allow_pickle=False, **arrays)
+    np.savez_compressed(file, allow_pickle=False, **{name: array[golden] for name, array in arrays.items()})
     return file.getvalue()
 
 
-def write(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Writes all files beside their places, then renames each. Meanwhile there is no manifest: it lists only what is there."""
-    with tempfile.TemporaryDirectory(prefix=".export-", dir=folder) as scratch:
-        for name, content in files.items():
-            (Path(scratch) / name).write_bytes(content)
-        (folder / "manifest.json").unlink(missing_ok=True)
-        for name in sorted(files, key="manifest.json".__eq__):
-            (Path(scratch) / name).replace(folder / name)
+def fingerprint(content: bytes) -> dict[str, Any]:
+    return {"bytes": len(content), "sha256": sha256(content).hexdigest()}
 
 
 def to_json(value: Any) -> str:

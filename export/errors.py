@@ -11,3 +11,9 @@ class ParityError(ExportError):
     """An artifact does not say what the Keras model says."""
 
     exit_status = 3
+
+
+class BundleError(ExportError):
+    """A file of the bundle is missing, or is not what the manifest says."""
+
+    exit_status = 3

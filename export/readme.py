@@ -1,5 +1,6 @@
 """python -m export.readme: writes the measured table and the real output of a command into README.md."""
 
+import json
 import re
 import subprocess
 import sys
@@ -9,19 +10,29 @@ from typing import Annotated
 import typer
 
 from export.errors import ExportError
+from export.table import make_table
 from fmnist_edge.errors import reported
 
 README = Path("README.md")
+MANIFEST = Path("models/manifest.json")
+BENCH = Path("docs/bench.md")
 COMMAND = "fmnist-edge classify docs/shoe.png"
 
 
 @reported("readme")
 def main(check: Annotated[bool, typer.Option("--check", help="Only say whether README.md is up to date.")] = False) -> None:
-    """Bring README.md up to date with models/."""
+    """Bring README.md up to date with models/ and docs/bench.md."""
     old = README.read_text("utf-8")
-    new = fill(fill(old, "parity", Path("models/parity.md").read_text("utf-8")), "classify", session(COMMAND))
+    blocks = {
+        "classify": session(COMMAND),
+        "parity": make_table(json.loads(MANIFEST.read_text("utf-8"))),
+        "bench": BENCH.read_text("utf-8"),
+    }
+    new = old
+    for block, content in blocks.items():
+        new = fill(new, block, content)
     if check and new != old:
-        raise ExportError("README.md does not show what models/ holds; run 'make readme'")
+        raise ExportError("README.md does not show what models/ and docs/bench.md hold; run 'make readme'")
     README.write_text(new, "utf-8")
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import onnx
+from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
-from tensorflow.lite.python import schema_py_generated as schema
 
-from export.to_tflite import Layers
+from export.reference import Layers
 from fmnist_edge.runtime import CLASSES, INPUT, OUTPUT, OUTPUT_SCALE, ZERO_POINT
 from fmnist_edge.tile import TILE_SIZE
 
@@ -66,11 +66,6 @@ def to_float_onnx(layers: Layers) -> bytes:
 def to_int8_onnx(tflite: bytes) -> bytes:
     """int8 (N, 28, 28), pixel - 128, to int8 (N, 10): the integers of the int8 TFLite file, in integer kernels."""
     model = schema.ModelT.InitFromPackedBuf(tflite)
-    main = model.subgraphs[0]
-
-    def constant(index: int, dtype: type) -> NDArray[Any]:
-        tensor = main.tensors[index]
-        return np.asarray(model.buffers[tensor.buffer].data, np.uint8).view(dtype).reshape(tensor.shape)
 
     def unsigned(zero_point: int) -> np.uint8:
         return np.uint8(zero_point + 128)
@@ -80,17 +75,15 @@ def to_int8_onnx(tflite: bytes) -> bytes:
     # two int8 matrices are slow on x86, and those for uint8 times int8 overflow on x86 without VNNI.
     graph.add("DequantizeLinear", np.float32(1), np.int8(ZERO_POINT))
     graph.add("QuantizeLinear", np.float32(1), unsigned(ZERO_POINT))
-    for operator in main.operators:
-        if model.operatorCodes[operator.opcodeIndex].builtinCode != schema.BuiltinOperator.FULLY_CONNECTED:
-            continue
+    for operator in dense_operators(model):
         values, weights, biases = operator.inputs
-        taken, scales, given = (main.tensors[index].quantization for index in (values, weights, operator.outputs[0]))
+        taken, scales, given = (model.subgraphs[0].tensors[i].quantization for i in (values, weights, operator.outputs[0]))
         # what XNNPACK multiplies the int32 sum with (requantization in float32); QuantizeLinear then only rounds and clips,
         # which is also the ReLU: 0 is the least value of a hidden layer's range
         factors = np.float32(taken.scale[0]) * scales.scale.astype(np.float32) / np.float32(given.scale[0])
-        kernel = (constant(weights, np.int8).T.astype(np.int16) + 128).astype(np.uint8)
+        kernel = (constant(model, weights).T.astype(np.int16) + 128).astype(np.uint8)
         graph.add("MatMulInteger", kernel, unsigned(taken.zeroPoint[0]), unsigned(0))
-        graph.add("Add", constant(biases, np.int32))
+        graph.add("Add", constant(model, biases))
         graph.add("Cast", to=TensorProto.FLOAT)
         graph.add("Mul", factors)
         graph.add("QuantizeLinear", np.float32(1), unsigned(given.zeroPoint[0]))
@@ -98,3 +91,16 @@ def to_int8_onnx(tflite: bytes) -> bytes:
     graph.add("Softmax")
     graph.add("QuantizeLinear", np.float32(OUTPUT_SCALE), np.int8(ZERO_POINT))
     return graph.finish()
+
+
+def dense_operators(model: Any) -> list[Any]:
+    """The fully connected ones of a TFLite model, in their order. Their inputs are values, weights and biases."""
+    codes = [code.builtinCode for code in model.operatorCodes]
+    return [o for o in model.subgraphs[0].operators if codes[o.opcodeIndex] == schema.BuiltinOperator.FULLY_CONNECTED]
+
+
+def constant(model: Any, index: int) -> NDArray[Any]:
+    """A constant tensor of a TFLite model: float32, int8 or int32."""
+    tensor = model.subgraphs[0].tensors[index]
+    dtype = {schema.TensorType.FLOAT32: np.float32, schema.TensorType.INT8: np.int8, schema.TensorType.INT32: np.int32}
+    return np.asarray(model.buffers[tensor.buffer].data, np.uint8).view(dtype[tensor.type]).reshape(tensor.shape)

@@ -3,42 +3,17 @@
 from collections.abc import Iterator, Sequence
 
 import flatbuffers
-import keras
 import numpy as np
 import tensorflow as tf
+from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
-from tensorflow.lite.python import schema_py_generated as schema
 
-from export.errors import ExportError
+from export.reference import Layers
 from fmnist_edge.runtime import INPUT, OUTPUT, to_pixels
 from fmnist_edge.tile import TILE_SIZE
 
-Layers = list[tuple[NDArray[np.float32], NDArray[np.float32]]]
-"""Kernel (inputs, units) and bias (units,) of each Dense layer; ReLU between them, softmax after the last."""
 Range = tuple[float, float]
 """The smallest and largest value that an int8 tensor holds."""
-
-
-def dense_layers(model: keras.Model) -> Layers:
-    """The weights of Flatten, Dense(relu) ..., Dense(softmax). Raises ExportError for any other model."""
-    layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
-    dense = layers[1:]
-    activations = [getattr(getattr(layer, "activation", None), "__name__", "") for layer in dense]
-    if (
-        model.input_shape != (None, TILE_SIZE, TILE_SIZE)
-        or not isinstance(layers[0], keras.layers.Flatten)
-        or not all(isinstance(layer, keras.layers.Dense) for layer in dense)
-        or not all(layer.use_bias for layer in dense)
-        or activations != ["relu"] * (len(dense) - 1) + ["softmax"]
-    ):
-        found = ", ".join(type(layer).__name__ for layer in layers)
-        raise ExportError(
-            f"the model is {found} of input {model.input_shape}; export takes Flatten, Dense(relu) ..., Dense(softmax)"
-        )
-    weights = [tuple(layer.get_weights()) for layer in dense]
-    if not all(np.isfinite(array).all() for pair in weights for array in pair):
-        raise ExportError("the model's weights are not all numbers: its training diverged")
-    return weights
 
 
 def to_float_tflite(layers: Layers) -> bytes:

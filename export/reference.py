@@ -1,0 +1,75 @@
+"""The Keras model's file, read without TensorFlow: its weights, what they make of an image, and how it was trained."""
+
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from export.errors import ExportError
+from fmnist_edge.model import DESCRIPTION
+from fmnist_edge.tile import TILE_SIZE
+
+Layers = list[tuple[NDArray[np.float32], NDArray[np.float32]]]
+"""Kernel (inputs, units) and bias (units,) of each Dense layer; ReLU between them, softmax after the last."""
+Floats = NDArray[np.floating[Any]]
+
+
+def read(path: Path) -> tuple[Layers, dict[str, Any]]:
+    """The weights of Flatten, Dense(relu) ..., Dense(softmax), and what `python -m train` wrote of the training.
+
+    Raises ExportError for any other file.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = {name: archive.read(name) for name in archive.namelist()}
+        weights = io.BytesIO(members["model.weights.h5"])
+        layers = read_layers(json.loads(members["config.json"])["config"]["layers"], weights)
+        training = json.loads(members[DESCRIPTION])["training"] if DESCRIPTION in members else None
+    except FileNotFoundError:
+        raise ExportError(f"there is no {path}; 'make train' makes it") from None
+    except (zipfile.BadZipFile, OSError, ValueError, TypeError, LookupError) as error:
+        raise ExportError(f"{path} is no Keras model ({error})") from None
+    return layers, training or {"recipe": "unknown: not trained by python -m train"}
+
+
+def read_layers(configs: list[dict[str, Any]], weights: io.BytesIO) -> Layers:
+    kinds = [config["class_name"] for config in configs]
+    shape = configs[0]["config"].get("batch_shape", [])[1:]
+    dense = [config["config"] for config in configs[2:]]
+    activations = [config.get("activation") for config in dense]
+    if (
+        kinds != ["InputLayer", "Flatten", *["Dense"] * len(dense)]
+        or shape != [TILE_SIZE, TILE_SIZE]
+        or activations != ["relu"] * (len(dense) - 1) + ["softmax"]
+        or not all(config["use_bias"] for config in dense)
+    ):
+        raise ExportError(
+            f"the model is {', '.join(kinds)} of input {shape}; export takes Flatten, Dense(relu) ..., Dense(softmax)"
+        )
+    with h5py.File(weights) as file:
+        by_name = {group["vars"].attrs["name"]: group["vars"] for group in file["layers"].values()}
+        layers = [(by_name[config["name"]]["0"][()], by_name[config["name"]]["1"][()]) for config in dense]
+    if not all(np.isfinite(array).all() for pair in layers for array in pair):
+        raise ExportError("the model's weights are not all numbers: its training diverged")
+    return layers
+
+
+def probabilities(values: Floats, layers: Layers) -> Floats:
+    """What the layers make of the values (N, inputs); of logits, if there is no layer left, their softmax."""
+    for number, (kernel, bias) in enumerate(layers, start=1):
+        values = values @ kernel + bias
+        if number < len(layers):
+            values = np.maximum(values, 0)
+    exponentials: Floats = np.exp(values - values.max(1, keepdims=True))
+    result: Floats = exponentials / exponentials.sum(1, keepdims=True)
+    return result
+
+
+def answers(pixels: Floats, layers: Layers) -> NDArray[np.float32]:
+    """What the Keras model says of float32 (N, 28, 28) in [0, 1]: float32 (N, 10), within 1e-5 of Keras' own arithmetic."""
+    return probabilities(pixels.reshape(len(pixels), -1), layers).astype(np.float32)

@@ -1,0 +1,207 @@
+"""The parity report: what the export changed, in figures, pictures and a page that explains them to a beginner.
+
+The outputs of Keras and of each artifact come in; parity.json and the files of the page go out. The template is export/report.md.
+"""
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from export import parity, runtimes
+from export.bundle import ARTIFACTS
+from export.table import align, delta, make_table
+from fmnist_edge.model import FORMAT
+from fmnist_edge.runtime import CLASSES, Probabilities
+from train.dataset import Dataset
+
+MOVED = 16  # images in the picture of those that moved most
+BARS = 3  # classes that it shows of each
+EDGES = [0, *(10.0**k for k in range(-8, 1))]  # of the histogram of |Δp|
+SHIPPED = "fmnist-int8.tflite"
+BEFORE, AFTER = "tab:blue", "tab:orange"
+
+
+def prove(
+    contents: Mapping[str, bytes],
+    dataset: Dataset,
+    answers: Probabilities,
+    outputs: Mapping[str, Probabilities],
+    figures: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Any]:
+    """parity.json: all that was measured of each artifact over the test images.
+
+    contents: of the artifacts. answers, outputs: float32 (N, 10), of Keras and of each artifact; figures: of each artifact.
+    """
+    files = {
+        name: {
+            **figures[name],
+            "changes": parity.changes(answers, outputs[name], dataset.test_labels),
+            "moved_most": [int(number) for number in moved_most(answers, outputs[name])],
+            "histogram": np.histogram(difference(answers, outputs[name]), EDGES)[0].tolist(),
+            "runtimes": {
+                runtime: compare_runtime(runtime, contents[name], dataset, answers, outputs[name], dtype)
+                for runtime in runtimes.runtimes_for(name)
+            },
+        }
+        for name, dtype in ARTIFACTS.items()
+    }
+    images = len(dataset.test_images)
+    return {"format": FORMAT, "images": images, "histogram_edges": EDGES, "tolerance": parity.TOLERANCE_RULE, "files": files}
+
+
+def compare_runtime(
+    runtime: str, content: bytes, dataset: Dataset, answers: Probabilities, default: Probabilities, dtype: str
+) -> dict[str, Any] | None:
+    """The figures of an artifact in one runtime; None where that is not on this machine."""
+    if not runtimes.is_here(runtime):
+        return None
+    found = runtimes.run(runtime, content, dataset.test_images, dtype)
+    return {"version": runtimes.version_of(runtime), **parity.compare_runtime(answers, default, found, dtype)}
+
+
+def difference(answers: Probabilities, output: Probabilities) -> NDArray[np.float64]:
+    return np.abs(output.astype(np.float64) - answers)
+
+
+def moved_most(answers: Probabilities, output: Probabilities) -> NDArray[np.intp]:
+    return np.argsort(-difference(answers, output).max(1), kind="stable")[:MOVED]
+
+
+def make_report(
+    manifest: dict[str, Any],
+    proof: dict[str, Any],
+    dataset: Dataset,
+    answers: Probabilities,
+    outputs: Mapping[str, Probabilities],
+) -> dict[str, bytes]:
+    """The page and its pictures, by their paths in the bundle. The same input gives the same bytes; needs no display."""
+    output, changes = outputs[SHIPPED], proof["files"][SHIPPED]["changes"]
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()  # the user's own style is not ours
+        matplotlib.rcParams["figure.constrained_layout.use"] = True
+        pictures = {
+            "parity-histogram": draw_histogram(proof),
+            "parity-moved": draw_moved(dataset, answers, output),
+            "parity-confusion": draw_confusion(dataset.test_labels, answers, output),
+        }
+        files = {f"report/{name}.png": to_png(figure) for name, figure in pictures.items()}
+    right = {which: sum(change[which] == change["label"] for change in changes) for which in ("keras", "artifact")}
+    page = (
+        Path(__file__)
+        .with_suffix(".md")
+        .read_text("utf-8")
+        .format(
+            table=make_table(manifest),
+            more=more_figures(proof),
+            runtimes=runtime_table(proof),
+            rule=proof["tolerance"],
+            images=proof["images"],
+            int8=proof["files"][SHIPPED],
+            floats=proof["files"]["fmnist-float.tflite"],
+            changed=len(changes),
+            won=right["artifact"],
+            lost=right["keras"],
+            neither=len(changes) - sum(right.values()),
+            moved=len(proof["files"][SHIPPED]["moved_most"]),
+            changes=change_table(changes),
+        )
+    )
+    return {**files, "report/parity.md": page.encode()}
+
+
+def to_png(figure: Figure) -> bytes:
+    file = io.BytesIO()
+    figure.savefig(file, dpi=80, metadata={"Software": None})
+    return file.getvalue()
+
+
+def draw_histogram(proof: dict[str, Any]) -> Figure:
+    """How many of all probabilities moved by how much: each artifact in its own panel."""
+    figure = Figure((9, 4.5))
+    names = ["0", *(f"1e{k}" for k in range(-8, 1))]
+    for axes, (name, file) in zip(figure.subplots(2, 2, sharex=True, sharey=True).flat, proof["files"].items(), strict=True):
+        bars = axes.bar(range(len(file["histogram"])), file["histogram"], width=1, align="edge", color=BEFORE, edgecolor="white")
+        axes.bar_label(bars, [f"{count:,}" if count else "" for count in file["histogram"]], fontsize=7)
+        axes.set_title(name, fontsize=10)
+        axes.set(yscale="log", ylim=(0.5, 2e6), xlim=(0, len(file["histogram"])))
+        axes.set_xticks(range(len(names)), names, fontsize=8)
+    figure.supxlabel("|Δp|", fontsize=10)
+    figure.supylabel("probabilities", fontsize=10)
+    return figure
+
+
+def draw_moved(dataset: Dataset, answers: Probabilities, output: Probabilities) -> Figure:
+    figure = Figure((9, 7))
+    cells = figure.subplots(4, 8, width_ratios=[1, 1.3] * 4).reshape(-1, 2)
+    for (picture, bars), i in zip(cells, moved_most(answers, output), strict=False):
+        picture.imshow(dataset.test_images[i], "gray_r", vmin=0, vmax=255)
+        picture.set_title(f"no. {i}:\n{CLASSES[dataset.test_labels[i]]}", fontsize=8)
+        picture.set_axis_off()
+        best = np.argsort(-np.maximum(answers[i], output[i]), kind="stable")[:BARS]
+        places = np.arange(len(best))
+        bars.barh(places - 0.2, answers[i, best], 0.4, color=BEFORE, label="Keras")
+        bars.barh(places + 0.2, output[i, best], 0.4, color=AFTER, label="int8")
+        bars.set_yticks(places, [CLASSES[k] for k in best], fontsize=7)
+        bars.set(xlim=(0, 1), ylim=(len(best) - 0.5, -0.5), xticks=[])
+        bars.spines[["top", "right", "bottom"]].set_visible(False)
+    figure.legend(*cells[0, 1].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    return figure
+
+
+def draw_confusion(labels: NDArray[np.uint8], answers: Probabilities, output: Probabilities) -> Figure:
+    """int8's confusion matrix minus Keras'."""
+    count = len(CLASSES)
+    before, after = (np.bincount(labels * np.intp(count) + p.argmax(1), minlength=count**2) for p in (answers, output))
+    change = (after - before).reshape(count, count)
+    figure = Figure((7, 5))
+    axes, most = figure.subplots(), max(int(np.abs(change).max()), 1)
+    axes.imshow(change, "PuOr_r", vmin=-2 * most, vmax=2 * most, aspect="auto")
+    for (row, column), number in np.ndenumerate(change):
+        if number:
+            axes.text(column, row, f"{number:+}", ha="center", va="center", fontsize=9)
+    axes.set_xticks(range(count), CLASSES, rotation=40, ha="right", fontsize=8)
+    axes.set_yticks(range(count), CLASSES, fontsize=8)
+    axes.set(xlabel="what the model says", ylabel="what it is")
+    return figure
+
+
+def more_figures(proof: dict[str, Any]) -> str:
+    rows: list[tuple[str, ...]] = [("file", "images of another class", "mean Δp", "mean KL divergence", "calibration error")]
+    for name, file in proof["files"].items():
+        figures = (f"{file['mean_dp']:.1e}", f"{file['mean_kl']:.1e}", f"{file['calibration_error']:.4f}")
+        rows.append((name, str(len(file["changes"])), *figures))
+    return align(rows)
+
+
+def runtime_table(proof: dict[str, Any]) -> str:
+    rows: list[tuple[str, ...]] = [
+        ("file", "runtime", "same class as Keras", "as the default", "largest Δp to the default", "tolerance")
+    ]
+    for name, file in proof["files"].items():
+        for runtime, row in file["runtimes"].items():
+            if row is None:
+                rows.append((name, runtime, "not measured here", "", "", ""))
+                continue
+            shares = (f"{row['agreement_with_keras']:.2%}", f"{row['agreement_with_default']:.2%}")
+            dtype = ARTIFACTS[name]
+            rows.append(
+                (
+                    name,
+                    f"{runtime} {row['version']}",
+                    *shares,
+                    delta(row["max_dp_to_default"], dtype),
+                    delta(row["tolerance"], dtype),
+                )
+            )
+    return align(rows)
+
+
+def change_table(changes: Sequence[Mapping[str, Any]]) -> str:
+    rows: list[tuple[str, ...]] = [("image", "what it is", "Keras said", "int8 says")]
+    return align([*rows, *(tuple(str(value) for value in change.values()) for change in changes)])

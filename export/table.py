@@ -1,0 +1,43 @@
+"""The figures of a bundle as a Markdown table: for the terminal, the README and the parity page."""
+
+from typing import Any
+
+from export import parity
+
+
+def make_table(manifest: dict[str, Any]) -> str:
+    """The figures of a manifest as Markdown that is readable as it is. Difference is in points, against the Keras model."""
+    reference = manifest["reference"]
+    size = f"{reference['bytes'] / 1000:.0f}" if "bytes" in reference else "-"
+    rows: list[tuple[str, ...]] = [
+        ("file", "KB", "accuracy", "difference", "agreement", "largest Δp"),
+        (reference["file"], size, f"{reference['accuracy']:.2%}", "-", "-", "-"),
+    ]
+    rows += [
+        (
+            name,
+            f"{file['bytes'] / 1000:.0f}",
+            f"{file['accuracy']:.2%}",
+            f"{100 * file['accuracy_difference']:+.2f}",
+            f"{file['top1_agreement']:.2%}",
+            f"{file['max_dp']:.1g}" if file["dtype"] == "float32" else f"{file['max_dp']:.3f}",
+        )
+        for name, file in manifest["files"].items()
+    ]
+    limits = [
+        f"{dtype} {gate.accuracy_points:.2f} points, {gate.top1_agreement:.1%}, Δp {gate.max_dp:g}"
+        for dtype, gate in parity.GATES.items()
+    ]
+    return f"{align(rows)}\n\nLimits: {'; '.join(limits)}.\n"
+
+
+def align(rows: list[tuple[str, ...]]) -> str:
+    """A Markdown table, the first row its head, with columns that line up."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows]
+    return "\n".join([lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]])
+
+
+def delta(difference: float, dtype: str) -> str:
+    """A difference of two outputs: of int8 in its steps, of which 256 are a probability of 1."""
+    return f"{difference:.1g}" if dtype == "float32" else f"{difference * 256:.3g}/256" if difference else "0"
