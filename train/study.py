@@ -157,13 +157,13 @@ class Study:
             "of_textbook": seconds / self.textbook_seconds,
         }
 
-    def try_photos(self, model: keras.Model) -> list[float]:
-        """The part of the photos to try that the model gets right, and for which the right class is among its first three."""
+    def try_photos(self, model: keras.Model) -> Result:
+        """How many photos there are to try, and of how many the model names a right class first, or among its first three."""
         if self.tried is None:
-            return []
+            return {}
         tiles, right = self.tried
         hits = find_hits(predict(model, np.stack(tiles)), right)
-        return [float(hits[:, :count].any(1).mean()) for count in (1, 3)]
+        return {"count": len(tiles), "right": float(hits[:, 0].mean()), "among_three": float(hits[:, :3].any(1).mean())}
 
     def rehearsal(self, recipe: Recipe, seed: int) -> Result:
         rehearsal = rehearse(Lessons(recipe, self.examples, seed, self.taught(recipe, seed)[0]))
@@ -237,10 +237,9 @@ def fill_page(results: Mapping[str, Mapping[str, Result]]) -> str:
     questions = [[name, f"{mean(runs, 'validation'):.4f}", len(runs)] for name, runs in asked.items()]
     epochs = [[epoch, f"{losses[epoch - 1]:.4f}", f"{accuracies[epoch - 1]:.4f}"] for epoch in EPOCHS]
     photos = [
-        [name, f"{first:.1%}", f"{three:.1%}", len(runs)]
+        [name, *(f"{np.mean([run['photos'][key] for run in runs]):.1%}" for key in ("right", "among_three")), len(runs)]
         for name, runs in photo_runs(results).items()
         if runs
-        for first, three in [np.mean([run["photos"] for run in runs], 0)]
     ]
     textbook = results["textbook"]
     tests = [run["test"] for name, run in textbook.items() if name.startswith("seed")]
