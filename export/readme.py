@@ -45,9 +45,9 @@ def photos(study: dict[str, Any]) -> str:
     right, among_three = (sum(run[key] for run in before) / len(before) for key in ("right", "among_three"))
     number = re.findall(r"[\d,]+(?= photos)", learned)[0]
     return (
-        f"Tried on {after['count']} photos of other people's clothes, on beds, floors and hangers,\n`standard` names {right:.0%} rightly, "
-        f"and for {among_three:.0%} the right class is among its first three (mean of {len(before)} trainings). After learning from\n"
-        f"{number} photos: {after['right']:.0%} and {after['among_three']:.0%}.\n"
+        f"Tried on {after['count']} photos of other people's clothes, on beds, floors and hangers, `standard` names {right:.0%}\n"
+        f"rightly, and for {among_three:.0%} the right class is among its first three (mean of {len(before)} trainings).\n"
+        f"After learning from {number} photos: {after['right']:.0%} and {after['among_three']:.0%}.\n"
     )
 
 
