@@ -51,7 +51,7 @@ $(TRAINED): $(TRAINING) $(call missing,$(KERAS)) | $(SETUP)
 
 export: $(STAMPS)/exported  ## export models/fmnist.keras to TFLite and ONNX, with proof
 
-$(STAMPS)/exported: $(KERAS) $(wildcard export/*.py train/dataset.py edge/fmnist_edge/*.py) $(call missing,$(BUNDLE)) | $(SETUP) $(OLD_RUNTIME)
+$(STAMPS)/exported: $(KERAS) $(wildcard export/*.py export/*.md train/dataset.py edge/fmnist_edge/*.py) $(call missing,$(BUNDLE)) | $(SETUP) $(OLD_RUNTIME)
 	$(PY) -m export --model $(KERAS) --out $(MODELS)
 	$(PY) -m export.readme
 	@mkdir -p $(STAMPS) && touch $@
@@ -70,7 +70,7 @@ $(KERAS): ;
 FORCE:
 
 study: $(SETUP) data  ## measure all recipes several times: docs/study.md (an hour)
-	$(PY) -m train.study
+	$(PY) -m train.study $(if $(TRY),--try $(TRY)) $(if $(PHOTOS),--photos $(PHOTOS))
 
 test: $(SETUP) data  ## run the tests
 	$(PY) -m pytest

@@ -24,7 +24,10 @@ from train.dataset import Dataset, load
 
 @reported("export")
 def main(
-    model: Annotated[Path, typer.Option(help="The Keras model, from python -m train.")] = Path("models/fmnist.keras"),
+    model: Annotated[
+        Path | None,
+        typer.Option(help="The Keras model, from python -m train; models/fmnist.keras, or with --check the one in --out."),
+    ] = None,
     out: Annotated[Path, typer.Option(help="The folder for the artifacts.", file_okay=False)] = Path("models"),
     data_dir: Annotated[Path | None, typer.Option(help="A folder that has the four Fashion-MNIST files.")] = None,
     only_check: Annotated[
@@ -33,11 +36,11 @@ def main(
 ) -> None:
     """Export a Keras model to float and int8 TFLite and ONNX, and prove that they agree with it on all test images."""
     if only_check:
-        beside = out / model.name
-        print(make_table(check(out, beside if beside.exists() else model, load(data_dir))))
+        print(make_table(check(out, model or out / "fmnist.keras", load(data_dir))))
         return
     from export.report import make_report, prove
 
+    model = model or Path("models/fmnist.keras")
     layers, training = reference.read(model)
     swap.check_replaceable(out)
     dataset = load(data_dir)

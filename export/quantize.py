@@ -121,7 +121,7 @@ def flat_pixels(tiles: Tiles) -> Floats:
 def in_steps(values: Floats, ends: Range) -> NDArray[np.float32]:
     """The values as int8 holds them: clipped to the range and rounded to its 256 steps, one of which is 0."""
     low, high = ends
-    step = (high - low) / 255
+    step = max(high - low, TINY) / 255
     zero = round(-low / step)
     held: NDArray[np.float32] = ((np.clip(np.round(values / step) + zero, 0, 255) - zero) * step).astype(np.float32)
     return held

@@ -40,6 +40,8 @@ def main(check: Annotated[bool, typer.Option("--check", help="Only say whether R
 
 def photos(study: dict[str, Any]) -> str:
     """What learning from one's own photos gives, as `make study` measured it."""
+    if not study.get("photos"):
+        return ""
     before = [run["photos"] for name, run in study["recipes"].items() if name.startswith("standard, ")]
     learned, after = next(((name, run["photos"]) for name, run in study["photos"].items()))
     right, among_three = (sum(run[key] for run in before) / len(before) for key in ("right", "among_three"))

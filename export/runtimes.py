@@ -25,7 +25,7 @@ Invoke = Callable[[Array], Array]
 """From a model's input to its output, both as the file has them: float32 or int8, (N, 28, 28) and (N, 10)."""
 
 ROOT = Path(__file__).parents[1]
-OTHER_PYTHON = ROOT / "build" / "tflite-runtime" / "bin" / "python"
+OTHER_ENVIRONMENT = ROOT / "build" / "tflite-runtime"
 """tflite-runtime 2.14.0 works with Python 3.11 and numpy 1 alone: the Makefile gives it an environment where that can be had."""
 
 
@@ -74,8 +74,6 @@ RUNTIMES: dict[str, tuple[Callable[[str, str, bytes], Invoke], str, str]] = {
 }
 """How each is opened, its package, and which kernels it is told to use. The first of each format is the default one."""
 
-DEFAULTS = {".tflite": "ai-edge-litert", ".onnx": "onnxruntime"}
-
 
 def runtimes_for(name: str) -> list[str]:
     """The names of those that run the artifact with this file name."""
@@ -90,7 +88,7 @@ def open_bare(runtime: str, content: bytes) -> Invoke:
 
 
 def is_here(runtime: str) -> bool:
-    return OTHER_PYTHON.exists() if runtime == "tflite-runtime" else True
+    return runtime != "tflite-runtime" or any(OTHER_ENVIRONMENT.glob("lib/python*/site-packages/tflite_runtime"))
 
 
 def run(runtime: str, content: bytes, tiles: Tiles, dtype: str) -> Probabilities:
@@ -109,7 +107,7 @@ def run(runtime: str, content: bytes, tiles: Tiles, dtype: str) -> Probabilities
 def in_fresh_process(runtime: str, module: str, *arguments: object) -> str:
     """The stdout of ``python -m module``, for tflite-runtime in its own environment. Raises ExportError if it fails."""
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'edge'}"}
-    python = OTHER_PYTHON if runtime == "tflite-runtime" else sys.executable
+    python = OTHER_ENVIRONMENT / "bin" / "python" if runtime == "tflite-runtime" else sys.executable
     command = [str(python), "-m", module, *map(str, arguments)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode != 0:

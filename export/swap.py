@@ -97,7 +97,9 @@ def swept(folder: Path, prefix: str) -> Iterator[None]:
         with suppress(OSError):  # NFS has no such lock; then what lies there may be in use
             fcntl.flock(parent, fcntl.LOCK_EX)
             for stale in [path for path in folder.parent.iterdir() if path.name.startswith(prefix)]:
-                if not folder.exists() and (stale / "old").exists():
+                if (stale / "old").exists():  # killed between two renames
+                    if folder.exists():
+                        continue  # made anew meanwhile: which of the two is wanted, the user knows
                     (stale / "old").rename(folder)
                 shutil.rmtree(stale, ignore_errors=True)
         yield

@@ -1,7 +1,6 @@
 """docs/study.md and docs/study.json: what `make study` measured, of the recipes as they are now."""
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -9,11 +8,7 @@ from conftest import ROOT
 
 from train.dataset import Dataset
 from train.recipes import RECIPES
-from train.study import PAGE, PARTS, QUESTIONS, RESULTS, Study, fill_page
-
-
-def plain(settings: object) -> object:
-    return json.loads(json.dumps(settings))
+from train.study import PAGE, PARTS, QUESTIONS, RESULTS, Study, fill_page, settings_of
 
 
 def test_the_page_shows_what_was_measured() -> None:
@@ -24,16 +19,18 @@ def test_the_page_shows_what_was_measured() -> None:
 def test_every_recipe_was_measured_three_times_as_it_is(name: str) -> None:
     runs = json.loads((ROOT / RESULTS).read_text("utf-8"))["recipes"]
 
-    assert [runs[f"{name}, seed {seed}"]["settings"] for seed in range(3)] == [plain(asdict(RECIPES[name]))] * 3
+    assert [runs[f"{name}, seed {seed}"]["settings"] for seed in range(3)] == [settings_of(RECIPES[name])] * 3
 
 
 def test_every_part_and_question_was_measured_as_it_is() -> None:
     results = json.loads((ROOT / RESULTS).read_text("utf-8"))
 
-    assert {name: run["settings"] for name, run in results["parts"].items()} == plain({n: asdict(r) for n, r in PARTS.items()})
-    assert {name: run["settings"] for name, run in results["questions"].items() if name.endswith("seed 0")} == plain(
-        {f"{name}, seed 0": asdict(recipe) for name, recipe in QUESTIONS.items()}
-    )
+    assert {name: run["settings"] for name, run in results["parts"].items()} == {
+        name: settings_of(recipe) for name, recipe in PARTS.items()
+    }
+    assert {name: run["settings"] for name, run in results["questions"].items() if name.endswith("seed 0")} == {
+        f"{name}, seed 0": settings_of(recipe) for name, recipe in QUESTIONS.items()
+    }
 
 
 def test_what_was_measured_is_not_measured_again(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,14 @@ dataset = load()
 with together(strategy):
     taught = teach(replace(TEACHER, epochs=1), Examples(dataset.train_images[:1500], dataset.train_labels[:1500]), 0)
 print(sha256(taught.tobytes()).hexdigest())
+"""
+
+AGREE = """
+import sys
+from fmnist_edge.errors import reported
+from train.workers import agree, join, together
+with reported("train"), together(join()):
+    agree(sys.argv[1])
 """
 
 
@@ -70,46 +79,54 @@ def accuracy_of(model: Path) -> float:
         return float(json.loads(archive.read("fmnist.json"))["scores"]["test"]["accuracy"])
 
 
+@dataclass(frozen=True)
+class BrokenOff:
+    """A training of two workers, of which the second was killed, as the first one saw it."""
+
+    commands: list[list[object]]
+    models: list[Path]
+    status: int
+    complaint: str
+    left: list[str]
+
+
 @pytest.fixture(scope="module")
-def together(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """The model of each of two workers that trained together, on a disk of its own."""
-    models = [tmp_path_factory.mktemp("worker") / "fmnist.keras" for _ in range(2)]
-    ended = end(start_two([*SMALL, "--out", model] for model in models))
-    assert [status for status, _, _ in ended] == [0, 0], ended
-    return models
-
-
-def test_two_workers_have_the_same_model(together: list[Path]) -> None:
-    assert together[0].read_bytes() == together[1].read_bytes()
-
-
-def test_two_workers_are_as_accurate_as_one(together: list[Path], tmp_path: Path) -> None:
-    python_m(*SMALL[1:], "--out", tmp_path / "alone.keras")
-
-    assert abs(accuracy_of(together[0]) - accuracy_of(tmp_path / "alone.keras")) <= 0.005
-
-
-def test_where_a_worker_dies_the_other_says_so_and_both_go_on_from_its_checkpoint(together: list[Path], tmp_path: Path) -> None:
-    """The one that died comes back on a machine that has no checkpoint."""
-    models = [tmp_path / "0" / "fmnist.keras", tmp_path / "1" / "fmnist.keras"]
-    settings = [[*SMALL, "--out", model] for model in models]
-    workers = start_two(settings)
+def broken_off(tmp_path_factory: pytest.TempPathFactory) -> BrokenOff:
+    folders = [tmp_path_factory.mktemp("worker") for _ in range(2)]
+    models = [folder / "fmnist.keras" for folder in folders]
+    commands: list[list[object]] = [[*SMALL, "--out", model] for model in models]
+    workers = start_two(commands)
     assert workers[0].stdout is not None
     while not workers[0].stdout.readline().startswith("epoch   2/3"):
         assert workers[0].poll() is None
     workers[1].kill()
     (status, _, complaint), _ = end(workers)
-    checkpoints = [model.with_suffix(".checkpoint.npz") for model in models]
-    checkpoints[1].unlink()
+    return BrokenOff(commands, models, status, complaint, [file.name for file in folders[0].iterdir()])
 
-    assert status == 1
-    assert complaint.splitlines()[-1].startswith("train: another worker is gone (")
-    assert checkpoints[0].exists()
 
-    resumed = end(start_two([*command, "--resume"] for command in settings))
+@pytest.fixture(scope="module")
+def resumed(broken_off: BrokenOff) -> list[Path]:
+    """The models of both workers, which went on; the one that was killed did so on a machine that has no checkpoint."""
+    broken_off.models[1].with_suffix(".checkpoint.npz").unlink(missing_ok=True)
+    ended = end(start_two([*command, "--resume"] for command in broken_off.commands))
+    assert [(status, "going on after epoch" in printed) for status, printed, _ in ended] == [(0, True)] * 2, ended
+    return broken_off.models
 
-    assert all("going on after epoch 2" in printed for _, printed, _ in resumed), resumed
-    assert [model.read_bytes() for model in models] == [together[0].read_bytes()] * 2
+
+def test_where_a_worker_dies_the_others_say_so_and_leave_a_checkpoint(broken_off: BrokenOff) -> None:
+    assert broken_off.status == 1
+    assert broken_off.complaint.splitlines()[-1].startswith("train: another worker is gone (")
+    assert broken_off.left == ["fmnist.checkpoint.npz"]
+
+
+def test_all_workers_end_with_the_same_model(resumed: list[Path]) -> None:
+    assert resumed[0].read_bytes() == resumed[1].read_bytes()
+
+
+def test_two_workers_are_as_accurate_as_one(resumed: list[Path], tmp_path: Path) -> None:
+    python_m(*SMALL[1:], "--out", tmp_path / "alone.keras")
+
+    assert abs(accuracy_of(resumed[0]) - accuracy_of(tmp_path / "alone.keras")) <= 0.005
 
 
 def test_a_teacher_says_the_same_on_both_workers() -> None:
@@ -119,10 +136,10 @@ def test_a_teacher_says_the_same_on_both_workers() -> None:
     assert one.splitlines()[-1] == other.splitlines()[-1]
 
 
-def test_workers_with_other_settings_do_not_train_together(tmp_path: Path) -> None:
-    first, second = end(start_two([*SMALL, "--seed", seed, "--out", tmp_path / seed / "fmnist.keras"] for seed in ("0", "1")))
+def test_workers_with_other_settings_do_not_train_together() -> None:
+    first, second = end(start_two([("-c", AGREE, "seed 0"), ("-c", AGREE, "seed 1")]))
 
-    assert first[0] == 1
+    assert first[0] == 0
     assert second[0] == 2
     assert second[2].splitlines()[-1] == "train: the first worker has other settings; start all of them with the same options"
 

@@ -24,7 +24,7 @@ def as_tiles(images: Any) -> NDArray[np.uint8]:
         if wrong.any():
             number, image = wrong.argmax(), values[wrong.argmax()]
             raise UsageError(f"pixels are 0 to 255, or 0 to 1; image {number} has {image.min():g} to {image.max():g}")
-        values = np.rint(values * (255 if values.dtype.kind == "f" and values.max() <= 1 else 1)).astype(np.uint8)
+        values = np.rint(values * (255 if values.dtype.kind in "fb" and values.max() <= 1 else 1)).astype(np.uint8)
     return values.reshape(-1, TILE_SIZE, TILE_SIZE)
 
 

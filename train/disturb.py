@@ -25,7 +25,8 @@ SHOES = np.array([name in ("Sandal", "Sneaker", "Ankle boot") for name in CLASSE
 GARMENT = 8
 """Values above are garment: the data set's background is 0, the edges of its garments are soft."""
 DEVIATIONS = (0.1, 0.1, 0.2, 0.3 / 56, 0.3 / 28)
-"""Standard deviations of rotation (radians), shear, log of the aspect, and keystone across and along (per pixel)."""
+"""Standard deviations of rotation (radians), shear, logarithm of the stretch across (along, it is the inverse), and keystone
+across and along (per pixel)."""
 AT_ONCE = 500
 """Tiles worked on together: few enough for the processor's cache."""
 

@@ -16,7 +16,7 @@ import tensorflow as tf
 from keras import layers
 from numpy.typing import NDArray
 
-from fmnist_edge.errors import UsageError
+from fmnist_edge.errors import FmnistEdgeError, UsageError
 from fmnist_edge.runtime import CLASSES, INPUT, OUTPUT, to_pixels
 from fmnist_edge.tile import TILE_SIZE
 from train.arrays import as_labels, as_tiles
@@ -30,7 +30,13 @@ from train.teacher import build_teacher
 
 Scale = tuple[NDArray[np.float32], NDArray[np.float32]]
 """float32 (28, 28) twice: what is subtracted from pixels / 255, and by what they are divided then."""
+FEWEST = 60  # ten of them are held out
+
 AS_THEY_ARE: Scale = np.zeros((TILE_SIZE, TILE_SIZE), np.float32), np.ones((TILE_SIZE, TILE_SIZE), np.float32)
+
+
+class TrainError(FmnistEdgeError):
+    """The training gave no model."""
 
 
 @dataclass(frozen=True)
@@ -59,12 +65,15 @@ class Rehearsal:
 
 
 def build(hidden: tuple[int, ...], name: str = "fmnist") -> keras.Sequential:
-    """The MLP: float32 (N, 28, 28) in [0, 1] to probabilities, float32 (N, 10)."""
+    """The MLP: float32 (N, 28, 28) in [0, 1] to probabilities, float32 (N, 10).
+
+    The layers have names because Keras would number them on from those of the networks before.
+    """
     return keras.Sequential(
         [
             keras.Input((TILE_SIZE, TILE_SIZE), name=INPUT),
-            layers.Flatten(),
-            *(layers.Dense(units, activation="relu") for units in hidden),
+            layers.Flatten(name="flatten"),
+            *(layers.Dense(units, activation="relu", name=f"dense_{i}" if i else "dense") for i, units in enumerate(hidden)),
             layers.Dense(len(CLASSES), activation="softmax", name=OUTPUT),
         ],
         name=name,
@@ -86,6 +95,8 @@ def fit(
     """
     tiles = as_tiles(images)
     examples = Examples(tiles, as_labels(labels, len(tiles)))
+    if len(examples) < FEWEST:
+        raise UsageError(f"{len(examples)} images are too few to learn from; {FEWEST} is the least")
     if len(photos) and not recipe.disturbed:
         raise UsageError("this recipe does not learn from photos; 'standard' does, as any with disturbed tiles")
     taught = teach(recipe.teacher, examples, seed, checkpoint) if recipe.teacher else None
@@ -139,8 +150,10 @@ def perform(lessons: Lessons, rehearsal: Rehearsal, checkpoint: Checkpoint | Non
 
 
 def make_reproducible(seed: int) -> None:
-    """Before a network is built: the same names, random numbers and kernels whatever was trained before."""
-    keras.utils.clear_session()
+    """Before a network is built: the same random numbers whatever was trained before.
+
+    Without ``clear_session``: in Keras 3.12 that drops the strategy too, and each worker would train alone.
+    """
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
 
@@ -166,6 +179,8 @@ def train_network(
         loss, accuracy = run_epoch(*map(tf.constant, lessons.draw(number, everything)))
         held_out = mean_of_workers(score(predict(model, validation.tiles, scale), validation.labels)) if validation else None
         history.append(Epoch(float(loss), float(accuracy), *((held_out.loss, held_out.accuracy) if held_out else ())))
+        if not math.isfinite(history[-1].loss):
+            raise TrainError("the training diverged: the loss is no number. A lower learning rate, or larger batches, may help")
         if best and number == best_epoch(history):
             copy(model.variables, best)
         print(f"{progress(number, epochs, history[-1])}; {time.monotonic() - began:.1f} s", flush=True)
@@ -222,7 +237,7 @@ def score(probabilities: Targets, labels: Labels) -> Scores:
 def make_epoch(model: keras.Model, optimizer: keras.optimizers.Optimizer, batch_size: int, scale: Scale) -> Any:
     """A function that trains on each tile once, in order, and returns loss and accuracy.
 
-    An epoch is one graph: for a model this small, ``Model.fit`` of Keras 3.15 spends four fifths of its time between the batches.
+    An epoch is one graph: for a model this small, ``Model.fit`` of Keras 3 spends four fifths of its time between the batches.
     """
     mean, deviation = scale
     optimizer.build(model.trainable_variables)

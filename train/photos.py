@@ -53,7 +53,11 @@ def read_photos(folder: Path) -> Examples:
 
     Raises UsageError if there is no such folder, no photo in it, or a folder in it that is no class.
     """
-    tiles, right = read_tiles(find_photos(folder))
+    found = find_photos(folder)
+    clear = [(path, classes) for path, classes in found if len(classes) == 1]
+    if len(clear) < len(found):
+        complain(f"{len(found) - len(clear)} photos may be of more than one class, and are left out")
+    tiles, right = read_tiles(clear)
     labels = np.array([min(classes) for classes in right], np.uint8)
     missing = [name for class_id, name in enumerate(CLASSES) if class_id not in labels]
     if missing:
@@ -64,9 +68,7 @@ def read_photos(folder: Path) -> Examples:
 def find_photos(folder: Path) -> Found:
     """Every photo in a folder, as its folders or its labels.csv label them."""
     if (folder / "labels.csv").exists():
-        with open(folder / "labels.csv", encoding="utf-8", newline="") as file:
-            rows = [(folder / row["file"], row["accepted_classes"]) for row in csv.DictReader(file)]
-        return [(path, frozenset(map(int, re.findall(r"\d", classes)))) for path, classes in rows if re.search(r"\d", classes)]
+        return read_table(folder / "labels.csv")
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}")
     found: Found = []
@@ -78,12 +80,31 @@ def find_photos(folder: Path) -> Found:
     return found
 
 
+def read_table(path: Path) -> Found:
+    """The photos in a labels.csv: its columns are file, and accepted_classes, which names none, one or several as numbers."""
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            rows = [
+                (path.parent / row["file"], {int(number) for number in re.findall(r"\d+", row["accepted_classes"])})
+                for row in csv.DictReader(file)
+            ]
+    except (OSError, UnicodeDecodeError, csv.Error, KeyError, TypeError):
+        raise UsageError(f"{path} is no table with the columns file and accepted_classes") from None
+    if not all(classes <= set(range(len(CLASSES))) for _, classes in rows):
+        raise UsageError(f"{path}: classes are 0 to {len(CLASSES) - 1}")
+    return [(photo, frozenset(classes)) for photo, classes in rows if classes]
+
+
 def photos_in(folder: Path) -> Sequence[Path]:
     try:
-        return files_in(folder)
+        photos = files_in(folder)
     except InputError as error:
         complain(f"{folder}: {error}")
         return []
+    for path in sorted(set(folder.iterdir()) - set(photos)):
+        if not path.name.startswith("."):
+            complain(f"{path} is no picture that can be read here, and left out")
+    return photos
 
 
 def class_of(folder: Path) -> int:

@@ -91,8 +91,8 @@ RECIPES = {
     "max": replace(
         TAUGHT,
         purpose="the record: as accurate as an MLP of that size gets, without regard to photos",
-        hidden=(768, 384),
-        epochs=60,
+        hidden=(512, 192),
+        epochs=75,
         flip=0.5,
     ),
 }

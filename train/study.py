@@ -43,9 +43,9 @@ SHORT = replace(COMPACT, epochs=COMPACT.epochs // 4)
 PARTS = {
     "quick, without standardising": replace(QUICK, scaling="normalize"),
     "quick, without label smoothing": replace(QUICK, label_smoothing=0),
-    "compact, with label smoothing": replace(COMPACT, label_smoothing=0.05),
-    "compact, half of what is wanted from the teacher": replace(COMPACT, teachers_share=0.5),
     "compact, a quarter of the epochs": SHORT,
+    "compact, a quarter of the epochs, with label smoothing": replace(SHORT, label_smoothing=0.05),
+    "compact, a quarter of the epochs, half of it from the teacher": replace(SHORT, teachers_share=0.5),
     "compact, a quarter of the epochs, without a teacher": replace(SHORT, teacher=None),
     "compact, a quarter of the epochs, without a teacher, nothing moved or mirrored": replace(
         SHORT, teacher=None, shift=0, flip=0
@@ -70,8 +70,6 @@ RECIPE_COLUMNS = {
     "disturbed": ".3f",
     "calibration_error": ".3f",
     "seconds": ".0f",
-    "of_tutorial": ".2f",
-    "of_textbook": ".2f",
 }
 
 Result = dict[str, Any]
@@ -85,7 +83,7 @@ def main(
 ) -> None:
     """Measure the recipes: writes docs/study.json and docs/study.md. Takes more than an hour on two cores.
 
-    To measure something anew, delete it from docs/study.json.
+    To measure something anew, delete it from docs/study.json; delete build/study too if train/teacher.py has changed.
     """
     study = Study(load(), tried)
     # the textbook comes before the recipes: these switch TensorFlow to reproducible kernels, which are slower and check less
@@ -93,14 +91,12 @@ def main(
     study.keep("textbook", "one-hot labels, seed 0", partial(textbook, study.dataset, 0, one_hot=True))
     for seed in range(seeds):
         study.keep("textbook", f"seed {seed}", partial(textbook, study.dataset, seed))
-    study.time_references()
     for seed in range(seeds):
         for name, recipe in RECIPES.items():
             study.keep("recipes", f"{name}, seed {seed}", partial(study.whole, recipe, seed), recipe)
     if photos:
         own = read_photos(photos)
-        name = f"`standard`, with {len(own):,} photos, seed 0"
-        study.keep("photos", name, partial(study.whole, STANDARD, 0, own), STANDARD)
+        study.keep("photos", f"`standard`, with {len(own):,} photos", partial(study.whole, STANDARD, 0, own), STANDARD)
     for name, recipe in PARTS.items():
         study.keep("parts", name, partial(study.rehearsal, recipe, 0), recipe)
     for seed in range(seeds):
@@ -111,24 +107,20 @@ def main(
 
 
 class Study:
-    """The results so far, and how long the textbook and the tutorial recipe take now, to compare the other times with."""
+    """The data set, the photos to try, and the results so far."""
 
     def __init__(self, dataset: Dataset, tried: Path | None) -> None:
         self.tried = read_tiles(find_photos(tried)) if tried else None
         self.dataset, self.examples = dataset, Examples(dataset.train_images, dataset.train_labels)
         self.results: dict[str, dict[str, Result]] = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
-        self.textbook_seconds = self.tutorial_seconds = 1.0
-
-    def time_references(self) -> None:
-        print("study: timing the textbook and the tutorial recipe, which all other times are compared with", flush=True)
-        self.textbook_seconds = textbook(self.dataset, 0)["seconds"]
-        self.tutorial_seconds = self.whole(TUTORIAL, 0)["seconds"]
 
     def keep(self, group: str, name: str, measure: Callable[[], Result], recipe: Recipe | None = None) -> None:
         """Measures, unless the result is there already, and writes it to the file."""
-        settings = json.loads(json.dumps(asdict(recipe) if recipe else {}))
+        settings = settings_of(recipe) if recipe else {}
         known = self.results.setdefault(group, {})
-        if name in known and known[name]["settings"] == settings:
+        run = known.get(name, {})
+        untried = self.tried is not None and run.get("photos") == {}
+        if run.get("settings") == settings and not untried:
             return
         print(f"study: {group}: {name}", flush=True)
         known[name] = {"settings": settings, **measure()}
@@ -153,8 +145,6 @@ class Study:
             "photos": self.try_photos(model),
             "temperature": rehearsal.temperature,
             "seconds": seconds,
-            "of_tutorial": seconds / self.tutorial_seconds,
-            "of_textbook": seconds / self.textbook_seconds,
         }
 
     def try_photos(self, model: keras.Model) -> Result:
@@ -190,6 +180,13 @@ class Study:
             return file["taught"], float(file["seconds"])
 
 
+def settings_of(recipe: Recipe) -> Result:
+    """What of a recipe makes a difference to its results, as JSON has it."""
+    words = ("purpose", "int8_waiver")
+    settings: Result = json.loads(json.dumps({name: value for name, value in asdict(recipe).items() if name not in words}))
+    return settings
+
+
 def textbook(dataset: Dataset, seed: int, outputs: int = 10, one_hot: bool = False) -> Result:
     """The tutorial's own program (tensorflow.org/tutorials/keras/classification); the error that it ends with, if it does."""
     keras.utils.set_random_seed(seed)
@@ -216,6 +213,11 @@ def textbook(dataset: Dataset, seed: int, outputs: int = 10, one_hot: bool = Fal
 
 def fill_page(results: Mapping[str, Mapping[str, Result]]) -> str:
     """train/study.md with its tables."""
+    textbooks = [run for name, run in results["textbook"].items() if name.startswith("seed")]
+    tutorial_seconds, textbook_seconds = (
+        mean(of_recipe(results["recipes"], "tutorial", TUTORIAL), "seconds"),
+        mean(textbooks, "seconds"),
+    )
     recipes = [
         [
             f"`{name}`",
@@ -223,16 +225,17 @@ def fill_page(results: Mapping[str, Mapping[str, Result]]) -> str:
             *(f"{pick([run['test'] for run in runs]):.4f}" for pick in (np.mean, min, max)),
             len(runs),
             *(f"{mean(runs, key):{how}}" for key, how in RECIPE_COLUMNS.items()),
+            *(f"{mean(runs, 'seconds') / reference:.2f}" for reference in (tutorial_seconds, textbook_seconds)),
         ]
         for name, recipe in RECIPES.items()
-        for runs in [of_name(results["recipes"], name)]
+        for runs in [of_recipe(results["recipes"], name, recipe)]
     ]
     whole = {name: results["recipes"][f"{name}, seed 0"] for name in ("quick", "compact", "standard")}
     parts = [
         [name, f"{run['validation']:.4f}", f"{run['disturbed']:.3f}"]
         for name, run in sorted({**whole, **results["parts"]}.items())
     ]
-    asked = {name: of_name(results["questions"], name) for name in QUESTIONS}
+    asked = {name: of_recipe(results["questions"], name, recipe) for name, recipe in QUESTIONS.items()}
     losses, accuracies = (np.mean([run[key] for run in asked["30 epochs"]], 0) for key in ("losses", "accuracies"))
     questions = [[name, f"{mean(runs, 'validation'):.4f}", len(runs)] for name, runs in asked.items()]
     epochs = [[epoch, f"{losses[epoch - 1]:.4f}", f"{accuracies[epoch - 1]:.4f}"] for epoch in EPOCHS]
@@ -242,7 +245,6 @@ def fill_page(results: Mapping[str, Mapping[str, Result]]) -> str:
         if runs
     ]
     textbook = results["textbook"]
-    tests = [run["test"] for name, run in textbook.items() if name.startswith("seed")]
     return TEMPLATE.read_text("utf-8").format(
         recipes=table(recipes),
         parts=table(parts),
@@ -251,8 +253,8 @@ def fill_page(results: Mapping[str, Mapping[str, Result]]) -> str:
         epochs=table(epochs),
         best_epoch=1 + losses.argmin(),
         best_loss=losses.min(),
-        textbook=np.mean(tests),
-        textbooks=len(tests),
+        textbook=mean(textbooks, "test"),
+        textbooks=len(textbooks),
         sparse=textbook["seed 0"]["test"],
         one_hot=textbook["one-hot labels, seed 0"]["test"],
         five=next(line for line in textbook["an output layer of 5"]["error"].splitlines() if "label value" in line),
@@ -261,13 +263,15 @@ def fill_page(results: Mapping[str, Mapping[str, Result]]) -> str:
 
 def photo_runs(results: Mapping[str, Mapping[str, Result]]) -> dict[str, list[Result]]:
     """The runs that were tried on photos, by name."""
-    runs = {f"`{name}`": of_name(results["recipes"], name) for name in RECIPES}
-    runs |= {name.rsplit(", seed ", 1)[0]: [] for name in results.get("photos", {})}
-    return {name: [run for run in found or of_name(results["photos"], name) if run["photos"]] for name, found in runs.items()}
+    runs = {f"`{name}`": of_recipe(results["recipes"], name, recipe) for name, recipe in RECIPES.items()}
+    runs |= {name: [run] for name, run in results.get("photos", {}).items()}
+    return {name: [run for run in found if run["photos"]] for name, found in runs.items()}
 
 
-def of_name(results: Mapping[str, Result], name: str) -> list[Result]:
-    return [result for key, result in results.items() if key.rsplit(", seed ", 1)[0] == name]
+def of_recipe(results: Mapping[str, Result], name: str, recipe: Recipe) -> list[Result]:
+    """The runs of that name, of the recipe as it is now."""
+    settings = settings_of(recipe)
+    return [run for key, run in results.items() if key.startswith(f"{name}, seed ") and run["settings"] == settings]
 
 
 def mean(runs: Sequence[Result], key: str) -> float:
