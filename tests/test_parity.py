@@ -143,3 +143,25 @@ def test_the_artifact_says_how_it_was_made(name: str) -> None:
 
 def test_the_models_stay_below_eight_megabytes() -> None:
     assert sum(path.stat().st_size for path in MODELS.rglob("*") if path.is_file()) < 8_000_000
+
+
+@pytest.mark.parametrize("name", ARTIFACTS)
+def test_the_shipped_models_are_as_sure_as_they_are_right(
+    name: str, outputs: dict[str, Probabilities], reference: Probabilities, dataset: Dataset
+) -> None:
+    assert parity.calibration_error(reference, dataset.test_labels) <= 0.010
+    assert parity.calibration_error(outputs[name], dataset.test_labels) <= 0.010
+
+
+@pytest.mark.parametrize("name", ARTIFACTS)
+def test_each_file_says_when_it_is_unsure_and_of_sure_answers_19_in_20_are_right(
+    name: str, outputs: dict[str, Probabilities], dataset: Dataset
+) -> None:
+    training = open_model(MODELS / name).description["training"]
+    sure = outputs[name].max(1) >= training["unsure"]["tile"]
+    right = outputs[name].argmax(1) == dataset.test_labels
+
+    assert 0.25 < training["temperature"] < 4
+    assert training["unsure"]["tile"] < training["unsure"]["photo"] < 1
+    assert 0.94 < right[sure].mean()
+    assert 0.8 < sure.mean() < 0.95

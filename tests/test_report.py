@@ -17,7 +17,8 @@ from export.parity import calibration_error
 from fmnist_edge.errors import UsageError
 from fmnist_edge.runtime import CLASSES
 from train.dataset import Dataset
-from train.report import Epoch, write_report
+from train.history import Epoch
+from train.report import write_report
 
 T_SHIRT, PULLOVER, COAT, SHIRT = (CLASSES.index(name) for name in ("T-shirt/top", "Pullover", "Coat", "Shirt"))
 

@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from train.report import Epoch
+from train.history import Epoch
 from train.workers import agree, from_first
 
 

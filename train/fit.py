@@ -24,8 +24,8 @@ from train.augment import NO_EXAMPLES, Examples, Labels, Lessons, Targets, Tiles
 from train.calibrate import choose_temperature, choose_unsure
 from train.checkpoint import Checkpoint
 from train.disturb import disturb
+from train.history import Epoch, best_epoch
 from train.recipes import Recipe
-from train.report import Epoch, best_epoch
 from train.teacher import build_teacher
 
 Scale = tuple[NDArray[np.float32], NDArray[np.float32]]
@@ -49,9 +49,8 @@ class Scores:
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """A model that was trained without the images held out, and what it showed on them."""
+    """What a model that was trained without the images held out showed on them."""
 
-    model: keras.Sequential
     history: list[Epoch]
     temperature: float
     """By which its logits are divided already."""
@@ -128,7 +127,6 @@ def rehearse(lessons: Lessons, checkpoint: Checkpoint | None = None) -> Rehearsa
     disturbed = disturb(validation.tiles, validation.labels, lessons.seed)
     said = {"tile": predict(model, validation.tiles), "photo": predict(model, disturbed)}
     return Rehearsal(
-        model,
         history,
         temperature,
         unsure={kind: choose_unsure(probabilities, validation.labels) for kind, probabilities in said.items()},

@@ -4,10 +4,8 @@ A data set, the scores of each epoch and the model's outputs come in; a folder w
 function returns a picture and the numbers in it, which the template train/report.md explains to a beginner.
 """
 
-import math
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,23 +17,14 @@ from numpy.typing import NDArray
 
 from fmnist_edge.errors import UsageError
 from fmnist_edge.runtime import CLASSES
+from train.calibrate import BINS, calibration_error
 from train.dataset import Dataset
+from train.history import Epoch, best_epoch
 
 RIGHT, WRONG, OTHER = "tab:blue", "tab:red", "silver"
-BINS = 15  # Guo et al. 2017, "On Calibration of Modern Neural Networks"
 
 Probabilities = NDArray[np.float32]
 Drawn = tuple[Figure, dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """Mean cross-entropy (nats) and accuracy (0 to 1) of an epoch, on the images trained on and on those held out, if any are."""
-
-    loss: float
-    accuracy: float
-    validation_loss: float = math.nan
-    validation_accuracy: float = math.nan
 
 
 def write_report(
@@ -104,11 +93,6 @@ def draw_images(dataset: Dataset) -> Drawn:
     return figure, {"training_images": len(dataset.train_images)}
 
 
-def best_epoch(history: Sequence[Epoch]) -> int:
-    """The number of the epoch with the lowest validation loss; the first is 1."""
-    return 1 + int(np.argmin([epoch.validation_loss for epoch in history]))
-
-
 def draw_curves(history: Sequence[Epoch]) -> Drawn:
     figure, epochs = Figure((9, 4)), np.arange(1, len(history) + 1)
     best = best_epoch(history)
@@ -174,7 +158,7 @@ def draw_reliability(labels: NDArray[np.uint8], probabilities: Probabilities) ->
     figure, confidence, right = Figure((9, 6)), probabilities.max(1).astype(np.float64), probabilities.argmax(1) == labels
     bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
     sizes, sure, got = (np.bincount(bins, weights, BINS) for weights in (None, confidence, right))
-    error, some = np.abs(sure - got).sum() / len(labels), np.where(sizes, sizes, np.nan)
+    error, some = calibration_error(probabilities, labels), np.where(sizes, sizes, np.nan)
     place = {"x": np.arange(BINS) / BINS, "width": 1 / BINS, "align": "edge", "edgecolor": "white"}
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     top.bar(height=got / some, color=RIGHT, label="how often it is right", **place)
