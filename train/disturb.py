@@ -2,8 +2,7 @@
 
 A photo's tile differs from the data set's: nobody laid the garment flat under a studio's lamps, and its outline was found by
 a program (fmnist_edge.segment). Training on tiles disturbed like that teaches the model to look past it. Which disturbances
-there are was decided looking at tiles of photos; how strong they are, by accuracy on photos that nothing is reported on
-(docs/study.md).
+there are was decided looking at tiles of photos, how strong they are by accuracy on photos; docs/study.md says on which.
 """
 
 from typing import cast
