@@ -121,11 +121,11 @@ def convert(layers: Layers, dataset: Dataset, training: dict[str, Any]) -> dict[
     from export.to_onnx import to_float_onnx, to_int8_onnx
     from export.to_tflite import to_float_tflite, to_int8_tflite
 
-    # the farthest that values reach is rare: all images are asked for that
+    # the errors that count are rare: all images are asked about them
     even = choose_even(dataset.train_images, dataset.train_labels)
     strange = make_strange(even)
     balanced = balance_units(layers, dataset.train_images, strange)
-    rounded = round_weights(balanced, np.concatenate([even, strange]))
+    rounded = round_weights(balanced, np.concatenate([dataset.train_images, strange]))
     ranges = choose_ranges(balanced, rounded, dataset.train_images, strange)
     with quiet_stderr():
         flatbuffers = {"float32": to_float_tflite(layers), "int8": to_int8_tflite(rounded, ranges, even)}

@@ -26,6 +26,7 @@ SCALES = np.linspace(0.5, 1, 11)  # tried for each unit, as a part of the scale 
 BALANCE, LEAST_REACH = 0.7, 0.25
 FIT = 0.9  # of the strange tiles, the part whose values fit into the ranges: at 1 the others would get ranges too coarse
 LOW_ENDS = np.linspace(0.2, 1, 17)  # tried for the logits, as a part of the smallest
+SURE = 6.0  # a logit that far above the others has a probability of 0.97 at least, and more matters little
 
 
 def balance_units(layers: Layers, tiles: Tiles, strange: Tiles) -> Layers:
@@ -98,8 +99,9 @@ def choose_scale(kernel: Array, variances: Array) -> Array:
 def choose_ranges(layers: Layers, rounded: Layers, tiles: Tiles, strange: Tiles) -> list[Range]:
     """Smallest and largest value that int8 holds of each layer's output, from its activations on the tiles, uint8 (N, 28, 28).
 
-    Hidden layers: from 0, which is the ReLU, to the largest. Logits: to the largest, from where the probabilities change least
-    (root mean square). What lies below hardly counts in a softmax, and leaving it out makes the steps finer.
+    Hidden layers: from 0, which is the ReLU, to the largest. Logits: to SURE above the largest that is no first of its image, from
+    where the probabilities change least (root mean square). What lies below hardly counts in a softmax, what lies above is sure
+    anyway, and leaving them out makes the steps finer.
     """
     values, strange_values = flat_pixels(tiles), flat_pixels(strange)
     wanted = probabilities(values, layers)
@@ -109,7 +111,8 @@ def choose_ranges(layers: Layers, rounded: Layers, tiles: Tiles, strange: Tiles)
         ranges.append((0.0, float(max(values.max(), np.quantile(strange_values.max(1), FIT)))))
         logits = values
         values, strange_values = (in_steps(v, ranges[-1]) for v in (values, strange_values))
-    candidates = [(float(low), ranges[-1][1]) for low in logits.min() * LOW_ENDS]
+    high = min(ranges[-1][1], float(np.partition(logits, -2)[:, -2].max()) + SURE)
+    candidates = [(float(low), high) for low in logits.min() * LOW_ENDS]
     errors = [((probabilities(in_steps(logits, ends), []) - wanted) ** 2).mean() for ends in candidates]
     return [*ranges[:-1], candidates[int(np.argmin(errors))]]
 
