@@ -99,9 +99,9 @@ def choose_scale(kernel: Array, variances: Array) -> Array:
 def choose_ranges(layers: Layers, rounded: Layers, tiles: Tiles, strange: Tiles) -> list[Range]:
     """Smallest and largest value that int8 holds of each layer's output, from its activations on the tiles, uint8 (N, 28, 28).
 
-    Hidden layers: from 0, which is the ReLU, to the largest. Logits: to SURE above the largest that is no image's first, from where
-    the probabilities change least (root mean square). What lies below hardly counts in a softmax, what lies above is sure anyway,
-    and leaving them out makes the steps finer.
+    Hidden layers: from 0, which is the ReLU, to the largest. Logits: to SURE above the largest that is no image's first, and from
+    where the probabilities change least (root mean square). What lies below hardly counts in a softmax, what lies above is sure
+    anyway, and leaving them out makes the steps finer.
     """
     values, strange_values = flat_pixels(tiles), flat_pixels(strange)
     wanted = probabilities(values, layers)
