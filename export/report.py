@@ -117,7 +117,7 @@ def make_report(
 
 def to_png(figure: Figure) -> bytes:
     file = io.BytesIO()
-    figure.savefig(file, dpi=80, metadata={"Software": None})
+    figure.savefig(file, dpi=72, metadata={"Software": None})
     return file.getvalue()
 
 

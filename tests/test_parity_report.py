@@ -52,7 +52,7 @@ def test_every_runtime_has_its_row(name: str) -> None:
 
 
 def test_a_runtime_that_is_not_here_is_not_measured(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runtimes, "OTHER_PYTHON", ROOT / "build" / "none")
+    monkeypatch.setattr(runtimes, "OTHER_ENVIRONMENT", ROOT / "build" / "none")
     outputs = np.zeros((10_000, 10), np.float32)
 
     row = compare_runtime("tflite-runtime", b"", dataset, outputs, outputs, "int8")
