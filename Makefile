@@ -6,6 +6,8 @@ MODELS ?= models
 VENV := .venv
 PY := $(VENV)/bin/python
 SETUP := $(VENV)/installed
+UV := $(VENV)/bin/uv
+OLD_RUNTIME := build/tflite-runtime
 STAMPS := build/stamps/$(MODELS)
 TRAINED := $(STAMPS)/trained-$(RECIPE)
 KERAS := $(MODELS)/fmnist.keras
@@ -57,8 +59,6 @@ $(STAMPS)/exported: $(KERAS) $(wildcard export/*.py export/*.md train/dataset.py
 	@mkdir -p $(STAMPS) && touch $@
 
 # tflite-runtime wants its own environment, to be measured too; without Python 3.11 or a network it is not
-OLD_RUNTIME := build/tflite-runtime
-UV := $(VENV)/bin/uv
 $(OLD_RUNTIME): | $(SETUP)
 	@{ $(UV) venv --quiet --no-python-downloads --python 3.11 $@ && \
 	  $(UV) pip install --quiet --python $@/bin/python 'numpy<2' pillow tflite-runtime==2.14.0; } || \
