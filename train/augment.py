@@ -91,11 +91,11 @@ class Lessons:
         ways = np.where(random.random(count) < recipe.shift, random.integers(1, len(WAYS), count), 0)
         flips = (random.random(count) < recipe.flip) & FLIPPABLE[self.images.labels]
         numbers = np.flatnonzero(everything | ~self.held_out)
-        tiles, wanted = self.images.tiles.copy(), self.wanted[flips.astype(int)[numbers], numbers]
+        ways, flips = ways[numbers], flips[numbers]
+        tiles, wanted = self.images.tiles[numbers], self.wanted[flips.astype(int), numbers]
         tiles[flips] = tiles[flips, :, ::-1]
         for number in range(1, len(WAYS)):
             tiles[ways == number] = move(tiles[ways == number], *WAYS[number])
-        tiles = tiles[numbers]
         if recipe.disturbed:
             allowed = np.flatnonzero(everything | ~self.disturbed_held_out)
             chosen = random.choice(allowed, self.size(everything) - len(numbers), replace=False)
