@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageCms, ImageDraw, ImageFilter
 
 from fmnist_edge.segment import find_garment, label_blobs
-from fmnist_edge.tile import Tile, cut_out, image_to_tile, read_tile
+from fmnist_edge.tile import Tile, cut_out, look, read_picture
 
 Outline = list[tuple[float, float]]
 Box = tuple[float, float, float, float]
@@ -259,7 +259,7 @@ def test_a_photo_is_turned_upright(orientation: int, scale: int, tmp_path: Path)
     with Image.open(tmp_path / "photo.jpg") as image:
         _, mask = cut_out(image)
     assert overlap(mask, shape) > 0.9
-    assert np.abs(read_tile(tmp_path / "photo.jpg").astype(int) - cut_out(upright)[0]).mean() < 8
+    assert np.abs(read_picture(tmp_path / "photo.jpg").tile.astype(int) - cut_out(upright)[0]).mean() < 8
 
 
 def test_of_an_animation_the_first_frame_is_shown(shape: Image.Image, photo: Image.Image, tmp_path: Path) -> None:
@@ -308,7 +308,7 @@ def test_what_fills_or_hardly_touches_the_picture_is_no_garment() -> None:
 def test_the_same_photo_gives_the_same_tile(photo: Image.Image) -> None:
     before = photo.tobytes()
 
-    np.testing.assert_array_equal(cut_out(photo)[0], image_to_tile(photo))
+    np.testing.assert_array_equal(cut_out(photo)[0], look(photo).tile)
     assert photo.tobytes() == before
 
 

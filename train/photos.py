@@ -18,8 +18,8 @@ from rich.progress import track
 from fmnist_edge.classifier import Classifier
 from fmnist_edge.errors import InputError, UsageError, reported
 from fmnist_edge.runtime import CLASSES
-from fmnist_edge.sources import files_in
-from fmnist_edge.tile import Tile, read_tile
+from fmnist_edge.sources import list_folder
+from fmnist_edge.tile import Tile, read_picture
 from train.augment import Examples
 
 Found = list[tuple[Path, frozenset[int]]]
@@ -97,10 +97,12 @@ def read_table(path: Path) -> Found:
 
 def photos_in(folder: Path) -> Sequence[Path]:
     try:
-        photos = files_in(folder)
+        photos = [folder / name for name in list_folder(str(folder))[0]]
     except InputError as error:
         complain(f"{folder}: {error}")
         return []
+    if not photos:
+        complain(f"{folder}: no pictures in this folder (PNG, JPEG, WebP, BMP, GIF or TIFF)")
     for path in sorted(set(folder.iterdir()) - set(photos)):
         if not path.name.startswith("."):
             complain(f"{path} is no picture that can be read here, and left out")
@@ -128,7 +130,7 @@ def read_tiles(found: Found) -> tuple[list[Tile], list[frozenset[int]]]:
     tiles, right = [], []
     for path, classes in track(found, "reading photos", disable=not sys.stderr.isatty()):
         try:
-            tiles.append(read_tile(path))
+            tiles.append(read_picture(path).tile)
             right.append(classes)
         except InputError as error:
             complain(f"{path}: {error}; left out")

@@ -1,10 +1,9 @@
 """What Python users import: pictures in, predictions out."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +12,9 @@ from PIL import Image
 from fmnist_edge.errors import UsageError
 from fmnist_edge.model import open_model
 from fmnist_edge.runtime import CLASSES
-from fmnist_edge.tile import TILE_SIZE, Tile, image_to_tile, read_tile
+from fmnist_edge.tile import TILE_SIZE, Tile, View, look, read_picture
 
 Picture = str | os.PathLike[str] | Image.Image | Tile
-
-T = TypeVar("T")
 
 BATCH = 64
 """Tiles that the runtime gets at once: enough to be fast, few enough for a Pi Zero's memory."""
@@ -28,6 +25,8 @@ class Prediction:
     """What the model says of one picture. ``probabilities`` is float32 (10,), in the order of CLASSES, and sums to 1."""
 
     probabilities: NDArray[np.float32]
+    sure_from: float
+    """The confidence, 0 to 1, below which it is unsure."""
 
     @property
     def class_id(self) -> int:
@@ -41,21 +40,34 @@ class Prediction:
     def confidence(self) -> float:
         return float(self.probabilities.max())
 
-    def top(self, count: int) -> list[tuple[str, float]]:
+    @property
+    def unsure(self) -> bool:
+        """Whether the label is a guess: of those with this confidence or less, too many are wrong."""
+        return self.confidence < self.sure_from
+
+    def top(self, count: int) -> list[tuple[int, float]]:
         """The ``count`` most probable classes with their probabilities, the best first; equal ones in class order."""
         best = np.argsort(-self.probabilities, kind="stable")[:count]
-        return [(CLASSES[class_id], float(self.probabilities[class_id])) for class_id in best]
+        return [(int(class_id), float(self.probabilities[class_id])) for class_id in best]
 
 
 class Classifier:
-    """A model, ready to classify. Not thread-safe: give each thread its own.
+    """A model, ready to classify. Not thread-safe: give each thread its own. It can be pickled: the copy opens the file anew.
 
     model: a .tflite or .onnx file made by ``python -m export``; the int8 model of this package if None.
+    min_confidence: the confidence, 0 to 1, below which predictions are unsure; the model's own thresholds if None.
     Raises ModelError for a file that can't be trusted, RuntimeUnavailableError where nothing here can run it.
     """
 
-    def __init__(self, model: str | os.PathLike[str] | None = None) -> None:
+    def __init__(self, model: str | os.PathLike[str] | None = None, min_confidence: float | None = None) -> None:
         self.model = open_model(model)
+        # files made before there were thresholds have none
+        chosen = self.model.description["training"].get("unsure", {"tile": 0.0, "photo": 0.0})
+        self.sure_from = chosen if min_confidence is None else dict.fromkeys(chosen, min_confidence)
+        self._arguments = model, min_confidence
+
+    def __reduce__(self) -> tuple[type["Classifier"], tuple[object, object]]:
+        return type(self), self._arguments
 
     def classify(self, pictures: Picture | Iterable[Picture]) -> list[Prediction]:
         """Predictions for pictures, in their order.
@@ -67,25 +79,24 @@ class Classifier:
             pictures = [pictures]
         if not isinstance(pictures, Iterable):
             pictures = [pictures]
-        tiles = (to_tile(picture) for picture in pictures)
-        return [prediction for batch in batches(tiles) for prediction in self._predict(batch)]
+        views = map(to_view, pictures)
+        predictions: list[Prediction] = []
+        while batch := list(islice(views, BATCH)):
+            predictions += self.predict(batch)
+        return predictions
 
-    def _predict(self, tiles: list[Tile]) -> list[Prediction]:
-        return [Prediction(row) for row in self.model.session.probabilities(np.stack(tiles))]
+    def predict(self, views: Sequence[View]) -> list[Prediction]:
+        """Predictions for what some pictures show; the runtime gets all of them at once."""
+        rows = self.model.session.probabilities(np.stack([view.tile for view in views])) if views else ()
+        return [Prediction(row, self.sure_from[view.kind]) for row, view in zip(rows, views, strict=True)]
 
 
-def to_tile(picture: Picture) -> Tile:
+def to_view(picture: Picture) -> View:
     if isinstance(picture, str | os.PathLike):
-        return read_tile(picture)
+        return read_picture(picture)
     if isinstance(picture, Image.Image):
-        return image_to_tile(picture)
+        return look(picture)
     if isinstance(picture, np.ndarray) and picture.dtype == np.uint8 and picture.shape == (TILE_SIZE, TILE_SIZE):
-        return picture
+        return View(picture, "tile")
     found = f"{picture.dtype} {picture.shape}" if isinstance(picture, np.ndarray) else type(picture).__name__
     raise UsageError(f"a picture is a path, a Pillow image or a uint8 array of shape (28, 28), not {found}")
-
-
-def batches(items: Iterable[T]) -> Iterator[list[T]]:
-    rest = iter(items)
-    while batch := list(islice(rest, BATCH)):
-        yield batch

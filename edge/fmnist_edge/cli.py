@@ -1,19 +1,30 @@
 """The fmnist-edge command. Thin: each command imports what it needs when it runs, so that starting stays fast."""
 
-import json as json_format
 import sys
+from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from fmnist_edge.errors import reported
+from fmnist_edge.errors import UsageError, reported
 
-if TYPE_CHECKING:
-    from fmnist_edge.classifier import Prediction
-    from fmnist_edge.sources import Item
+MANY = 100
+"""More pictures get a progress bar, on a terminal."""
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+class Input(str, Enum):
+    """What pictures are taken for."""
+
+    auto, tile, photo = "auto", "tile", "photo"
+
+
+class Language(str, Enum):
+    """Of the labels."""
+
+    en, zh = "en", "zh"
 
 
 def main() -> None:
@@ -29,56 +40,81 @@ def fmnist_edge() -> None:
     """Classify pictures of clothes on a small computer."""
 
 
+ModelFile = Annotated[
+    Path | None, typer.Option(readable=False, help="A .tflite or .onnx file instead of the built-in int8 model.")
+]
+
+
 @app.command()
 @reported("fmnist-edge")
 def classify(
-    paths: Annotated[list[Path], typer.Argument(help="Pictures, and folders of pictures.", metavar="PATH...", readable=False)],
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Pictures, folders, ZIP archives of pictures, tiles as .npy, .npz or IDX; '-': a list of paths on stdin.",
+            metavar="PATH...",
+        ),
+    ] = None,
+    recursive: Annotated[bool, typer.Option("-r", "--recursive", help="Look into the folders of folders too.")] = False,
+    stdin: Annotated[bool, typer.Option("--stdin", help="Classify the picture whose bytes come on stdin.")] = False,
+    input: Annotated[
+        Input, typer.Option(help="What pictures are: 28x28 tiles of Fashion-MNIST, photos, or find out.")
+    ] = Input.auto,
     top_k: Annotated[int, typer.Option(min=1, max=10, help="How many classes to print for each picture.")] = 3,
     json: Annotated[bool, typer.Option("--json", help="Print JSON Lines, one object per picture.")] = False,
-    model: Annotated[
-        Path | None, typer.Option(readable=False, help="A .tflite or .onnx file instead of the built-in int8 model.")
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV, one line per picture.")] = False,
+    all: Annotated[bool, typer.Option("--all", help="With --json or --csv: the probabilities of all classes too.")] = False,
+    labels_lang: Annotated[Language, typer.Option(help="The language of the labels.")] = Language.en,
+    min_confidence: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Mark a label '?' below this confidence, in place of the model's own thresholds."),
     ] = None,
+    save_tiles: Annotated[
+        Path | None, typer.Option(help="Write what the model was shown, as 28x28 PNG files.", metavar="DIR", file_okay=False)
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes that read pictures; worth it for many photos.")] = 1,
+    max_pixels: Annotated[int, typer.Option(min=1, help="Refuse larger pictures.")] = 64_000_000,
+    model: ModelFile = None,
 ) -> None:
     """Say what is on each picture: T-shirt, trouser, pullover, dress, coat, sandal, shirt, sneaker, bag or ankle boot.
 
+    A label marked '?' is a guess: the model's confidence is too low to rely on it.
+
     Exit status: 0 all classified, 1 some pictures failed (the others are printed), 2 usage, 3 the model is missing or damaged.
     """
-    from fmnist_edge.classifier import Classifier, batches
+    from itertools import chain, islice
+
+    from fmnist_edge.bulk import Progress, classify_all, prepare_folder
+    from fmnist_edge.classifier import BATCH, Classifier
+    from fmnist_edge.output import LANGUAGES, Style, as_bars, as_csv, as_json, as_text
+    from fmnist_edge.reading import Options, read_all
     from fmnist_edge.runtime import quiet_stderr
-    from fmnist_edge.sources import read_items
+    from fmnist_edge.sources import find, picture_on_stdin
 
+    if not paths and not stdin:
+        raise UsageError("name a picture or a folder, or use --stdin; 'fmnist-edge classify --help' tells more")
+    if stdin and paths:
+        raise UsageError("--stdin takes the place of the paths")
+    if json and csv:
+        raise UsageError("--json or --csv, not both")
+    if all and not (json or csv):
+        raise UsageError("--all goes with --json or --csv")
+    if save_tiles:
+        prepare_folder(save_tiles)
     with quiet_stderr():
-        classifier = Classifier(model)
-    failed = False
-    for items in batches(read_items(paths)):
-        predictions = iter(classifier.classify([item.tile for item in items if item.tile is not None]))
-        for item in items:
-            if item.tile is None:
-                failed = True
-                complain(f"{item.path}: {item.error}")
-            show(item, next(predictions) if item.tile is not None else None, top_k, json)
-    raise typer.Exit(1 if failed else 0)
-
-
-def show(item: "Item", prediction: "Prediction | None", top_k: int, json: bool) -> None:
-    if json:
-        print(json_format.dumps(to_record(item, prediction, top_k)), flush=True)
-    elif prediction is not None:
-        classes = ", ".join(f"{label} {probability:.2f}" for label, probability in prediction.top(top_k))
-        print(f"{item.path}: {classes}", flush=True)
-
-
-def to_record(item: "Item", prediction: "Prediction | None", top_k: int) -> dict[str, Any]:
-    if prediction is None:
-        return {"path": str(item.path), "error": str(item.error)}
-    return {
-        "path": str(item.path),
-        "class_id": prediction.class_id,
-        "label": prediction.label,
-        "confidence": round(prediction.confidence, 6),
-        "top": [{"label": label, "confidence": round(p, 6)} for label, p in prediction.top(top_k)],
-    }
-
-
-def complain(message: str) -> None:
-    print(f"fmnist-edge: {message}", file=sys.stderr)
+        classifier = Classifier(model, min_confidence)
+    names, options = paths or [], Options(recursive, input.value, max_pixels)
+    # a list on stdin may come slowly, and each answer is wanted before the next path comes
+    listed = "-" in names
+    sources = iter([picture_on_stdin(options)] if stdin else find(names, options))
+    first = list(islice(sources, 0 if listed else 2))
+    alone = len(first) == 1 and (stdin or first[0].name == names[0])
+    style = Style(top_k, all, LANGUAGES[labels_lang.value])
+    show = (as_json if json else as_csv if csv else as_bars if alone else as_text)(style)
+    progress = None
+    if not (stdin or listed) and sys.stderr is not None and sys.stderr.isatty():
+        count = sum(1 for _ in find(names, options))
+        progress = Progress(count) if count > MANY else None
+    items = read_all(chain(first, sources), jobs)
+    complete = classify_all(items, classifier, show, save_tiles, progress, batch_size=1 if listed else BATCH)
+    raise typer.Exit(0 if complete else 1)

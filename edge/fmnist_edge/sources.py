@@ -1,48 +1,114 @@
-"""From the paths on the command line to pictures, one after the other, with an error per picture."""
+"""From what the command line names to the pictures there, one after the other: what each is called, and what reads it.
 
+Nothing is read before it is its turn, and nothing is kept, however many there are.
+"""
+
+import glob
 import os
+import stat
+import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
-from fmnist_edge.errors import InputError
-from fmnist_edge.tile import SUFFIXES, Tile, read_tile
-
-
-@dataclass(frozen=True)
-class Item:
-    """A picture's path, and its tile, uint8 (28, 28), or why there is none."""
-
-    path: Path
-    tile: Tile | None = None
-    error: InputError | None = None
+from fmnist_edge.archives import begins_as_archive, find_in_archive
+from fmnist_edge.errors import InputError, UsageError
+from fmnist_edge.reading import MAX_BYTES, Options, Source, broken, read_content
+from fmnist_edge.tile import SUFFIXES, read_picture
 
 
-def read_items(paths: Iterable[Path]) -> Iterator[Item]:
-    """Every picture in the files and folders, folders in order of name and not recursively."""
-    for path in paths:
+def find(arguments: Iterable[str], options: Options) -> Iterator[Source]:
+    """Every picture that the arguments name, in order. "-" stands for the lines of stdin, each an argument too."""
+    for argument in arguments:
+        for name in lines_of_stdin() if argument == "-" else [argument]:
+            try:
+                yield from find_in(name, options)
+            except InputError as error:
+                yield broken(name, error)
+
+
+def find_in(name: str, options: Options) -> Iterator[Source]:
+    """The pictures in a file, folder or archive, or that a pattern as ``*.jpg`` fits. Raises InputError if there are none."""
+    if glob.has_magic(name) and not os.path.lexists(name):
+        matches = sorted(glob.glob(name, recursive=True))
+        if not matches:
+            raise InputError("no such file or directory, and nothing fits it as a pattern")
+        yield from find(matches, options)
+    elif os.path.isdir(name):
+        yield from find_in_folder(name, options)
+    elif not is_picture(name) and begins_as_archive(begin := first_bytes(name)):
+        yield from find_in_archive(name, begin, options)
+    else:
+        yield picture(name, options)
+
+
+def picture(path: str, options: Options) -> Source:
+    return Source(path, partial(read_picture, path, options.wanted, options.max_pixels))
+
+
+def is_picture(name: str) -> bool:
+    """By its suffix."""
+    return name.lower().endswith(SUFFIXES)
+
+
+def find_in_folder(folder: str, options: Options) -> Iterator[Source]:
+    """The pictures in a folder by name, then those in its folders, if that is wanted.
+
+    Links to folders are not followed: they may lead in a circle. Raises InputError if there are no pictures.
+    """
+    nothing, waiting = True, [folder]
+    while waiting:
+        current = waiting.pop()
         try:
-            for file in files_in(path):
-                yield read_item(file)
+            files, folders = list_folder(current)
         except InputError as error:
-            yield Item(path, error=error)
+            nothing = False
+            yield broken(current, error)
+            continue
+        for name in files:
+            nothing = False
+            yield picture(os.path.join(current, name), options)
+        if options.recursive:
+            waiting += [os.path.join(current, name) for name in reversed(folders)]
+    if nothing:
+        hint = "" if options.recursive else "; -r looks into its folders too"
+        raise InputError(f"no pictures in this folder (PNG, JPEG, WebP, BMP, GIF or TIFF){hint}")
 
 
-def read_item(path: Path) -> Item:
+def list_folder(folder: str) -> tuple[list[str], list[str]]:
+    """The names of pictures and of folders in a folder, sorted. Raises InputError if it can't be read."""
+    files, folders = [], []
     try:
-        return Item(path, tile=read_tile(path))
-    except InputError as error:
-        return Item(path, error=error)
-
-
-def files_in(path: Path) -> list[Path]:
-    """The pictures in a folder, by suffix; any other path as it is. Raises InputError for a folder without pictures."""
-    if not os.path.isdir(path):
-        return [path]
-    try:
-        files = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and not file.is_dir())
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.name)
+                elif is_picture(entry.name):
+                    files.append(entry.name)
     except OSError as error:
         raise InputError(f"the folder can't be read ({error.strerror})") from None
-    if not files:
-        raise InputError("no pictures in this folder (PNG, JPEG, WebP, BMP, GIF or TIFF)")
-    return files
+    return sorted(files), sorted(folders)
+
+
+def first_bytes(name: str) -> bytes:
+    """Four bytes, by which archives are known; none of what is no file or can't be read, as reading it will say."""
+    try:
+        if not stat.S_ISREG(os.stat(name).st_mode):
+            return b""
+        with open(name, "rb") as file:
+            return file.read(4)
+    except (OSError, ValueError):
+        return b""
+
+
+def lines_of_stdin() -> Iterator[str]:
+    if sys.stdin is None:
+        raise UsageError("stdin is closed; '-' reads paths from it")
+    for line in sys.stdin.buffer:
+        if name := os.fsdecode(line.rstrip(b"\r\n")):
+            yield name
+
+
+def picture_on_stdin(options: Options) -> Source:
+    if sys.stdin is None:
+        raise UsageError("stdin is closed; --stdin reads a picture from it")
+    return Source("stdin", partial(read_content, sys.stdin.buffer.read(MAX_BYTES + 1), options))

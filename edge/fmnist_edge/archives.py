@@ -1,0 +1,104 @@
+"""Pictures in a ZIP archive, and tiles in batches: .npy, .npz, and IDX as Fashion-MNIST comes."""
+
+import gzip
+import io
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache, partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fmnist_edge.errors import InputError
+from fmnist_edge.reading import MAX_BYTES, Options, Source, read_content, too_long
+from fmnist_edge.tile import SUFFIXES, TILE_SIZE, View
+
+ZIP, NPY, GZIP, IDX = b"PK\x03\x04", b"\x93NUM", b"\x1f\x8b", b"\0\0\x08\x03"
+"""How files begin. IDX: of bytes, in three dimensions."""
+IDX_HEADER = 16
+
+
+def begins_as_archive(begin: bytes) -> bool:
+    """By a file's first four bytes."""
+    return begin.startswith((ZIP, NPY, GZIP, IDX))
+
+
+def find_in_archive(name: str, begin: bytes, options: Options) -> Iterator[Source]:
+    """Each picture or tile in the file, named as ``shoes.zip/left.png`` or ``tiles.npy[3]``. Raises InputError if there are none."""
+    with damage_named():
+        members = open_zip(name).namelist() if begin == ZIP else []
+    if begin == ZIP and not all(member.endswith(".npy") for member in members):
+        pictures = [member for member in members if member.lower().endswith(SUFFIXES)]
+        if not pictures:
+            raise InputError("no pictures in this archive (PNG, JPEG, WebP, BMP, GIF or TIFF)")
+        for member in pictures:
+            yield Source(f"{name}/{member}", partial(read_member, name, member, options))
+        return
+    if options.wanted == "photo":
+        raise InputError("it holds tiles, not photos; leave --input photo out")
+    if begin == ZIP:
+        batches = {f"{name}/{member.removesuffix('.npy')}": read_array(read_zipped(name, member)) for member in members}
+    else:
+        content = read_file(name, begin)
+        batches = {name: read_array(content) if begin == NPY else read_idx(content)}
+    tiles = {batch: array for batch, array in batches.items() if array.dtype == np.uint8 and array.shape[-2:] == (TILE_SIZE,) * 2}
+    if not tiles:
+        found = ", ".join(f"{array.dtype} {array.shape}" for array in batches.values()) or "nothing"
+        raise InputError(f"tiles are uint8 (N, 28, 28), background 0; this holds {found}")
+    for batch, array in tiles.items():
+        for number, tile in enumerate(array.reshape(-1, TILE_SIZE, TILE_SIZE)):
+            yield Source(f"{batch}[{number}]", partial(View, tile, "tile"))
+
+
+@lru_cache(maxsize=1)
+def open_zip(name: str) -> zipfile.ZipFile:
+    return zipfile.ZipFile(name)
+
+
+def read_member(name: str, member: str, options: Options) -> View:
+    return read_content(read_zipped(name, member), options)
+
+
+def read_zipped(name: str, member: str) -> bytes:
+    with damage_named():
+        if open_zip(name).getinfo(member).file_size > MAX_BYTES:
+            raise too_long()
+        return open_zip(name).read(member)
+
+
+def read_file(name: str, begin: bytes) -> bytes:
+    with damage_named(), gzip.open(name) if begin.startswith(GZIP) else open(name, "rb") as file:
+        content: bytes = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise too_long()
+    return content
+
+
+def read_array(content: bytes) -> NDArray[Any]:
+    with damage_named():
+        return np.asarray(np.lib.format.read_array(io.BytesIO(content), allow_pickle=False))
+
+
+def read_idx(content: bytes) -> NDArray[np.uint8]:
+    """The format of the files that Fashion-MNIST and MNIST come in (yann.lecun.com/exdb/mnist)."""
+    if not content.startswith(IDX):
+        raise InputError("neither a picture nor tiles in the format IDX")
+    shape = tuple(int.from_bytes(content[start : start + 4], "big") for start in (4, 8, 12))
+    with damage_named():
+        return np.frombuffer(content, np.uint8, offset=IDX_HEADER).reshape(shape)
+
+
+@contextmanager
+def damage_named() -> Iterator[None]:
+    """Turns whatever is raised for a broken archive into an InputError."""
+    try:
+        yield
+    except InputError:
+        raise
+    except OSError as error:
+        raise InputError((error.strerror or str(error)).lower()) from None
+    # zipfile and numpy let through whatever a broken file makes them raise: BadZipFile, zlib.error, struct.error, ValueError, ...
+    except Exception as error:
+        raise InputError(f"the archive is damaged, or needs a password ({error})") from None

@@ -1,0 +1,125 @@
+"""How predictions are shown: to people, as JSON Lines, as CSV."""
+
+import csv
+import json
+import os
+import sys
+import unicodedata
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from fmnist_edge.classifier import Prediction
+from fmnist_edge.reading import Item
+from fmnist_edge.runtime import CLASSES
+
+LANGUAGES = {
+    "en": CLASSES,
+    "zh": ("T恤/上衣", "裤子", "套头衫", "连衣裙", "外套", "凉鞋", "衬衫", "运动鞋", "包", "短靴"),
+}
+
+BAR = 20
+"""Characters of the bar that stands for 1."""
+
+
+@dataclass(frozen=True)
+class Style:
+    """top_k: classes shown of each picture; everything: all probabilities, in JSON and CSV; names: of the classes."""
+
+    top_k: int
+    everything: bool
+    names: tuple[str, ...]
+
+
+Show = Callable[[Item, Prediction | None, float], None]
+"""Prints a picture's prediction, None if it could not be read. The number: milliseconds that reading and classifying took."""
+
+
+def as_text(style: Style) -> Show:
+    """A picture per line: ``shoe.png: Sneaker 0.98, Sandal 0.01, Ankle boot 0.01``; nothing for one that can't be read."""
+
+    def show(item: Item, prediction: Prediction | None, milliseconds: float) -> None:
+        if prediction is not None:
+            classes = ", ".join(f"{label} {probability:.2f}" for label, probability in labelled(prediction, style))
+            print(f"{printable(item.name)}: {classes}", flush=True)
+
+    return show
+
+
+def as_bars(style: Style) -> Show:
+    """A class per line, with a bar."""
+    width = max(map(columns, style.names)) + 2
+    sure, unsure, end = ("\033[1;32m", "\033[1;33m", "\033[0m") if wants_colour() else ("", "", "")
+
+    def show(item: Item, prediction: Prediction | None, milliseconds: float) -> None:
+        if prediction is None:
+            return
+        for rank, (label, probability) in enumerate(labelled(prediction, style)):
+            line = f"{label}{' ' * (width - columns(label))}{probability:.2f} {'█' * round(BAR * probability)}".rstrip()
+            print(f"{unsure if prediction.unsure else sure}{line}{end}" if rank == 0 else line, flush=True)
+
+    return show
+
+
+def as_json(style: Style) -> Show:
+    def show(item: Item, prediction: Prediction | None, milliseconds: float) -> None:
+        print(json.dumps(to_record(item, prediction, milliseconds, style)), flush=True)
+
+    return show
+
+
+def as_csv(style: Style) -> Show:
+    probabilities = style.names if style.everything else ()
+    columns = ("path", "class_id", "label", "confidence", *probabilities, "unsure", "milliseconds", "error")
+    # stdout turns line ends into the system's, as csv would
+    writer = csv.DictWriter(sys.stdout, columns, restval="", extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+
+    def show(item: Item, prediction: Prediction | None, milliseconds: float) -> None:
+        record = to_record(item, prediction, milliseconds, style)
+        if prediction is not None:
+            record |= {
+                "unsure": json.dumps(prediction.unsure),
+                **dict(zip(probabilities, record.get("probabilities", ()), strict=True)),
+            }
+        writer.writerow(record)
+        sys.stdout.flush()
+
+    return show
+
+
+def to_record(item: Item, prediction: Prediction | None, milliseconds: float, style: Style) -> dict[str, Any]:
+    if prediction is None:
+        return {"path": item.name, "error": str(item.error)}
+    probabilities = [round(float(p), 6) for p in prediction.probabilities] if style.everything else None
+    return {
+        "path": item.name,
+        "class_id": prediction.class_id,
+        "label": style.names[prediction.class_id],
+        "confidence": round(prediction.confidence, 6),
+        "unsure": prediction.unsure,
+        "top": [{"label": style.names[number], "confidence": round(p, 6)} for number, p in prediction.top(style.top_k)],
+        **({"probabilities": probabilities} if probabilities else {}),
+        "milliseconds": round(milliseconds, 3),
+    }
+
+
+def labelled(prediction: Prediction, style: Style) -> Iterator[tuple[str, float]]:
+    """The most probable classes' names and probabilities, the first with a question mark if the model is unsure."""
+    for rank, (number, probability) in enumerate(prediction.top(style.top_k)):
+        yield style.names[number] + ("?" if rank == 0 and prediction.unsure else ""), probability
+
+
+def columns(text: str) -> int:
+    """That a terminal gives to it: two for a Chinese character."""
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
+
+
+def printable(name: str) -> str:
+    """A file's name in one line that does nothing to a terminal: control characters are escaped."""
+    return name if name.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)
+
+
+def wants_colour() -> bool:
+    """On a terminal, unless NO_COLOR is set (no-color.org)."""
+    return sys.stdout is not None and sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

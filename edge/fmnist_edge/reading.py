@@ -1,0 +1,107 @@
+"""Reads pictures that were found, in this process or in several: what each shows, or why it can't be read, in their order."""
+
+import io
+import multiprocessing
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from typing import NoReturn
+
+from fmnist_edge.errors import FmnistEdgeError, InputError
+from fmnist_edge.tile import MAX_PIXELS, View, Wanted, decode
+
+MAX_BYTES = 256_000_000
+"""Of a picture on stdin or in an archive, and of a batch of tiles: more is refused, so that it can't fill the memory."""
+
+CHUNK = 8
+"""Pictures that a process gets at once: enough for tiles, which take no time, few enough to come back soon."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How pictures are looked for, and read."""
+
+    recursive: bool = False
+    wanted: Wanted = "auto"
+    max_pixels: int = MAX_PIXELS
+
+
+@dataclass(frozen=True)
+class Source:
+    """A picture that was found. ``read`` raises InputError; it may be sent to another process."""
+
+    name: str
+    read: Callable[[], View]
+
+
+@dataclass(frozen=True)
+class Item:
+    """What a picture shows, or why it can't be read, and the milliseconds that reading it took."""
+
+    name: str
+    view: View | None
+    error: InputError | None
+    milliseconds: float
+
+
+def broken(name: str, error: InputError) -> Source:
+    """In the place of pictures that can't be found."""
+    return Source(name, partial(fail, error))
+
+
+def fail(error: InputError) -> NoReturn:
+    raise error
+
+
+def read_content(content: bytes, options: Options) -> View:
+    """What the bytes of a picture's file show. Raises InputError."""
+    if len(content) > MAX_BYTES:
+        raise too_long()
+    if not content:
+        raise InputError("there is nothing in it")
+    return decode(io.BytesIO(content), options.wanted, options.max_pixels)
+
+
+def too_long() -> InputError:
+    return InputError(f"larger than {MAX_BYTES // 10**6} MB; unpack it first")
+
+
+def read_all(sources: Iterable[Source], jobs: int = 1) -> Iterator[Item]:
+    """Reads each picture in its turn; with several jobs, a few pictures ahead in as many processes."""
+    if jobs == 1:
+        yield from map(read_item, sources)
+        return
+    # not forked: this process may have threads
+    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN))
+    rest, ahead = iter(sources), deque[Future[list[Item]]]()
+    try:
+        while True:
+            while len(ahead) < 2 * jobs and (chunk := list(islice(rest, CHUNK))):
+                ahead.append(pool.submit(read_chunk, chunk))
+            if not ahead:
+                return
+            yield from ahead.popleft().result()
+    except BrokenProcessPool:
+        raise FmnistEdgeError("a process that reads pictures was killed; with fewer --jobs less memory is needed") from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def read_chunk(sources: list[Source]) -> list[Item]:
+    return [read_item(source) for source in sources]
+
+
+def read_item(source: Source) -> Item:
+    began = time.perf_counter()
+    view = error = None
+    try:
+        view = source.read()
+    except InputError as problem:
+        error = problem
+    return Item(source.name, view, error, 1000 * (time.perf_counter() - began))
