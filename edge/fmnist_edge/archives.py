@@ -26,7 +26,7 @@ def begins_as_archive(begin: bytes) -> bool:
 
 
 def find_in_archive(name: str, begin: bytes, options: Options) -> Iterator[Source]:
-    """Each picture or tile in the file, named as ``shoes.zip/left.png`` or ``tiles.npy[3]``. Raises InputError if there are none."""
+    """Each picture or tile in it, named as ``shoes.zip/left.png`` or ``tiles.npy[3]``. Raises InputError if there are none."""
     with damage_named():
         members = open_zip(name).namelist() if begin == ZIP else []
     if begin == ZIP and not all(member.endswith(".npy") for member in members):
