@@ -4,18 +4,23 @@ A tile is what Fashion-MNIST is made of: uint8 (28, 28), garment bright, backgro
 colour is taken for a tile and passes through untouched; anything else is a photo and is converted.
 """
 
+import logging
 import os
 import stat
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageFilter, ImageOps, UnidentifiedImageError
 
-from fmnist_edge.errors import InputError
+from fmnist_edge.errors import InputError, first_line
 from fmnist_edge.segment import SEGMENT_EDGE, Mask, find_garment
+
+# Pillow logs what it finds wrong in a file as well as raising it; where nobody has set logging up, Python would print that
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 Tile = NDArray[np.uint8]
 
@@ -51,7 +56,9 @@ def read_tile(path: str | os.PathLike[str]) -> Tile:
             image.draft(None, (WORKING_EDGE, WORKING_EDGE))  # a JPEG is decoded at a fraction of its size, many times faster
             return image_to_tile(image)
     except OSError as error:
-        raise InputError((error.strerror or str(error)).lower()) from None
+        raise InputError((error.strerror or first_line(error)).lower()) from None
+    except ValueError as error:  # a path that can't be one
+        raise InputError(first_line(error)) from None
 
 
 def image_to_tile(image: Image.Image) -> Tile:
@@ -61,6 +68,8 @@ def image_to_tile(image: Image.Image) -> Tile:
     """
     with broken_pictures_named():
         check_size(image)
+        if image.format == "TIFF":
+            silence_libtiff()
         image.load()
         if image.size == (TILE_SIZE, TILE_SIZE) and is_gray(image):
             return np.asarray(to_gray(image))
@@ -72,7 +81,7 @@ def broken_pictures_named() -> Iterator[None]:
     """Turns whatever Pillow raises for a picture into an InputError."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            warnings.simplefilter("ignore")
             yield
     except InputError:
         raise
@@ -82,7 +91,21 @@ def broken_pictures_named() -> Iterator[None]:
         raise InputError(f"larger than {MAX_PIXELS // 10**6} million pixels; make it smaller first") from None
     # its parsers let through whatever a broken file makes them raise: OSError, SyntaxError, struct.error, ...
     except Exception as error:
-        raise InputError(f"the picture is truncated or damaged ({error})") from None
+        raise InputError(f"the picture is truncated or damaged ({first_line(error)})") from None
+
+
+@cache
+def silence_libtiff() -> None:
+    """Keeps libtiff 4.7 from writing to stderr, from C, what it finds wrong in a file. What matters is raised as well.
+
+    For the whole process; stderr itself can't be moved away meanwhile, since other threads may need it.
+    """
+    with suppress(ImportError, OSError, AttributeError):  # no ctypes, or a Pillow that has libtiff inside
+        import ctypes
+
+        libtiff = ctypes.CDLL(Image.core.__file__)  # finds what it is linked with
+        libtiff.TIFFSetErrorHandler(None)
+        libtiff.TIFFSetWarningHandler(None)
 
 
 def check_size(image: Image.Image) -> None:
