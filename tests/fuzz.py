@@ -210,7 +210,23 @@ def hostile_description(rng: random.Random, text: str) -> str:
     if rng.random() < 0.5:
         return damage(rng, text.encode(), [0, len(text) - 30], [text.encode()]).decode("latin-1")
     parts: Any = json.loads(text)
-    strange = [None, True, -1, 2, 0.5, 1e999, float("nan"), 10**400, "", "x" * 200_000, "\x1b[2J\n", [], {}, {"tile": 1}, [[]] * 9]
+    strange = [
+        None,
+        True,
+        -1,
+        2,
+        0.5,
+        1e999,
+        float("nan"),
+        10**400,
+        "",
+        "x" * 200_000,
+        "\x1b[2J\n",
+        [],
+        {},
+        {"tile": 1},
+        [[]] * 9,
+    ]
     whole = parts
     while isinstance(parts, dict):
         key = rng.choice(sorted(parts))
@@ -336,7 +352,9 @@ def run(kind: str, numbers: range, folder: Path) -> dict[int, str]:
     def show(part: range, count: int) -> None:
         if sys.stdout.isatty() and part.step and count % 50 == 0:
             done = (part[count] - numbers[0] + 1) if count < len(part) else len(numbers)
-            print(f"\r{kind}: {done:,} of {len(numbers):,}, {done / (time.monotonic() - started + 1e-9):.0f}/s ", end="", flush=True)
+            print(
+                f"\r{kind}: {done:,} of {len(numbers):,}, {done / (time.monotonic() - started + 1e-9):.0f}/s ", end="", flush=True
+            )
 
     def start(part: range, log: Path) -> int:
         sys.stdout.flush()
