@@ -52,7 +52,7 @@ def damage(rng: random.Random, content: bytes, places: list[int], others: list[b
     """
     data = bytearray(content)
     for _ in range(rng.choice((1, 1, 2, 4))):
-        place = rng.choice(places) + rng.randrange(24) if rng.random() < 0.7 else rng.randrange(len(data) + 1)
+        place = rng.choice(places) + rng.randrange(24) if rng.random() < 0.8 else rng.randrange(len(data) + 1)
         kind = rng.randrange(4 if in_place else 7)
         span = rng.choice((1, 4, 30, 500))
         if kind == 0:

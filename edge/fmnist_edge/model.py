@@ -87,7 +87,7 @@ def read(path: Path, max_bytes: int) -> bytes:
         if status.st_size > max_bytes:
             raise ModelError(f"larger than {max_bytes // 10**6} MB; no Fashion-MNIST model is")
         with open(path, "rb") as file:
-            return file.read(max_bytes)
+            return file.read(status.st_size)
     except FileNotFoundError:
         raise ModelError("no such model file") from None
     except (OSError, ValueError) as error:  # ValueError: a path that can't be one
