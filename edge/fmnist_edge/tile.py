@@ -103,7 +103,9 @@ def silence_libtiff() -> None:
     with suppress(ImportError, OSError, AttributeError):  # no ctypes, or a Pillow that has libtiff inside
         import ctypes
 
-        libtiff = ctypes.CDLL(Image.core.__file__)  # finds what it is linked with
+        from PIL import _imaging
+
+        libtiff = ctypes.CDLL(_imaging.__file__)  # finds what it is linked with
         libtiff.TIFFSetErrorHandler(None)
         libtiff.TIFFSetWarningHandler(None)
 
