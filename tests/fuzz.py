@@ -42,7 +42,7 @@ TIME_LIMIT = 20
 MEMORY_LIMIT = 1_200_000_000
 """Bytes that a process may have at its peak: Pillow 13 holds a WebP of 64 million pixels four times."""
 
-TELLING_NUMBERS = (0, 1, 2, 7, 8, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
+TELLING_NUMBERS = (0, 0, 1, 2, 7, 8, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 
 
 def damage(rng: random.Random, content: bytes, places: list[int], others: list[bytes], in_place: bool = False) -> bytes:
@@ -53,13 +53,14 @@ def damage(rng: random.Random, content: bytes, places: list[int], others: list[b
     data = bytearray(content)
     for _ in range(rng.choice((1, 1, 2, 4))):
         place = rng.choice(places) + rng.randrange(24) if rng.random() < 0.8 else rng.randrange(len(data) + 1)
-        kind = rng.randrange(4 if in_place else 7)
+        kind = rng.choice((0, 1, 2, 2, 3) if in_place else range(7))
         span = rng.choice((1, 4, 30, 500))
         if kind == 0:
             data[place : place + 1] = bytes([rng.randrange(256)])
         elif kind < 3:
             size = rng.choice((1, 2, 4, 4, 8))
             number = rng.choice((*TELLING_NUMBERS, rng.randrange(2**32))) % 256**size
+            place -= place % size if kind == 2 else 0
             data[place : place + size] = number.to_bytes(size, rng.choice(("big", "little")))
         elif kind == 3:
             data[place : place + span] = rng.randbytes(span)

@@ -131,6 +131,13 @@ def test_a_model_that_hangs_at_one_picture_is_given_up_there(tmp_path: Path, mon
         classifier.classify(BLACK)
 
 
+def test_a_model_that_answers_nonsense_to_one_picture_is_named(tmp_path: Path) -> None:
+    classifier = Classifier(onnx(tmp_path, helper.make_node("Acos", ["sum"], ["number"])))
+
+    with pytest.raises(ModelError, match="its answers are no probabilities"):
+        classifier.classify(WHITE)
+
+
 def test_a_model_that_fills_the_memory_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"the runtime can't run it .*memory"):
         open_model(filling_the_memory(tmp_path))

@@ -25,7 +25,7 @@ TIME_LIMIT = 60.0
 """Seconds that Python's start and the opening may take, and then each batch. It is a second here; cards and Pis can be slow."""
 
 MEMORY_LIMIT = 2**30
-"""Bytes of its own that the process may have: five times what the largest model that is read takes."""
+"""Bytes of its own that the process may have: ten times the largest model that is read."""
 
 FIRST_BATCHES = (1, 64)
 """Numbers of tiles that a model must manage before it counts as open."""
@@ -61,8 +61,7 @@ class ApartSession:
     def probabilities(self, tiles: Tiles) -> Probabilities:
         if len(tiles) == 0:
             return np.zeros((0, len(CLASSES)), np.float32)
-        output = np.frombuffer(self._ask(tiles.tobytes()), np.float32)
-        return check_probabilities(output.reshape(-1, len(CLASSES)), len(tiles))
+        return to_probabilities(self._ask(tiles.tobytes()), len(tiles))
 
     def _ask(self, request: bytes) -> bytes:
         """The process's reply."""
@@ -118,7 +117,7 @@ def serve(suffix: str) -> None:
         session: Session = OnnxSession(content) if suffix == ".onnx" else TFLiteSession(content)
         for count in FIRST_BATCHES:
             tiles = np.zeros((count, TILE_SIZE, TILE_SIZE), np.uint8)
-            check_probabilities(session.probabilities(tiles), count)
+            to_probabilities(session.probabilities(tiles).tobytes(), count)
     except Exception as error:
         why = str(error) if isinstance(error, FmnistEdgeError) else f"the runtime can't run it ({first_line(error)})"
         send(replies, json.dumps({"error": why, "unavailable": isinstance(error, RuntimeUnavailableError)}).encode())
@@ -130,11 +129,13 @@ def serve(suffix: str) -> None:
             send(replies, session.probabilities(tiles).tobytes())
 
 
-def check_probabilities(output: Probabilities, count: int) -> Probabilities:
-    """The output of a model for so many tiles. Raises ModelError unless there are ten probabilities for each."""
-    if output.shape != (count, len(CLASSES)) or not ((output >= 0) & (output <= 1.01)).all():
-        raise ModelError("its answers are no probabilities")
-    return output
+def to_probabilities(reply: bytes, count: int) -> Probabilities:
+    """float32 (count, 10). Raises ModelError unless the reply is ten probabilities for each of so many tiles."""
+    if len(reply) == count * len(CLASSES) * 4:
+        output = np.frombuffer(reply, np.float32).reshape(count, len(CLASSES))
+        if ((output >= 0) & (output <= 1.01)).all():
+            return output.copy()
+    raise ModelError("its answers are no probabilities")
 
 
 def limit_resources() -> None:
