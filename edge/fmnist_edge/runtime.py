@@ -205,7 +205,7 @@ def check_contract(inputs: list[Tensor], outputs: list[Tensor]) -> None:
 
 def describe(tensors: list[Tensor]) -> str:
     shapes = [(dtype, ", ".join("N" if size == -1 else str(size) for size in shape)) for shape, dtype in tensors]
-    return " and ".join(f"{dtype} ({shape})" for dtype, shape in shapes)
+    return " and ".join(f"{dtype} ({shape})" for dtype, shape in shapes)[:100]  # a damaged file may have thousands
 
 
 @contextmanager
