@@ -315,7 +315,7 @@ def play(kind: str, number: int, folder: Path) -> str:
         message = str(error)
         if not message.isprintable() or not 10 < len(message) < 1000:
             return f"FAILED: its message is no line: {message[:1000]!r}"
-        return f"{type(error).__name__}: {re.sub(rf'^{folder}/[^:]*: | [(].*|[0-9]+', '', message)[:90]}"
+        return f"{type(error).__name__}: {re.sub(rf'^{folder}/[^:]*: | [(].*|(?<=format is ).*(?=, this)|[0-9.]+', '', message)[:90]}"
     except BaseException:
         return f"FAILED: {traceback.format_exc()!r}"
     return "result"
@@ -351,11 +351,10 @@ def run(kind: str, numbers: range, folder: Path) -> dict[int, str]:
     started = time.monotonic()
 
     def show(part: range, count: int) -> None:
-        if sys.stdout.isatty() and part.step and count % 50 == 0:
-            done = (part[count] - numbers[0] + 1) if count < len(part) else len(numbers)
-            print(
-                f"\r{kind}: {done:,} of {len(numbers):,}, {done / (time.monotonic() - started + 1e-9):.0f}/s ", end="", flush=True
-            )
+        if sys.stdout.isatty() and count % 50 == 0:
+            done = part[count] - numbers[0] + 1
+            speed = done / (time.monotonic() - started)
+            print(f"\r{kind}: {done:,} of {len(numbers):,}, {speed:.0f}/s ", end="", flush=True)
 
     def start(part: range, log: Path) -> int:
         sys.stdout.flush()
@@ -369,8 +368,8 @@ def run(kind: str, numbers: range, folder: Path) -> dict[int, str]:
                 os._exit(0)
         return pid
 
-    parts = {folder / f"{kind}-{job}": numbers[job::JOBS] for job in range(JOBS)}
-    running = {start(part, log): log for log, part in parts.items() if part}
+    parts = {folder / f"{kind}-{job}": numbers[job::JOBS] for job in range(min(JOBS, len(numbers)))}
+    running = {start(part, log): log for log, part in parts.items()}
     while running:
         pid, status = os.wait()
         log = running.pop(pid)
