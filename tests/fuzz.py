@@ -315,7 +315,8 @@ def play(kind: str, number: int, folder: Path) -> str:
         message = str(error)
         if not message.isprintable() or not 10 < len(message) < 1000:
             return f"FAILED: its message is no line: {message[:1000]!r}"
-        return f"{type(error).__name__}: {re.sub(rf'^{folder}/[^:]*: | [(].*|(?<=format is ).*(?=, this)|[0-9.]+', '', message)[:90]}"
+        particulars = rf"^{folder}/[^:]*: | [(].*|(?<=format is ).*(?=, this)|[0-9.]+"
+        return f"{type(error).__name__}: {re.sub(particulars, '', message)[:90]}"
     except BaseException:
         return f"FAILED: {traceback.format_exc()!r}"
     return "result"
