@@ -21,7 +21,7 @@ missing = $(if $(filter-out $(wildcard $(1)),$(1)),FORCE)
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup data train export bench study test lint wheel readme lock clean FORCE
+.PHONY: help setup data train export bench study test fuzz lint wheel readme lock clean FORCE
 
 help:  ## list the jobs
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-7s %s\n", $$1, $$2}' Makefile
@@ -74,6 +74,9 @@ study: $(SETUP) data  ## measure all recipes several times: docs/study.md (an ho
 
 test: $(SETUP) data  ## run the tests
 	$(PY) -m pytest
+
+fuzz: $(SETUP)  ## 20,000 hostile pictures and as many models (five minutes)
+	PYTHONPATH=edge $(PY) tests/fuzz.py
 
 lint: $(SETUP)  ## check format, style and types
 	$(VENV)/bin/ruff format --check .

@@ -16,9 +16,9 @@ from export.errors import ExportError
 from export.parity import Probabilities
 from export.reference import Layers
 from export.table import make_table
-from fmnist_edge.errors import reported
+from fmnist_edge.errors import first_line, reported
 from fmnist_edge.model import FORMAT
-from fmnist_edge.runtime import OnnxSession, Session, TFLiteSession, first_line, quiet_stderr, to_pixels
+from fmnist_edge.runtime import OnnxSession, Session, TFLiteSession, quiet_stderr, to_pixels
 from train.dataset import Dataset, load
 
 

@@ -71,7 +71,7 @@ def test_a_missing_model_is_exit_status_3(tmp_path: Path) -> None:
     assert (result.returncode, result.stderr) == (3, f"fmnist-edge: {tmp_path}/gone.tflite: no such model file\n")
 
 
-@pytest.mark.parametrize("text", ["5", "null", '{"format": 1, "classes": 5}', "{"])
+@pytest.mark.parametrize("text", ["5", "null", '{"format": 1, "classes": 5}', "{", "[" * 50_000, '{"format": NaN}'])
 def test_a_strange_description_is_refused(text: str, tmp_path: Path) -> None:
     path = tmp_path / "strange.tflite"
     path.write_bytes(flatbuffer())
@@ -130,5 +130,5 @@ def test_a_description_that_unpacks_to_gigabytes_is_refused(tmp_path: Path) -> N
     with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("fmnist.json", " " * 10_000_000)
 
-    with pytest.raises(ModelError, match=r"its fmnist\.json is too large"):
+    with pytest.raises(ModelError, match="it does not describe itself"):
         open_model(path)

@@ -1,6 +1,7 @@
 """The fmnist-edge command. Thin: each command imports what it needs when it runs, so that starting stays fast."""
 
 import sys
+import warnings
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -32,6 +33,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    warnings.simplefilter("ignore")  # Pillow's, of odd files; what matters is raised
     app()
 
 
@@ -73,7 +75,7 @@ def classify(
         Path | None, typer.Option(help="Write what the model was shown, as 28x28 PNG files.", metavar="DIR", file_okay=False)
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Processes that read pictures; worth it for many photos.")] = 1,
-    max_pixels: Annotated[int, typer.Option(min=1, help="Refuse larger pictures.")] = 64_000_000,
+    max_pixels: Annotated[int, typer.Option(min=1, max=178_000_000, help="Refuse larger pictures.")] = 64_000_000,
     model: ModelFile = None,
 ) -> None:
     """Say what is on each picture: T-shirt, trouser, pullover, dress, coat, sandal, shirt, sneaker, bag or ankle boot.

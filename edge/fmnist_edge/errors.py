@@ -34,6 +34,12 @@ class RuntimeUnavailableError(FmnistEdgeError):
     exit_status = 3
 
 
+def first_line(error: Exception) -> str:
+    """What an error of someone else's says, fit for a line of ours: it may quote a hostile file."""
+    line = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+    return "".join(character if character.isprintable() else "?" for character in line)
+
+
 @contextmanager
 def reported(program: str) -> Iterator[None]:
     """Ends the program with one line on stderr and an exit status instead of a traceback.

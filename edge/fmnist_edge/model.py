@@ -8,20 +8,28 @@ import io
 import json
 import os
 import re
+import stat
 import zipfile
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fmnist_edge.errors import FmnistEdgeError, ModelError
 from fmnist_edge.runtime import CLASSES, OnnxSession, Session, TFLiteSession
+
+if TYPE_CHECKING:
+    from fmnist_edge.apart import ApartSession
 
 DESCRIPTION = "fmnist.json"
 FORMAT = 1
 """Of the description, the manifest and the golden set; raised when an old reader would misread a new file."""
 
-MAX_DESCRIPTION_BYTES = 100_000
+MAX_MODEL_BYTES = 100_000_000
+"""Fifty times the largest of ours; a Pi Zero has 512 MB, and a runtime needs a model twice."""
+
+MAX_DESCRIPTION_BYTES = MAX_MANIFEST_BYTES = 100_000
+"""Twenty times what export writes."""
 
 
 @dataclass(frozen=True)
@@ -36,23 +44,31 @@ class Model:
 def open_model(path: str | os.PathLike[str] | None = None) -> Model:
     """The model in a .tflite or .onnx file made by ``python -m export``; the int8 model that comes with the package if None.
 
-    Raises ModelError if it is missing, damaged, not self-described, another shape or not the file that a manifest.json beside it
-    lists; RuntimeUnavailableError if no runtime here can run it.
+    One that nobody vouches for, neither this package nor a manifest.json beside it, runs in a process of its own.
+
+    Raises ModelError if it is missing, damaged, not self-described, another shape, not the file that a manifest.json beside it
+    lists, or harmful; RuntimeUnavailableError if no runtime here can run it.
     """
     path = default_model() if path is None else Path(path)
     try:
-        content = read(path)
-        check_manifest(path, content)
+        content = read(path, MAX_MODEL_BYTES)
+        vouched_for = is_listed(path, content) or path == default_model()
         if path.suffix == ".onnx":
-            onnx = OnnxSession(content)
+            onnx = OnnxSession(content) if vouched_for else apart(content, path.suffix)
             description = check_onnx_description(content, onnx.metadata.get(DESCRIPTION, ""))
             session: Session = onnx
         else:
             description = read_tflite_description(content)
-            session = TFLiteSession(content)
+            session = TFLiteSession(content) if vouched_for else apart(content, path.suffix)
     except FmnistEdgeError as error:
         raise type(error)(f"{path}: {error}") from None
     return Model(path, description, session)
+
+
+def apart(content: bytes, suffix: str) -> "ApartSession":
+    from fmnist_edge.apart import ApartSession  # what it imports, the usual model need not wait for
+
+    return ApartSession(content, suffix)
 
 
 def default_model() -> Path:
@@ -62,40 +78,65 @@ def default_model() -> Path:
     return packaged if packaged.exists() else package.parents[1] / "models" / "fmnist-int8.tflite"
 
 
-def read(path: Path) -> bytes:
+def read(path: Path, max_bytes: int) -> bytes:
+    """A file's content. Raises ModelError if it is none, larger, or can't be read; what is no file is not even opened."""
     try:
-        if not path.is_file():
-            raise ModelError("no such model file" if not path.exists() else "not a file")
-        return path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"the model can't be read ({error.strerror})") from None
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise ModelError("not a file")
+        if status.st_size > max_bytes:
+            raise ModelError(f"larger than {max_bytes // 10**6} MB; no Fashion-MNIST model is")
+        with open(path, "rb") as file:
+            return file.read(status.st_size)
+    except FileNotFoundError:
+        raise ModelError("no such model file") from None
+    except (OSError, ValueError) as error:  # ValueError: a path that can't be one
+        raise ModelError(f"the model can't be read ({getattr(error, 'strerror', None) or error})") from None
 
 
-def check_manifest(path: Path, content: bytes) -> None:
-    """Raises ModelError if a manifest.json beside the file lists it with another SHA-256."""
+def is_listed(path: Path, content: bytes) -> bool:
+    """Whether a manifest.json beside the file lists it. Raises ModelError if it lists it with another SHA-256."""
+    manifest = path.with_name("manifest.json")
+    if not os.path.lexists(manifest):
+        return False
     try:
-        manifest = json.loads(path.with_name("manifest.json").read_text("utf-8"))
-        expected = manifest["files"][path.name]["sha256"]
-    except (FileNotFoundError, KeyError, TypeError):  # none, or one of something else
-        return
-    except (OSError, ValueError):
+        expected = parse(read(manifest, MAX_MANIFEST_BYTES).decode())["files"][path.name]["sha256"]
+    except (KeyError, TypeError):  # one of something else
+        return False
+    except (ModelError, ValueError):
         raise ModelError("the manifest.json beside it is damaged; copy or export both again") from None
     if expected != sha256(content).hexdigest():
         raise ModelError("it is not the file that the manifest.json beside it lists; copy or export both again")
+    return True
+
+
+def parse(text: str) -> Any:
+    """What a JSON text says. Raises ValueError for what is none, and for what Python would take beyond the standard: NaN."""
+
+    def refuse(constant: str) -> None:
+        raise ValueError(constant)
+
+    try:
+        return json.loads(text, parse_constant=refuse)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def read_tflite_description(content: bytes) -> dict[str, Any]:
     """The fmnist.json at the end of a .tflite. Raises ModelError before any runtime sees a file that is not whole."""
     if content[4:8] != b"TFL3":
         raise ModelError("not a TFLite model")
+    end = content[-MAX_DESCRIPTION_BYTES:]  # a long list of members would fill the memory
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        with zipfile.ZipFile(io.BytesIO(end)) as archive:
             entry = archive.getinfo(DESCRIPTION)
-            archive_start = min(member.header_offset for member in archive.infolist())
-            if entry.file_size > MAX_DESCRIPTION_BYTES:
-                raise ModelError(f"its {DESCRIPTION} is too large")
-            text = archive.read(entry).decode("utf-8")
-    except (zipfile.BadZipFile, KeyError, ValueError, NotImplementedError, RuntimeError, OSError, EOFError):
+            archive_start = len(content) - len(end) + min(member.header_offset for member in archive.infolist())
+            # as it was written: what is compressed may unpack to gigabytes, whatever size it claims
+            if entry.compress_type != zipfile.ZIP_STORED:
+                raise ValueError("compressed")
+            text = archive.read(entry).decode()
+    # its parser lets through whatever a broken archive makes it raise: BadZipFile, KeyError, struct.error, ...
+    except Exception:
         raise ModelError("it is truncated, or was not made by 'python -m export': it does not describe itself") from None
     # nothing but the flatbuffer stands before the archive's first member
     return check_description(text, sha256(content[:archive_start]).hexdigest())
@@ -103,6 +144,8 @@ def read_tflite_description(content: bytes) -> dict[str, Any]:
 
 def check_onnx_description(content: bytes, text: str) -> dict[str, Any]:
     """The same of a .onnx. Its checksum stands inside the file and is that of the file with zeros in the checksum's place."""
+    if len(text) > MAX_DESCRIPTION_BYTES:
+        raise ModelError(f"its {DESCRIPTION} is too large")
     digest = re.search(r'"model_sha256": "([0-9a-f]{64})"', text)
     blanked = content.replace(digest[1].encode(), b"0" * 64) if digest else content
     return check_description(text, sha256(blanked).hexdigest())
@@ -110,14 +153,33 @@ def check_onnx_description(content: bytes, text: str) -> dict[str, Any]:
 
 def check_description(text: str, model_sha256: str) -> dict[str, Any]:
     try:
-        description: dict[str, Any] = json.loads(text)
-        format_version, classes = description["format"], list(description["classes"])
+        description: dict[str, Any] = parse(text)
+        format_version, classes, training = description["format"], description["classes"], description["training"]
     except (ValueError, KeyError, TypeError):
         raise ModelError("it does not describe itself; only files made by 'python -m export' are run") from None
     if format_version != FORMAT:
-        raise ModelError(f"its format is {format_version}, this fmnist-edge reads {FORMAT}; export it again")
-    if tuple(classes) != CLASSES:
+        raise ModelError(f"its format is {repr(format_version)[:20]}, this fmnist-edge reads {FORMAT}; export it again")
+    if classes != list(CLASSES):
         raise ModelError("its classes are not Fashion-MNIST's; export it again")
+    if not is_calibration(training):
+        raise ModelError("it does not say rightly when it is unsure; export it again")
     if model_sha256 != description.get("model_sha256"):
         raise ModelError("it is damaged: it is not what was exported; copy it again")
     return description
+
+
+def is_calibration(training: Any) -> bool:
+    """Whether it has what is read of it: a temperature, and the confidences below which it is unsure; older files lack them."""
+    if not isinstance(training, dict):
+        return False
+    unsure = training.get("unsure", {"tile": 0, "photo": 0})
+    return (
+        is_number(training.get("temperature", 1), 1e-6, 1e6)
+        and isinstance(unsure, dict)
+        and unsure.keys() == {"tile", "photo"}
+        and all(is_number(confidence, 0, 1) for confidence in unsure.values())
+    )
+
+
+def is_number(value: Any, least: float, most: float) -> bool:
+    return type(value) in (int, float) and least <= value <= most

@@ -4,6 +4,7 @@ import io
 import multiprocessing
 import signal
 import time
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -78,7 +79,7 @@ def read_all(sources: Iterable[Source], jobs: int = 1) -> Iterator[Item]:
         yield from map(read_item, sources)
         return
     # not forked: this process may have threads
-    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN))
+    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), prepare_process)
     rest, ahead = iter(sources), deque[Future[list[Item]]]()
     try:
         while True:
@@ -91,6 +92,12 @@ def read_all(sources: Iterable[Source], jobs: int = 1) -> Iterator[Item]:
         raise FmnistEdgeError("a process that reads pictures was killed; with fewer --jobs less memory is needed") from None
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def prepare_process() -> None:
+    """Ctrl-C is for the process that waits for this one; Pillow's warnings of odd files are for nobody."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    warnings.simplefilter("ignore")
 
 
 def read_chunk(sources: list[Source]) -> list[Item]:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fmnist_edge.errors import ModelError, RuntimeUnavailableError
+from fmnist_edge.errors import ModelError, RuntimeUnavailableError, first_line
 from fmnist_edge.tile import TILE_SIZE
 
 Tiles = NDArray[np.uint8]
@@ -205,11 +205,7 @@ def check_contract(inputs: list[Tensor], outputs: list[Tensor]) -> None:
 
 def describe(tensors: list[Tensor]) -> str:
     shapes = [(dtype, ", ".join("N" if size == -1 else str(size) for size in shape)) for shape, dtype in tensors]
-    return " and ".join(f"{dtype} ({shape})" for dtype, shape in shapes)
-
-
-def first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    return " and ".join(f"{dtype} ({shape})" for dtype, shape in shapes)[:100]  # a damaged file may have thousands
 
 
 @contextmanager

@@ -5,18 +5,23 @@ and with a dark ground is taken for a tile and passes through untouched; anythin
 """
 
 import io
+import logging
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from typing import IO, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageFilter, ImageOps, UnidentifiedImageError
 
-from fmnist_edge.errors import InputError
+from fmnist_edge.errors import InputError, first_line
 from fmnist_edge.segment import SEGMENT_EDGE, Mask, find_garment
+
+# Pillow logs what it finds wrong in a file as well as raising it; where nobody has set logging up, Python would print that
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 Tile = NDArray[np.uint8]
 
@@ -68,9 +73,9 @@ def read_picture(path: str | os.PathLike[str], wanted: Wanted = "auto", max_pixe
             # Pillow reads a tile's few hundred bytes in many pieces, which takes longer from a file
             return decode(io.BytesIO(file.read()) if status.st_size < SMALL else file, wanted, max_pixels)
     except OSError as error:
-        raise InputError((error.strerror or str(error)).lower()) from None
-    except ValueError:  # a zero byte
-        raise InputError("no file can have this name") from None
+        raise InputError((error.strerror or first_line(error)).lower()) from None
+    except ValueError as error:  # a path that can't be one
+        raise InputError(first_line(error)) from None
 
 
 def decode(file: IO[bytes], wanted: Wanted = "auto", max_pixels: int = MAX_PIXELS) -> View:
@@ -92,6 +97,8 @@ def look(image: Image.Image, wanted: Wanted = "auto", max_pixels: int = MAX_PIXE
 
 
 def to_view(image: Image.Image, wanted: Wanted) -> View:
+    if image.format == "TIFF":
+        silence_libtiff()
     if wanted != "photo" and image.size == (TILE_SIZE, TILE_SIZE) and is_gray(image):
         tile = np.frombuffer(to_gray(image).tobytes(), np.uint8).reshape(TILE_SIZE, TILE_SIZE)
         if wanted == "tile" or is_on_black(tile):
@@ -114,7 +121,23 @@ def broken_pictures_named() -> Iterator[None]:
         raise too_large(MAX_PIXELS) from None
     # its parsers let through whatever a broken file makes them raise: OSError, SyntaxError, struct.error, ...
     except Exception as error:
-        raise InputError(f"the picture is truncated or damaged ({error})") from None
+        raise InputError(f"the picture is truncated or damaged ({first_line(error)})") from None
+
+
+@cache
+def silence_libtiff() -> None:
+    """Keeps libtiff 4.7 from writing to stderr, from C, what it finds wrong in a file. What matters is raised as well.
+
+    For the whole process; stderr itself can't be moved away meanwhile, since other threads may need it.
+    """
+    with suppress(ImportError, OSError, AttributeError):  # no ctypes, or a Pillow that has libtiff inside
+        import ctypes
+
+        from PIL import _imaging
+
+        libtiff = ctypes.CDLL(_imaging.__file__)  # finds what it is linked with
+        libtiff.TIFFSetErrorHandler(None)
+        libtiff.TIFFSetWarningHandler(None)
 
 
 def check_size(image: Image.Image, max_pixels: int) -> None:
