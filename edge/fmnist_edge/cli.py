@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fmnist_edge.errors import reported
+from fmnist_edge.errors import ModelError, reported, stop
 
 if TYPE_CHECKING:
     from fmnist_edge.classifier import Prediction
@@ -21,7 +21,15 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    app()
+    try:
+        app()
+    except ImportError as error:
+        stop("fmnist-edge", f"{error.name or 'a package'} can't be imported; 'fmnist-edge doctor' says what to do", 3)
+
+
+ModelOption = Annotated[
+    Path | None, typer.Option(readable=False, help="A .tflite or .onnx file instead of the built-in int8 model.")
+]
 
 
 @app.callback()
@@ -78,6 +86,62 @@ def to_record(item: "Item", prediction: "Prediction | None", top_k: int) -> dict
         "confidence": round(prediction.confidence, 6),
         "top": [{"label": label, "confidence": round(p, 6)} for label, p in prediction.top(top_k)],
     }
+
+
+@app.command()
+@reported("fmnist-edge")
+def verify(
+    model: ModelOption = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Run the golden tiles beside the model and compare with the outputs that the workstation stored with them.
+
+    Exit status: 0 the same, 2 usage, 3 not the same, or the model or its golden.npz is missing or damaged.
+    """
+    from dataclasses import asdict
+
+    from fmnist_edge.runtime import quiet_stderr
+    from fmnist_edge.verify import to_lines, verify
+
+    with quiet_stderr():
+        verdict = verify(model)
+    print(json_format.dumps(asdict(verdict) | {"holds": verdict.holds}) if json else "\n".join(to_lines(verdict)), flush=True)
+    if not verdict.holds:
+        raise ModelError(verdict.complaint)
+
+
+@app.command()
+@reported("fmnist-edge")
+def info(
+    model: ModelOption = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the description as it stands in the file.")] = False,
+) -> None:
+    """Say what the model file says of itself. Needs no runtime.
+
+    Exit status: 0 all is well, 2 usage, 3 the model is missing or damaged.
+    """
+    from fmnist_edge.info import to_lines
+    from fmnist_edge.model import read_description
+
+    path, content, description = read_description(model)
+    print(json_format.dumps(description, indent=1) if json else "\n".join(to_lines(path, content, description)), flush=True)
+
+
+@app.command()
+@reported("fmnist-edge")
+def doctor(model: ModelOption = None) -> None:
+    """Look at all that classifying needs: each line is ok, or says what to do.
+
+    Exit status: 0 classifying works, 2 usage, 3 it does not.
+    """
+    from fmnist_edge.doctor import examine
+
+    healthy = True
+    for state, part, text in examine(model):
+        healthy = healthy and state != "problem"
+        print(f"{state:8} {part:12} {text}", flush=True)
+    if not healthy:
+        stop("fmnist-edge", "classifying does not work here; mend what is marked as a problem, from the top", 3)
 
 
 def complain(message: str) -> None:
