@@ -88,8 +88,8 @@ def pack_golden(
 ) -> bytes:
     """An .npz of the golden tiles, their labels and outputs (numpy dates its members 1980-01-01).
 
-    outputs: float32 (N, 10) for all test images. tolerances: of each artifact in each runtime, as a
-    device names it, for the largest and the mean difference.
+    outputs: float32 (N, 10) for all test images. tolerances: of each artifact in each runtime, as a device names it,
+    of the largest and of the mean difference.
     """
     golden = choose_golden(dataset.test_labels)
     arrays: dict[str, NDArray[Any]] = {"tiles": dataset.test_images, "labels": dataset.test_labels, **outputs}

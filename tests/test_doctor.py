@@ -188,6 +188,13 @@ def test_without_a_golden_set_classifying_still_works(tmp_path: Path) -> None:
     assert said["verify"].startswith(f"note: {tmp_path}/golden.npz: no such file; copy it")
 
 
+def test_a_name_that_is_no_utf_8_is_no_problem(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"sh\xffes.tflite")
+    shutil.copy(INT8, path)
+
+    assert findings("--model", path, status=0)["model"] == f"ok: {tmp_path}/sh\\udcffes.tflite, as it was exported"
+
+
 def test_outputs_that_differ_are_a_problem(tmp_path: Path) -> None:
     shutil.copy(MODELS / "golden.npz", tmp_path)
     (tmp_path / INT8.name).write_bytes(with_a_zeroed_row(INT8))

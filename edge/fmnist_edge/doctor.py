@@ -20,13 +20,15 @@ TIME_LIMIT = 120
 """Seconds for one trial: a Pi Zero takes about ten to import numpy, TensorFlow on a Pi 3 half a minute."""
 
 ENOUGH_MEMORY = 100
-"""MB. `classify` was measured to need 46; photos need some more."""
+"""MB. `classify` of one tile took 54 on x86-64; a large photo takes some more."""
 
-READ = "from fmnist_edge.model import read_description as read; path, content, about = read(model); print(path)"
-IMPORT = (
-    "from fmnist_edge.runtime import import_tflite as get, version_of; found = get(None); print(found[0], version_of(*found))"
+# what is tried; ``model`` is set before
+READ = "from fmnist_edge.model import read_description; print(read_description(model)[0])"
+IMPORT = "from fmnist_edge.runtime import *; name, module = import_tflite(None); print(name, version_of(name, module))"
+RUN = (
+    "import numpy; from fmnist_edge.model import open_model; session = open_model(model).session; "
+    "session.probabilities(numpy.zeros((1, 28, 28), numpy.uint8)); print(session.runtime)"
 )
-OPEN = "from fmnist_edge.model import open_model; print(open_model(model).session.runtime)"
 VERIFY = (
     "from fmnist_edge.verify import verify; verdict = verify(model); "
     "print('ok', verdict.summary) if verdict.holds else print('problem', verdict.complaint)"
@@ -94,7 +96,7 @@ def look_at_package(package: str, module: str) -> Finding:
 def look_at_model(model: Path | None) -> Iterator[Finding]:
     whole, said = attempt(READ, model)
     yield "ok" if whole else "problem", "model", f"{said}, as it was exported" if whole else said
-    works, said = attempt(OPEN if whole else IMPORT, model)
+    works, said = attempt(RUN if whole else IMPORT, model)
     yield "ok" if works else "problem", "runtime", said
     if whole and works:
         verified, said = attempt(VERIFY, model)
@@ -122,8 +124,9 @@ def attempt(program: str, model: Path | None = None) -> tuple[bool, str]:
     """Runs a Python program where it may crash or hang. Returns whether it worked, and its last line or its error's."""
     # it imports what would be imported here; `python -c` alone looks into the working directory first
     head = f"import sys; sys.path[:] = {sys.path!r}; model = {str(model) if model else None!r}; "
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8:backslashreplace"}
     try:
-        done = subprocess.run([sys.executable, "-c", head + program], capture_output=True, timeout=TIME_LIMIT)
+        done = subprocess.run([sys.executable, "-c", head + program], env=environment, capture_output=True, timeout=TIME_LIMIT)
     except subprocess.TimeoutExpired:
         return False, f"no answer for {TIME_LIMIT} seconds"
     except OSError as error:
@@ -131,6 +134,6 @@ def attempt(program: str, model: Path | None = None) -> tuple[bool, str]:
     if done.returncode < 0:
         name = signal.Signals(-done.returncode).name
         return False, f"crashes ({name}): it is built for another processor, or damaged; install an older version, or again"
-    text = (done.stdout if done.returncode == 0 else done.stderr).decode("utf-8", "backslashreplace")
+    text = (done.stdout if done.returncode == 0 else done.stderr).decode("utf-8", "replace")
     last = (text.strip() or "it says nothing").splitlines()[-1]
     return done.returncode == 0, re.sub(r"^([\w.]*(Error|Exception)|Original error was): ", "", last)

@@ -36,7 +36,7 @@ TFLITE_RUNTIMES = {
     "tensorflow": "tensorflow.lite.python.interpreter",
 }
 
-# pip takes ai-edge-litert's aarch64 wheels for GLIBC 2.27; what their libraries name (`strings`) is 2.34 from 2.1.6 on
+# ai-edge-litert's aarch64 wheels are named for GLIBC 2.27; their libraries want 2.30 in 2.1.0, and 2.34 from 2.1.6 on (`strings`)
 NEWER_GLIBC = (
     "this system's GLIBC is too old: update it (Raspberry Pi OS 12 has 2.36), or pip install ai-edge-litert==2.1.0, "
     "which needs 2.30"
