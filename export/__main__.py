@@ -38,7 +38,7 @@ def main(
     if only_check:
         print(make_table(check(out, model or out / "fmnist.keras", load(data_dir))))
         return
-    from export.report import make_report, prove
+    from export.report import make_report, prove, tolerances
 
     model = model or Path("models/fmnist.keras")
     layers, training = reference.read(model)
@@ -65,7 +65,7 @@ def main(
     say("comparing runtimes")
     measured = prove(contents, dataset, answers, outputs, {name: asdict(figures[name]) for name in contents})
     proof = {
-        "golden.npz": bundle.pack_golden(dataset, {"reference": answers, **outputs}),
+        "golden.npz": bundle.pack_golden(dataset, {"reference": answers, **outputs}, tolerances(measured)),
         "parity.json": bundle.to_json(measured).encode(),
     }
     manifest = {

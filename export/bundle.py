@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from fmnist_edge.model import DESCRIPTION, FORMAT
 from fmnist_edge.runtime import CLASSES, INPUT, INPUT_SCALE, OUTPUT, OUTPUT_SCALE, ZERO_POINT
 from fmnist_edge.tile import TILE_SIZE
+from fmnist_edge.verify import ABOUT
 from train.dataset import Dataset
 
 ARTIFACTS = {
@@ -80,15 +81,21 @@ def choose_golden(labels: NDArray[np.uint8]) -> NDArray[np.intp]:
     return np.sort(np.concatenate([numbers[:count] for numbers, count in zip(per_class, counts, strict=True)]))
 
 
-def pack_golden(dataset: Dataset, outputs: Mapping[str, NDArray[np.float32]]) -> bytes:
+def pack_golden(
+    dataset: Dataset,
+    outputs: Mapping[str, NDArray[np.float32]],
+    tolerances: Mapping[str, Mapping[str, tuple[float, float]]],
+) -> bytes:
     """An .npz of the golden tiles, their labels and outputs (numpy dates its members 1980-01-01).
 
-    outputs: float32 (N, 10) for all test images.
+    outputs: float32 (N, 10) for all test images. tolerances: of each artifact in each runtime, as a device names it,
+    of the largest and of the mean difference.
     """
     golden = choose_golden(dataset.test_labels)
     arrays: dict[str, NDArray[Any]] = {"tiles": dataset.test_images, "labels": dataset.test_labels, **outputs}
+    about = np.array(to_json({"format": FORMAT, "tolerances": tolerances}))
     file = io.BytesIO()
-    np.savez_compressed(file, allow_pickle=False, **{name: array[golden] for name, array in arrays.items()})
+    np.savez_compressed(file, allow_pickle=False, **{name: array[golden] for name, array in arrays.items()}, **{ABOUT: about})
     return file.getvalue()
 
 

@@ -65,6 +65,21 @@ def compare_runtime(
     return {"version": runtimes.version_of(runtime), **parity.compare_runtime(answers, default, found, dtype)}
 
 
+def tolerances(proof: dict[str, Any]) -> dict[str, dict[str, tuple[float, float]]]:
+    """Of each artifact in each runtime, named as a device names it: of the largest difference, and of the mean.
+
+    The larger ones where a runtime has several kernels: which it uses is its own affair (on some Pis XNNPACK is silently off).
+    """
+    found: dict[str, dict[str, tuple[float, float]]] = {name: {} for name in proof["files"]}
+    for name, file in proof["files"].items():
+        for runtime, row in file["runtimes"].items():
+            if row is not None:
+                device_name = f"{runtimes.RUNTIMES[runtime][1]} {row['version']}"
+                largest, mean = found[name].get(device_name, (0, 0))
+                found[name][device_name] = max(row["tolerance"], largest), max(row["mean_tolerance"], mean)
+    return found
+
+
 def difference(answers: Probabilities, output: Probabilities) -> NDArray[np.float64]:
     return np.abs(output.astype(np.float64) - answers)
 

@@ -53,6 +53,35 @@ def litert(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return install(tmp_path_factory.mktemp("litert"), wheel)
 
 
+@pytest.fixture(scope="session")
+def onnx(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return install(tmp_path_factory.mktemp("onnx"), f"{wheel}[onnx]")
+
+
+@pytest.fixture(scope="session")
+def tflite_runtime(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return install_bare(
+        tmp_path_factory.mktemp("tflite-runtime"), wheel, "numpy<2", "tflite-runtime==2.14.0", python=python_311()
+    )
+
+
+@pytest.fixture(scope="session")
+def numpy_2_beside_tflite_runtime(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return install_bare(tmp_path_factory.mktemp("numpy-2"), wheel, "numpy>=2", "tflite-runtime==2.14.0", python=python_311())
+
+
+@pytest.fixture(scope="session")
+def no_runtime(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return install_bare(tmp_path_factory.mktemp("no-runtime"), wheel)
+
+
+def install_bare(folder: Path, wheel: Path, *packages: str, python: str = sys.executable) -> Path:
+    """As ``install``, without the runtime that the wheel asks for."""
+    command = install(folder, *NO_RUNTIME, *packages, python=python)
+    run(UV, "pip", "install", "--no-deps", "--python", command.with_name("python"), wheel)
+    return command
+
+
 def python_311() -> str:
     found = sys.executable if sys.version_info[:2] == (3, 11) else shutil.which("python3.11")
     if not found:
@@ -98,37 +127,26 @@ def test_without_onnxruntime_an_onnx_model_says_what_to_install(litert: Path) ->
 
 
 @pytest.mark.parametrize("model", ["fmnist-float.onnx", "fmnist-int8.onnx"])
-def test_onnxruntime_says_what_litert_says(
-    model: str, wheel: Path, tiles: Path, classifier: Classifier, dataset: Dataset, tmp_path: Path
-) -> None:
-    command = install(tmp_path / "venv", f"{wheel}[onnx]")
+def test_onnxruntime_says_what_litert_says(model: str, onnx: Path, tiles: Path, dataset: Dataset, tmp_path: Path) -> None:
     expected = Classifier(MODELS / model.replace(".onnx", ".tflite")).classify(dataset.test_images[:500])
 
-    result = run(command, "classify", "--json", "--model", MODELS / model, *sorted(tiles.iterdir())[:500], cwd=tmp_path)
+    result = run(onnx, "classify", "--json", "--model", MODELS / model, *sorted(tiles.iterdir())[:500], cwd=tmp_path)
 
     assert class_ids(result) == [prediction.class_id for prediction in expected]
 
 
 def test_tflite_runtime_says_what_litert_says(
-    wheel: Path, tiles: Path, classifier: Classifier, dataset: Dataset, tmp_path: Path
+    tflite_runtime: Path, tiles: Path, classifier: Classifier, dataset: Dataset, tmp_path: Path
 ) -> None:
-    python = python_311()
-    command = install(tmp_path / "venv", *NO_RUNTIME, "numpy<2", "tflite-runtime==2.14.0", python=python)
-    run(UV, "pip", "install", "--no-deps", "--python", command.with_name("python"), wheel)
-
-    result = run(command, "classify", "--json", tiles, cwd=tmp_path)
+    result = run(tflite_runtime, "classify", "--json", tiles, cwd=tmp_path)
 
     # its kernels round one hidden value in 3,000 to the neighbouring step, which decides where two classes are equally probable
     expected = [prediction.class_id for prediction in classifier.classify(dataset.test_images)]
     assert (np.array(class_ids(result)) == expected).mean() >= 0.999
 
 
-def test_numpy_2_beside_tflite_runtime_is_named_as_the_cause(wheel: Path, tmp_path: Path) -> None:
-    python = python_311()
-    command = install(tmp_path / "venv", *NO_RUNTIME, "numpy>=2", "tflite-runtime==2.14.0", python=python)
-    run(UV, "pip", "install", "--no-deps", "--python", command.with_name("python"), wheel)
-
-    result = run(command, "classify", "docs/shoe.png")
+def test_numpy_2_beside_tflite_runtime_is_named_as_the_cause(numpy_2_beside_tflite_runtime: Path) -> None:
+    result = run(numpy_2_beside_tflite_runtime, "classify", "docs/shoe.png")
 
     assert result.returncode == 3
     assert "tflite-runtime 2.14.0 does not work with numpy 2" in result.stderr
@@ -136,12 +154,49 @@ def test_numpy_2_beside_tflite_runtime_is_named_as_the_cause(wheel: Path, tmp_pa
     assert len(result.stderr.splitlines()) == 1
 
 
-def test_without_a_runtime_it_says_what_to_install(wheel: Path, tmp_path: Path) -> None:
-    command = install(tmp_path / "venv", *NO_RUNTIME)
-    run(UV, "pip", "install", "--no-deps", "--python", command.with_name("python"), wheel)
+def test_the_doctor_names_numpy_2_as_the_cause(numpy_2_beside_tflite_runtime: Path) -> None:
+    result = run(numpy_2_beside_tflite_runtime, "doctor")
 
-    result = run(command, "classify", "docs/shoe.png")
+    assert result.returncode == 3
+    assert "\nok       model " in result.stdout
+    assert "problem  runtime " in result.stdout
+    assert "tflite-runtime 2.14.0 does not work with numpy 2" in result.stdout
+    assert "pip install 'numpy<2'" in result.stdout
+
+
+def test_without_a_runtime_it_says_what_to_install(no_runtime: Path) -> None:
+    result = run(no_runtime, "classify", "docs/shoe.png")
 
     assert result.returncode == 3
     assert result.stderr.endswith("no TFLite runtime works here; pip install ai-edge-litert\n")
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_without_a_runtime_info_still_reads_each_file(no_runtime: Path) -> None:
+    for model in sorted(MODELS.glob("fmnist-*")):
+        result = run(no_runtime, "info", "--model", model)
+
+        assert (result.returncode, result.stderr) == (0, "")
+        assert "recipe         standard\n" in result.stdout
+
+
+@pytest.mark.parametrize(("environment", "runtime"), [("litert", "ai-edge-litert"), ("tflite_runtime", "tflite-runtime 2.14.0")])
+def test_the_wheel_verifies_itself_and_the_doctor_finds_no_problem(
+    environment: str, runtime: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    command = request.getfixturevalue(environment)
+
+    verified, examined = run(command, "verify", cwd=tmp_path), run(command, "doctor", cwd=tmp_path)
+
+    assert (verified.returncode, verified.stderr) == (0, "")
+    assert f"runtime   {runtime}" in verified.stdout
+    assert (examined.returncode, examined.stderr) == (0, "")
+    assert "\nok       verify " in examined.stdout
+
+
+@pytest.mark.parametrize("model", ["fmnist-float.onnx", "fmnist-int8.onnx"])
+def test_onnxruntime_computes_what_it_computed_at_the_export(model: str, onnx: Path, tmp_path: Path) -> None:
+    result = run(onnx, "verify", "--model", MODELS / model, cwd=tmp_path)
+
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "runtime   onnxruntime 1." in result.stdout

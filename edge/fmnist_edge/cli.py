@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from fmnist_edge.errors import UsageError, reported
+from fmnist_edge.errors import ModelError, UsageError, reported, stop
 
 MANY = 100
 """More pictures get a progress bar, on a terminal."""
@@ -34,7 +34,10 @@ def main() -> None:
         if stream is not None:
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     warnings.simplefilter("ignore")  # Pillow's, of odd files; what matters is raised
-    app()
+    try:
+        app()
+    except ImportError as error:
+        stop("fmnist-edge", f"{error.name or 'a package'} can't be imported; 'fmnist-edge doctor' says what to do", 3)
 
 
 @app.callback()
@@ -42,7 +45,7 @@ def fmnist_edge() -> None:
     """Classify pictures of clothes on a small computer."""
 
 
-ModelFile = Annotated[
+ModelOption = Annotated[
     Path | None, typer.Option(readable=False, help="A .tflite or .onnx file instead of the built-in int8 model.")
 ]
 
@@ -76,7 +79,7 @@ def classify(
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Processes that read pictures; worth it for many photos.")] = 1,
     max_pixels: Annotated[int, typer.Option(min=1, max=178_000_000, help="Refuse larger pictures.")] = 64_000_000,
-    model: ModelFile = None,
+    model: ModelOption = None,
 ) -> None:
     """Say what is on each picture: T-shirt, trouser, pullover, dress, coat, sandal, shirt, sneaker, bag or ankle boot.
 
@@ -120,3 +123,62 @@ def classify(
     items = read_all(chain(first, sources), jobs)
     complete = classify_all(items, classifier, show, save_tiles, progress, batch_size=1 if listed else BATCH)
     raise typer.Exit(0 if complete else 1)
+
+
+@app.command()
+@reported("fmnist-edge")
+def verify(
+    model: ModelOption = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Run the golden tiles beside the model and compare with the outputs that the workstation stored with them.
+
+    Exit status: 0 the same, 2 usage, 3 not the same, or the model or its golden.npz is missing or damaged.
+    """
+    from dataclasses import asdict
+    from json import dumps
+
+    from fmnist_edge.runtime import quiet_stderr
+    from fmnist_edge.verify import to_lines, verify
+
+    with quiet_stderr():
+        verdict = verify(model)
+    print(dumps(asdict(verdict) | {"holds": verdict.holds}) if json else "\n".join(to_lines(verdict)), flush=True)
+    if not verdict.holds:
+        raise ModelError(verdict.complaint)
+
+
+@app.command()
+@reported("fmnist-edge")
+def info(
+    model: ModelOption = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the description as it stands in the file.")] = False,
+) -> None:
+    """Say what the model file says of itself. Needs no runtime.
+
+    Exit status: 0 all is well, 2 usage, 3 the model is missing or damaged.
+    """
+    from json import dumps
+
+    from fmnist_edge.info import to_lines
+    from fmnist_edge.model import read_description
+
+    path, content, description = read_description(model)
+    print(dumps(description, indent=1) if json else "\n".join(to_lines(path, content, description)), flush=True)
+
+
+@app.command()
+@reported("fmnist-edge")
+def doctor(model: ModelOption = None) -> None:
+    """Look at all that classifying needs: each line is ok, or says what to do.
+
+    Exit status: 0 classifying works, 2 usage, 3 it does not.
+    """
+    from fmnist_edge.doctor import examine
+
+    healthy = True
+    for state, part, text in examine(model):
+        healthy = healthy and state != "problem"
+        print(f"{state:8} {part:12} {text}", flush=True)
+    if not healthy:
+        stop("fmnist-edge", "classifying does not work here; mend what is marked as a problem, from the top", 3)

@@ -71,6 +71,20 @@ def apart(content: bytes, suffix: str) -> "ApartSession":
     return ApartSession(content, suffix)
 
 
+def read_description(path: str | os.PathLike[str] | None = None) -> tuple[Path, bytes, dict[str, Any]]:
+    """A model's path, content and description, for which no runtime is needed; checked as ``open_model`` does.
+
+    Raises ModelError if it is missing, damaged, not self-described or not the file that a manifest.json beside it lists.
+    """
+    path = default_model() if path is None else Path(path)
+    try:
+        content = read(path)
+        check_manifest(path, content)
+        return path, content, (read_onnx_description if path.suffix == ".onnx" else read_tflite_description)(content)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from None
+
+
 def default_model() -> Path:
     """fmnist-int8.tflite: inside the package when it was installed from a wheel, in models/ when it runs from a checkout."""
     package = Path(__file__).parent
@@ -151,10 +165,25 @@ def check_onnx_description(content: bytes, text: str) -> dict[str, Any]:
     return check_description(text, sha256(blanked).hexdigest())
 
 
+def read_onnx_description(content: bytes) -> dict[str, Any]:
+    """The fmnist.json of a .onnx, without a runtime. Raises ModelError for a file that is not whole.
+
+    In its metadata_props, the file's last part, a property is two fields, name and text, each with a tag and a length before it
+    (onnx.proto, protobuf's "Encoding"); a length has seven bits in each byte, the lowest first, and a top bit if more follow.
+    """
+    _, found, rest = content.rpartition(b"\x0a%c%s\x12" % (len(DESCRIPTION), DESCRIPTION.encode()))
+    prefix = re.match(rb"[\x80-\xff]{0,2}[\x00-\x7f]", rest)
+    if not found or not prefix:
+        raise ModelError("it is truncated, or was not made by 'python -m export': it does not describe itself")
+    length = sum((byte & 0x7F) << 7 * place for place, byte in enumerate(prefix[0]))
+    return check_onnx_description(content, rest[prefix.end() :][:length].decode("utf-8", "replace"))
+
+
 def check_description(text: str, model_sha256: str) -> dict[str, Any]:
     try:
         description: dict[str, Any] = parse(text)
         format_version, classes, training = description["format"], description["classes"], description["training"]
+        description["input"]["dtype"]
     except (ValueError, KeyError, TypeError):
         raise ModelError("it does not describe itself; only files made by 'python -m export' are run") from None
     if format_version != FORMAT:

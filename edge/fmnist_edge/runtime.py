@@ -5,6 +5,7 @@ ai-edge-litert, tflite-runtime and (on a workstation) TensorFlow run .tflite; on
 
 import importlib
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
@@ -34,6 +35,12 @@ TFLITE_RUNTIMES = {
     "tflite-runtime": "tflite_runtime.interpreter",
     "tensorflow": "tensorflow.lite.python.interpreter",
 }
+
+# ai-edge-litert's aarch64 wheels are named for GLIBC 2.27; their libraries want 2.30 in 2.1.0, and 2.34 from 2.1.6 on (`strings`)
+NEWER_GLIBC = (
+    "this system's GLIBC is too old: update it (Raspberry Pi OS 12 has 2.36), or pip install ai-edge-litert==2.1.0, "
+    "which needs 2.30"
+)
 
 
 class Session(Protocol):
@@ -156,9 +163,19 @@ def import_tflite(runtime: str | None) -> tuple[str, ModuleType]:
         # a GLIBC that is too old, or a numpy that its binary was not built for
         except (ImportError, SystemError, AttributeError) as error:
             failures.append(f"{name}: {first_line(error)}")
-    raise RuntimeUnavailableError(
-        "no TFLite runtime works here; pip install ai-edge-litert" + "".join(f" ({f})" for f in failures)
-    )
+    too_old = any("`GLIBC" in failure for failure in failures)  # libc's GLIBC_2.34 or libstdc++'s GLIBCXX_3.4.30
+    cure = NEWER_GLIBC if too_old else what_to_install(64 if sys.maxsize > 2**32 else 32, sys.version_info[:2])
+    raise RuntimeUnavailableError(f"no TFLite runtime works here; {cure}" + "".join(f" ({failure})" for failure in failures))
+
+
+def what_to_install(bits: int, python: tuple[int, int]) -> str:
+    """The runtime that has wheels for a Python of so many bits on a Raspberry Pi, by the files of ai-edge-litert and
+    tflite-runtime on PyPI."""
+    if bits == 64:
+        return "pip install ai-edge-litert"
+    if python < (3, 12):
+        return "pip install tflite-runtime==2.14.0 'numpy<2'"
+    return f"there is none for Python {python[0]}.{python[1]} with 32 bits: use a 64-bit system, or Python 3.11"
 
 
 def version_of(name: str, module: ModuleType) -> str:
@@ -199,7 +216,7 @@ def check_contract(inputs: list[Tensor], outputs: list[Tensor]) -> None:
             return
     raise ModelError(
         f"it takes {describe(inputs)} and gives {describe(outputs)}; "
-        f"a Fashion-MNIST model takes float32 or int8 (N, 28, 28) and gives the same (N, 10)"
+        f"a Fashion-MNIST model takes float32 or int8 (N, 28, 28) and gives the same (N, 10); export it with 'python -m export'"
     )
 
 
