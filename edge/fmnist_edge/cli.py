@@ -60,6 +60,35 @@ def classify(
     raise typer.Exit(1 if failed else 0)
 
 
+ModelOption = Annotated[
+    Path | None, typer.Option(readable=False, help="A .tflite or .onnx file instead of the built-in int8 model.")
+]
+
+
+@app.command()
+@reported("fmnist-edge")
+def explain(
+    photo: Annotated[Path, typer.Argument(help="A picture.", metavar="PHOTO", readable=False)],
+    out: Annotated[
+        Path | None, typer.Option(readable=False, help="The .png to write; NAME-explained.png in this folder if not given.")
+    ] = None,
+    model: ModelOption = None,
+) -> None:
+    """Draw one picture that explains an answer: the photo, the garment found in it, the tile, and ten bars.
+
+    Exit status: 0 drawn, 1 the photo can't be read or the picture not be written, 2 usage, 3 the model is missing or damaged.
+    """
+    from fmnist_edge.classifier import Classifier
+    from fmnist_edge.explain import explain
+    from fmnist_edge.runtime import quiet_stderr
+
+    with quiet_stderr():
+        classifier = Classifier(model)
+    out = out or Path(f"{photo.stem}-explained.png")
+    prediction, sure = explain(photo, out, classifier)
+    print(f"{out}: {prediction.label}{'' if sure else '?'} {prediction.confidence:.2f}", flush=True)
+
+
 def show(item: "Item", prediction: "Prediction | None", top_k: int, json: bool) -> None:
     if json:
         print(json_format.dumps(to_record(item, prediction, top_k)), flush=True)

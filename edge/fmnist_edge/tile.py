@@ -40,6 +40,16 @@ def read_tile(path: str | os.PathLike[str]) -> Tile:
 
     Returns uint8 (28, 28). Raises InputError, whose message does not repeat the path.
     """
+    with opened(path) as image:
+        return image_to_tile(image)
+
+
+@contextmanager
+def opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
+    """A picture's file, open and of a size that is allowed; a JPEG is decoded as small as WORKING_EDGE lets it be.
+
+    Raises InputError, whose message does not repeat the path, for what is wrong with the file, then and while it is used.
+    """
     try:
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):
@@ -49,7 +59,7 @@ def read_tile(path: str | os.PathLike[str]) -> Tile:
         with open(path, "rb") as file, broken_pictures_named(), Image.open(file, formats=FORMATS) as image:
             check_size(image)
             image.draft(None, (WORKING_EDGE, WORKING_EDGE))  # a JPEG is decoded at a fraction of its size, many times faster
-            return image_to_tile(image)
+            yield image
     except OSError as error:
         raise InputError((error.strerror or str(error)).lower()) from None
 
@@ -62,9 +72,11 @@ def image_to_tile(image: Image.Image) -> Tile:
     with broken_pictures_named():
         check_size(image)
         image.load()
-        if image.size == (TILE_SIZE, TILE_SIZE) and is_gray(image):
-            return np.asarray(to_gray(image))
-        return photo_to_tile(image)
+        return np.asarray(to_gray(image)) if is_tile(image) else photo_to_tile(image)
+
+
+def is_tile(image: Image.Image) -> bool:
+    return image.size == (TILE_SIZE, TILE_SIZE) and is_gray(image)
 
 
 @contextmanager
@@ -106,7 +118,7 @@ def cut_out(image: Image.Image) -> tuple[Tile, Mask]:
     image: any mode and size. Returns the tile, uint8 (28, 28), and which pixels show the garment, bool: the upright picture's
     shape, a few hundred pixels large.
     """
-    photo, alpha = flatten(ImageOps.exif_transpose(shrink(image)))
+    photo, alpha = upright(image)
     soft_mask = garment_of(photo) if alpha is None else alpha
     mask = soft_mask.point(lambda value: 255 * (value > 127))
     negated = ImageChops.multiply(ImageOps.invert(photo.convert("L")), soft_mask)
@@ -116,6 +128,11 @@ def cut_out(image: Image.Image) -> tuple[Tile, Mask]:
     tile = Image.new("L", (TILE_SIZE, TILE_SIZE))
     tile.paste(garment, ((TILE_SIZE - garment.width) // 2, (TILE_SIZE - garment.height) // 2), outline)
     return np.asarray(tile), np.asarray(mask) > 0
+
+
+def upright(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+    """The photo as it is meant to be seen, in mode RGB, a few hundred pixels large, and its alpha channel if that cuts it out."""
+    return flatten(ImageOps.exif_transpose(shrink(image)))
 
 
 def garment_of(photo: Image.Image) -> Image.Image:
