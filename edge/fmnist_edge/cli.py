@@ -89,6 +89,34 @@ def explain(
     print(f"{out}: {prediction.label}{'' if sure else '?'} {prediction.confidence:.2f}", flush=True)
 
 
+@app.command()
+@reported("fmnist-edge")
+def bench(
+    model: ModelOption = None,
+    photo: Annotated[Path | None, typer.Option(readable=False, help="The photo to use; a drawn one if not given.")] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Try 1 to N threads; as many as there are cores, at most 4, if not given.")
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=0.01, help="How long each step is repeated.")] = 1.0,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object; times in milliseconds.")] = False,
+) -> None:
+    """Time each step from a photo to a prediction on this device; also start, memory, threads, temperature and throttling.
+
+    Exit status: 0 measured, 1 the photo can't be used, 2 usage, 3 the model is missing or damaged.
+    """
+    from fmnist_edge.bench import measure, report
+
+    def tell(step: str) -> None:
+        if sys.stderr is not None and sys.stderr.isatty():
+            print(f"\r\033[K{step}", end="", file=sys.stderr, flush=True)
+
+    try:
+        result = measure(model, photo, threads, seconds, tell)
+    finally:
+        tell("")
+    print(json_format.dumps(result) if json else report(result), flush=True)
+
+
 def show(item: "Item", prediction: "Prediction | None", top_k: int, json: bool) -> None:
     if json:
         print(json_format.dumps(to_record(item, prediction, top_k)), flush=True)

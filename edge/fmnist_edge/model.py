@@ -33,7 +33,7 @@ class Model:
     session: Session
 
 
-def open_model(path: str | os.PathLike[str] | None = None) -> Model:
+def open_model(path: str | os.PathLike[str] | None = None, threads: int = 1) -> Model:
     """The model in a .tflite or .onnx file made by ``python -m export``; the int8 model that comes with the package if None.
 
     Raises ModelError if it is missing, damaged, not self-described, another shape or not the file that a manifest.json beside it
@@ -44,12 +44,12 @@ def open_model(path: str | os.PathLike[str] | None = None) -> Model:
         content = read(path)
         check_manifest(path, content)
         if path.suffix == ".onnx":
-            onnx = OnnxSession(content)
+            onnx = OnnxSession(content, threads)
             description = check_onnx_description(content, onnx.metadata.get(DESCRIPTION, ""))
             session: Session = onnx
         else:
             description = read_tflite_description(content)
-            session = TFLiteSession(content)
+            session = TFLiteSession(content, threads=threads)
     except FmnistEdgeError as error:
         raise type(error)(f"{path}: {error}") from None
     return Model(path, description, session)
