@@ -67,8 +67,8 @@ def test_start_and_memory_are_plausible(photo: Path) -> None:
 
     assert 1 < result["import_ms"] < 60_000
     assert 0.01 < result["load_ms"] < 10_000
-    # Python with numpy and a runtime, in MB
-    assert 20 < result["peak_memory_mb"] < 2000
+    # Python with numpy and a runtime, in MB; without what the tests, which started it, need
+    assert 20 < result["peak_memory_mb"] < 200
 
 
 def test_without_a_photo_one_is_drawn_and_removed(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def measure(
     tiles = np.random.default_rng(0).integers(0, 256, (BATCH, TILE_SIZE, TILE_SIZE), dtype=np.uint8)
     by_threads = {}
     for count in range(1, (threads or min(4, os.cpu_count() or 1)) + 1):
-        tell(f"{count} threads")
+        tell(f"threads: {count}")
         probabilities = open_quietly(path, count).session.probabilities
         by_threads[str(count)] = time_calls(partial(probabilities, tiles), seconds, BATCH)
     return {
@@ -163,6 +163,9 @@ def draw_photo(path: Path, width: int = 4000) -> None:
 
 def peak_memory() -> float:
     """MB that this process had at most, so far."""
+    with suppress(OSError):  # Linux alone has it; its ru_maxrss counts the memory of the process that started this one
+        if found := re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text()):
+            return int(found[1]) * 1024 / 1e6
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
 
