@@ -1,4 +1,4 @@
-"""python -m export.bench: times and weighs each artifact in each runtime; writes docs/bench.json and docs/bench.md."""
+"""python -m export.bench: times and weighs the artifacts, and the command on them; writes docs/bench.json and docs/bench.md."""
 
 import json
 import platform
@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from export import runtimes
+from export import bench_device, runtimes
 from export.bundle import ARTIFACTS, to_json
 from export.table import align
 from export.timing import BATCHES
@@ -24,7 +24,9 @@ def main(
 ) -> None:
     """Time and weigh the artifacts in each runtime, each in a process of its own."""
     rows = [row for runtime in runtimes.RUNTIMES if runtimes.is_here(runtime) for row in measure(runtime, models)]
-    result = {"machine": machine(), "int8_onnx_to_float_onnx": faster_onnx(rows), "files": rows}
+    print("bench: fmnist-edge", file=sys.stderr)
+    device = bench_device.measure()
+    result = {"machine": machine(), "device": device, "int8_onnx_to_float_onnx": faster_onnx(rows), "files": rows}
     out.mkdir(parents=True, exist_ok=True)
     (out / "bench.json").write_text(to_json(result), "utf-8")
     (out / "bench.md").write_text(page := make_page(result), "utf-8")
@@ -88,7 +90,10 @@ def make_page(result: dict[str, Any]) -> str:
             )
         )
     faster = ", ".join(f"{share:.2f} at {batch}" for batch, share in result["int8_onnx_to_float_onnx"].items())
-    return f"{align(rows)}\n\nint8 ONNX takes this part of float ONNX's time: {faster}. Machine: {result['machine']}.\n"
+    return (
+        f"{align(rows)}\n\nint8 ONNX takes this part of float ONNX's time: {faster}. Machine: {result['machine']}.\n\n"
+        f"{bench_device.in_words(result['device'])}"
+    )
 
 
 if __name__ == "__main__":

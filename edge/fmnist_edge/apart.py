@@ -41,9 +41,9 @@ class ApartSession:
     Raises ModelError if the model crashes or hangs there, at once or later.
     """
 
-    def __init__(self, content: bytes, suffix: str) -> None:
+    def __init__(self, content: bytes, suffix: str, threads: int = 1) -> None:
         # it finds the modules that we found; with -m it would look into the working directory first
-        program = f"import sys; sys.path[:] = {list(map(str, sys.path))}; from fmnist_edge.apart import serve; serve({suffix!r})"
+        program = f"import sys; sys.path[:] = {list(map(str, sys.path))}; from fmnist_edge.apart import serve; serve({suffix!r}, {threads})"
         try:
             # in a session of its own: Ctrl-C is for us, who still have to print what is done
             self._process = Popen(
@@ -107,14 +107,14 @@ def receive(pipe: IO[bytes], max_bytes: int) -> bytes:
     return content
 
 
-def serve(suffix: str) -> None:
+def serve(suffix: str, threads: int) -> None:
     """The other process: opens the model that comes first, then answers tiles with probabilities as long as some come."""
     requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a runtime prints is no reply
     limit_resources()
     try:
         content = receive(requests, sys.maxsize)
-        session: Session = OnnxSession(content) if suffix == ".onnx" else TFLiteSession(content)
+        session: Session = OnnxSession(content, threads) if suffix == ".onnx" else TFLiteSession(content, threads=threads)
         for count in FIRST_BATCHES:
             tiles = np.zeros((count, TILE_SIZE, TILE_SIZE), np.uint8)
             to_probabilities(session.probabilities(tiles).tobytes(), count)

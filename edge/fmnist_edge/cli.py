@@ -182,3 +182,57 @@ def doctor(model: ModelOption = None) -> None:
         print(f"{state:8} {part:12} {text}", flush=True)
     if not healthy:
         stop("fmnist-edge", "classifying does not work here; mend what is marked as a problem, from the top", 3)
+
+
+@app.command()
+@reported("fmnist-edge")
+def explain(
+    photo: Annotated[Path, typer.Argument(help="A picture.", metavar="PHOTO", readable=False)],
+    out: Annotated[
+        Path | None, typer.Option(readable=False, help="The .png to write; NAME-explained.png in this folder if not given.")
+    ] = None,
+    model: ModelOption = None,
+) -> None:
+    """Draw one picture that explains an answer: the photo, the garment found in it, the tile, and ten bars.
+
+    Exit status: 0 drawn, 1 the photo can't be read or the picture not be written, 2 usage, 3 the model is missing or damaged.
+    """
+    from fmnist_edge.classifier import Classifier
+    from fmnist_edge.explain import explain
+    from fmnist_edge.runtime import quiet_stderr
+
+    with quiet_stderr():
+        classifier = Classifier(model)
+    out = out or Path(f"{photo.stem}-explained.png")
+    prediction = explain(photo, out, classifier)
+    print(f"{out}: {prediction.label}{'?' if prediction.unsure else ''} {prediction.confidence:.2f}", flush=True)
+
+
+@app.command()
+@reported("fmnist-edge")
+def bench(
+    model: ModelOption = None,
+    photo: Annotated[Path | None, typer.Option(readable=False, help="The photo to use; a drawn one if not given.")] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Try 1 to N threads; as many as there are cores, at most 4, if not given.")
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=0.01, help="How long each step is repeated.")] = 1.0,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object; times in milliseconds.")] = False,
+) -> None:
+    """Time each step from a photo to a prediction on this device; also start, memory, threads, temperature and throttling.
+
+    Exit status: 0 measured, 1 the photo can't be used, 2 usage, 3 the model is missing or damaged.
+    """
+    from json import dumps
+
+    from fmnist_edge.bench import measure, report
+
+    def tell(step: str) -> None:
+        if sys.stderr is not None and sys.stderr.isatty():
+            print(f"\r\033[K{step}", end="", file=sys.stderr, flush=True)
+
+    try:
+        result = measure(model, photo, threads, seconds, tell)
+    finally:
+        tell("")
+    print(dumps(result) if json else report(result), flush=True)

@@ -41,7 +41,7 @@ class Model:
     session: Session
 
 
-def open_model(path: str | os.PathLike[str] | None = None) -> Model:
+def open_model(path: str | os.PathLike[str] | None = None, threads: int = 1) -> Model:
     """The model in a .tflite or .onnx file made by ``python -m export``; the int8 model that comes with the package if None.
 
     One that nobody vouches for, neither this package nor a manifest.json beside it, runs in a process of its own.
@@ -54,21 +54,21 @@ def open_model(path: str | os.PathLike[str] | None = None) -> Model:
         content = read(path, MAX_MODEL_BYTES)
         vouched_for = is_listed(path, content) or path == default_model()
         if path.suffix == ".onnx":
-            onnx = OnnxSession(content) if vouched_for else apart(content, path.suffix)
+            onnx = OnnxSession(content, threads) if vouched_for else apart(content, path.suffix, threads)
             description = check_onnx_description(content, onnx.metadata.get(DESCRIPTION, ""))
             session: Session = onnx
         else:
             description = read_tflite_description(content)
-            session = TFLiteSession(content) if vouched_for else apart(content, path.suffix)
+            session = TFLiteSession(content, threads=threads) if vouched_for else apart(content, path.suffix, threads)
     except FmnistEdgeError as error:
         raise type(error)(f"{path}: {error}") from None
     return Model(path, description, session)
 
 
-def apart(content: bytes, suffix: str) -> "ApartSession":
+def apart(content: bytes, suffix: str, threads: int) -> "ApartSession":
     from fmnist_edge.apart import ApartSession  # what it imports, the usual model need not wait for
 
-    return ApartSession(content, suffix)
+    return ApartSession(content, suffix, threads)
 
 
 def read_description(path: str | os.PathLike[str] | None = None) -> tuple[Path, bytes, dict[str, Any]]:
@@ -78,8 +78,8 @@ def read_description(path: str | os.PathLike[str] | None = None) -> tuple[Path, 
     """
     path = default_model() if path is None else Path(path)
     try:
-        content = read(path)
-        check_manifest(path, content)
+        content = read(path, MAX_MODEL_BYTES)
+        is_listed(path, content)  # raises if it is listed otherwise
         return path, content, (read_onnx_description if path.suffix == ".onnx" else read_tflite_description)(content)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from None

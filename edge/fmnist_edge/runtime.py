@@ -80,13 +80,13 @@ PROBABILITIES = dequantize(np.arange(256, dtype=np.uint8).view(np.int8), OUTPUT_
 
 
 class TFLiteSession:
-    """A .tflite file in the first TFLite runtime that is installed, or the one named. One thread: the models are tiny."""
+    """A .tflite file in the first TFLite runtime that is installed, or the one named. One thread will do: the models are tiny."""
 
-    def __init__(self, content: bytes, runtime: str | None = None) -> None:
+    def __init__(self, content: bytes, runtime: str | None = None, threads: int = 1) -> None:
         name, module = import_tflite(runtime)
         self.runtime = f"{name} {version_of(name, module)}"
         try:
-            self._interpreter: Any = module.Interpreter(model_content=content, num_threads=1)
+            self._interpreter: Any = module.Interpreter(model_content=content, num_threads=threads)
             self._interpreter.allocate_tensors()
         except SystemError:
             raise RuntimeUnavailableError(
@@ -125,16 +125,16 @@ class TFLiteSession:
 
 
 class OnnxSession:
-    """A .onnx file in onnxruntime. One thread: the models are tiny."""
+    """A .onnx file in onnxruntime. One thread will do: the models are tiny."""
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: bytes, threads: int = 1) -> None:
         try:
             import onnxruntime
         except ImportError as error:
             raise RuntimeUnavailableError(f"onnxruntime is needed for .onnx ({error}): pip install onnxruntime") from None
         self.runtime = f"onnxruntime {onnxruntime.__version__}"
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
+        options.intra_op_num_threads = threads
         options.log_severity_level = 4
         try:
             self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

@@ -63,27 +63,40 @@ def read_picture(path: str | os.PathLike[str], wanted: Wanted = "auto", max_pixe
 
     Raises InputError, whose message does not repeat the path.
     """
+    with opened(path, max_pixels) as image:
+        return to_view(image, wanted)
+
+
+@contextmanager
+def opened(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
+    """The picture in a file, of a size that is allowed; a JPEG will be decoded as small as WORKING_EDGE lets it be.
+
+    Raises InputError, whose message does not repeat the path, for what is wrong with the file, then and while it is used.
+    """
     try:
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):
             raise InputError("not a file")
         if status.st_size == 0:
             raise InputError("the file is empty")
-        with open(path, "rb") as file:
-            # Pillow reads a tile's few hundred bytes in many pieces, which takes longer from a file
-            return decode(io.BytesIO(file.read()) if status.st_size < SMALL else file, wanted, max_pixels)
+        # Pillow reads a tile's few hundred bytes in many pieces, which takes longer from a file
+        with open(path, "rb") as file, decoded(io.BytesIO(file.read()) if status.st_size < SMALL else file, max_pixels) as image:
+            yield image
     except OSError as error:
         raise InputError((error.strerror or first_line(error)).lower()) from None
     except ValueError as error:  # a path that can't be one
         raise InputError(first_line(error)) from None
 
 
-def decode(file: IO[bytes], wanted: Wanted = "auto", max_pixels: int = MAX_PIXELS) -> View:
-    """The same of an open file. Raises InputError."""
+@contextmanager
+def decoded(file: IO[bytes], max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
+    """The same of an open file."""
     with broken_pictures_named(), Image.open(file, formats=FORMATS) as image:
         check_size(image, max_pixels)
-        image.draft(None, (WORKING_EDGE, WORKING_EDGE))  # a JPEG is decoded at a fraction of its size, many times faster
-        return to_view(image, wanted)
+        image.draft(None, (WORKING_EDGE, WORKING_EDGE))  # many times faster
+        if image.format == "TIFF":
+            silence_libtiff()
+        yield image
 
 
 def look(image: Image.Image, wanted: Wanted = "auto", max_pixels: int = MAX_PIXELS) -> View:
@@ -93,12 +106,12 @@ def look(image: Image.Image, wanted: Wanted = "auto", max_pixels: int = MAX_PIXE
     """
     with broken_pictures_named():
         check_size(image, max_pixels)
+        if image.format == "TIFF":
+            silence_libtiff()
         return to_view(image, wanted)
 
 
 def to_view(image: Image.Image, wanted: Wanted) -> View:
-    if image.format == "TIFF":
-        silence_libtiff()
     if wanted != "photo" and image.size == (TILE_SIZE, TILE_SIZE) and is_gray(image):
         tile = np.frombuffer(to_gray(image).tobytes(), np.uint8).reshape(TILE_SIZE, TILE_SIZE)
         if wanted == "tile" or is_on_black(tile):
@@ -165,7 +178,7 @@ def cut_out(image: Image.Image) -> tuple[Tile, Mask]:
     image: any mode and size. Returns the tile, uint8 (28, 28), and which pixels show the garment, bool: the upright picture's
     shape, a few hundred pixels large.
     """
-    photo, alpha = flatten(ImageOps.exif_transpose(shrink(image)))
+    photo, alpha = upright(image)
     soft_mask = garment_of(photo) if alpha is None else alpha
     mask = soft_mask.point(lambda value: 255 * (value > 127))
     negated = ImageChops.multiply(ImageOps.invert(photo.convert("L")), soft_mask)
@@ -175,6 +188,11 @@ def cut_out(image: Image.Image) -> tuple[Tile, Mask]:
     tile = Image.new("L", (TILE_SIZE, TILE_SIZE))
     tile.paste(garment, ((TILE_SIZE - garment.width) // 2, (TILE_SIZE - garment.height) // 2), outline)
     return np.asarray(tile), np.asarray(mask) > 0
+
+
+def upright(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+    """The photo as it is meant to be seen, in mode RGB, a few hundred pixels large, and its alpha channel if that cuts it out."""
+    return flatten(ImageOps.exif_transpose(shrink(image)))
 
 
 def garment_of(photo: Image.Image) -> Image.Image:

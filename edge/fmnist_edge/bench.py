@@ -1,0 +1,253 @@
+"""How fast this device is: each step from a photo's file to a prediction, threads, memory, temperature and throttling.
+
+`python -m fmnist_edge.bench FILE` draws the photo that is used when none is named.
+"""
+
+import importlib
+import os
+import platform
+import re
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from fmnist_edge.classifier import BATCH, Classifier
+from fmnist_edge.errors import FmnistEdgeError, InputError
+from fmnist_edge.model import Model, default_model, open_model
+from fmnist_edge.runtime import import_tflite, quiet_stderr
+from fmnist_edge.tile import TILE_SIZE, look, opened
+
+Times = dict[str, float]
+"""p50_ms, p90_ms and p99_ms of a call, and images_per_second."""
+
+CALLS = (10, 20_000)
+"""So many of each step at least, however slow, and at most: that does for p99, and does not show in the memory."""
+
+THROTTLING = ("under-voltage", "frequency capped", "throttled", "soft temperature limit")
+"""What bits 0 to 3 of `vcgencmd get_throttled` say of now, and bits 16 to 19 of before. Source: Raspberry Pi documentation."""
+
+
+def measure(
+    model: Path | None, photo: Path | None, threads: int | None, seconds: float, tell: Callable[[str], None]
+) -> dict[str, Any]:
+    """Everything, as `--json` prints it; None stands for what this device does not tell.
+
+    model, photo: the built-in model and a drawn photo if None. threads: 1 to so many are tried. seconds: for each step, about.
+    tell: gets the name of each step before it is measured. Raises InputError for the photo, ModelError or
+    RuntimeUnavailableError for the model.
+    """
+    path = default_model() if model is None else model
+    before = health()
+    tell("runtime")
+    import_ms = import_runtime(path)
+    tell("model")
+    opened_model = open_quietly(path)
+    load = time_calls(lambda: open_quietly(path), seconds)
+    with tempfile.TemporaryDirectory(prefix="fmnist-edge-") as folder:
+        tell("photo")
+        steps = time_steps(path, photo or draw_elsewhere(Path(folder) / "drawn.jpg"), seconds, tell)
+    memory = peak_memory()
+    tiles = np.random.default_rng(0).integers(0, 256, (BATCH, TILE_SIZE, TILE_SIZE), dtype=np.uint8)
+    by_threads = {}
+    for count in range(1, (threads or min(4, os.cpu_count() or 1)) + 1):
+        tell(f"threads: {count}")
+        probabilities = open_quietly(path, count).session.probabilities
+        by_threads[str(count)] = time_calls(partial(probabilities, tiles), seconds, BATCH)
+    return {
+        "model": path.name,
+        "runtime": opened_model.session.runtime,
+        "python": platform.python_version(),
+        "machine": machine(),
+        "cores": os.cpu_count(),
+        "photo": str(photo) if photo else None,
+        "import_ms": import_ms,
+        "load_ms": load["p50_ms"],
+        "peak_memory_mb": memory,
+        "steps": steps,
+        "batch": BATCH,
+        "threads": by_threads,
+        "before": before,
+        "after": health(),
+    }
+
+
+def time_steps(model: Path, photo: Path, seconds: float, tell: Callable[[str], None]) -> dict[str, Times]:
+    """What it takes to decode the photo, to make its tile, to invoke the model, and for all that from the file."""
+
+    def decode() -> Image.Image:
+        with opened(photo) as image:
+            image.load()
+            return image
+
+    with quiet_stderr():
+        classifier = Classifier(model)
+    try:
+        image = decode()
+        tiles = look(image).tile[None]
+        calls: dict[str, Callable[[], Any]] = {
+            "decode": decode,
+            "tile": lambda: look(image),
+            "invoke": lambda: classifier.model.session.probabilities(tiles),
+            "file to prediction": lambda: classifier.classify(photo),
+        }
+        steps = {}
+        for step, call in calls.items():
+            tell(step)
+            steps[step] = time_calls(call, seconds)
+        return steps
+    except InputError as error:
+        raise InputError(f"{photo}: {error}") from None
+
+
+def time_calls(call: Callable[[], object], seconds: float, images: int = 1) -> Times:
+    """images: how many one call deals with."""
+    call()
+    at_least, at_most = CALLS
+    times: list[int] = []
+    end = time.perf_counter() + seconds
+    while len(times) < at_least or (time.perf_counter() < end and len(times) < at_most):
+        began = time.perf_counter_ns()
+        call()
+        times.append(time.perf_counter_ns() - began)
+    p50, p90, p99 = (float(value) / 1e6 for value in np.quantile(times, (0.5, 0.9, 0.99)))
+    return {"p50_ms": p50, "p90_ms": p90, "p99_ms": p99, "images_per_second": images * len(times) * 1e9 / sum(times)}
+
+
+def import_runtime(model: Path) -> float:
+    """Milliseconds. numpy is there already."""
+    began = time.perf_counter()
+    with quiet_stderr():
+        if model.suffix == ".onnx":
+            with suppress(ImportError):  # opening the model says what to do
+                importlib.import_module("onnxruntime")
+        else:
+            import_tflite(None)
+    return 1000 * (time.perf_counter() - began)
+
+
+def open_quietly(model: Path, threads: int = 1) -> Model:
+    with quiet_stderr():
+        return open_model(model, threads)
+
+
+def draw_elsewhere(path: Path) -> Path:
+    """Draws the photo in another process, so that its pixels don't count as this one's memory. Raises FmnistEdgeError."""
+    done = subprocess.run([sys.executable, "-m", __name__, path], capture_output=True, text=True)
+    if done.returncode != 0:
+        reason = (done.stderr.splitlines() or ["killed"])[-1]
+        raise FmnistEdgeError(f"no photo could be drawn ({reason}); name one with --photo")
+    return path
+
+
+def draw_photo(path: Path, width: int = 4000) -> None:
+    """A shirt on a carpet, as a JPEG of 12 megapixels and about 3 MB, such as phones take. width: for others, of shape 4:3."""
+    size, unit = (width, width * 3 // 4), width / 40
+    fibres = np.random.default_rng(0).normal(0, 25, (size[1] // 2, size[0] // 2, 1))
+    carpet = (np.array((150, 130, 105)) + fibres).clip(0, 255).astype(np.uint8)
+    photo = Image.fromarray(carpet).resize(size, Image.Resampling.BICUBIC)
+    right = ((23, 7), (26, 6), (33, 11), (30, 15), (27, 13), (27, 25))
+    left = tuple((40 - x, y) for x, y in reversed(right))
+    ImageDraw.Draw(photo).polygon([(x * unit, y * unit) for x, y in right + left], (35, 45, 90))
+    photo.save(path, "jpeg", quality=90)
+
+
+def peak_memory() -> float:
+    """MB that this process had at most, so far."""
+    with suppress(OSError):  # Linux alone has it; its ru_maxrss counts the memory of the process that started this one
+        if found := re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text()):
+            return int(found[1]) * 1024 / 1e6
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
+
+
+def machine() -> str:
+    """The board's name where the system tells it, as on a Pi."""
+    try:
+        return Path("/proc/device-tree/model").read_text("utf-8").rstrip("\0")
+    except (OSError, ValueError):
+        return platform.machine()
+
+
+def health() -> dict[str, Any]:
+    """The processor's temperature in degrees Celsius, and what slows it down, in words; None where that can't be known."""
+    degrees = re.search(r"temp=([\d.]+)", vcgencmd("measure_temp"))
+    flags = re.search(r"throttled=0x([0-9a-fA-F]+)", vcgencmd("get_throttled"))
+    return {
+        "temperature_c": float(degrees[1]) if degrees else kernel_temperature(),
+        "throttled": in_words(int(flags[1], 16)) if flags else None,
+    }
+
+
+def vcgencmd(question: str) -> str:
+    try:
+        return subprocess.run(["vcgencmd", question], capture_output=True, text=True, errors="replace", timeout=5).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+
+
+def kernel_temperature() -> float | None:
+    try:
+        return int(Path("/sys/class/thermal/thermal_zone0/temp").read_text()) / 1000
+    except (OSError, ValueError):
+        return None
+
+
+def in_words(flags: int) -> list[str]:
+    now = [f"{reason} now" for bit, reason in enumerate(THROTTLING) if flags >> bit & 1]
+    return now + [f"{reason} earlier" for bit, reason in enumerate(THROTTLING) if flags >> bit & 0x10001 == 0x10000]
+
+
+def report(result: dict[str, Any]) -> str:
+    """What ``measure`` found, for people."""
+    batch = {
+        f"{result['batch']} tiles, {count} thread{'s' * (count != '1')}": times for count, times in result["threads"].items()
+    }
+    rows = [("", "p50", "p90", "p99", "images/s")]
+    for step, times in (result["steps"] | batch).items():
+        rows.append((step, *(in_unit(times[f"p{rank}_ms"]) for rank in (50, 90, 99)), f"{times['images_per_second']:.0f}"))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    table = [
+        "  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))])
+        for row in rows
+    ]
+    facts = {
+        "runtime imported": in_unit(result["import_ms"]),
+        "model opened": in_unit(result["load_ms"]),
+        "peak memory": f"{result['peak_memory_mb']:.0f} MB",
+        "temperature": told(result, "temperature_c", lambda degrees: f"{degrees:.1f} °C"),
+        "throttled": told(result, "throttled", lambda reasons: ", ".join(reasons) or "no"),
+    }
+    return "\n".join(
+        [
+            f"{result['model']} in {result['runtime']}, Python {result['python']}, {result['machine']}, {result['cores']} cores",
+            f"photo: {result['photo'] or 'a drawn JPEG of 12 megapixels'}",
+            "",
+            *table,
+            "",
+            *(f"{fact:{widths[0]}}  {value}" for fact, value in facts.items() if value),
+        ]
+    )
+
+
+def told(result: dict[str, Any], key: str, text: Callable[[Any], str]) -> str:
+    """How it was before, and after if that is something else; nothing if the device does not tell."""
+    said = [f"{text(result[when][key])} {when}" for when in ("before", "after") if result[when][key] is not None]
+    return ", ".join(said)
+
+
+def in_unit(milliseconds: float) -> str:
+    return f"{1000 * milliseconds:.1f} µs" if milliseconds < 1 else f"{milliseconds:.1f} ms"
+
+
+if __name__ == "__main__":
+    draw_photo(Path(sys.argv[1]))
