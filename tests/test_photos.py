@@ -8,8 +8,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageCms, ImageDraw, ImageFilter
 
+from fmnist_edge.photo import cut_out
 from fmnist_edge.segment import find_garment, label_blobs
-from fmnist_edge.tile import Tile, cut_out, look, read_picture
+from fmnist_edge.tile import Tile, look, read_picture
 
 Outline = list[tuple[float, float]]
 Box = tuple[float, float, float, float]

@@ -43,7 +43,8 @@ class ApartSession:
 
     def __init__(self, content: bytes, suffix: str, threads: int = 1) -> None:
         # it finds the modules that we found; with -m it would look into the working directory first
-        program = f"import sys; sys.path[:] = {list(map(str, sys.path))}; from fmnist_edge.apart import serve; serve({suffix!r}, {threads})"
+        path = f"import sys; sys.path[:] = {list(map(str, sys.path))}"
+        program = f"{path}; from fmnist_edge.apart import serve; serve({suffix!r}, {threads})"
         try:
             # in a session of its own: Ctrl-C is for us, who still have to print what is done
             self._process = Popen(

@@ -13,16 +13,10 @@ from numpy.typing import NDArray
 
 from fmnist_edge.errors import InputError
 from fmnist_edge.reading import MAX_BYTES, Options, Source, read_content, too_long
-from fmnist_edge.tile import SUFFIXES, TILE_SIZE, View
+from fmnist_edge.sources import GZIP, IDX, NPY, ZIP, is_picture
+from fmnist_edge.tile import TILE_SIZE, View
 
-ZIP, NPY, GZIP, IDX = b"PK\x03\x04", b"\x93NUM", b"\x1f\x8b", b"\0\0\x08\x03"
-"""How files begin. IDX: of bytes, in three dimensions."""
 IDX_HEADER = 16
-
-
-def begins_as_archive(begin: bytes) -> bool:
-    """By a file's first four bytes."""
-    return begin.startswith((ZIP, NPY, GZIP, IDX))
 
 
 def find_in_archive(name: str, begin: bytes, options: Options) -> Iterator[Source]:
@@ -30,7 +24,7 @@ def find_in_archive(name: str, begin: bytes, options: Options) -> Iterator[Sourc
     with damage_named():
         members = open_zip(name).namelist() if begin == ZIP else []
     if begin == ZIP and not all(member.endswith(".npy") for member in members):
-        pictures = [member for member in members if member.lower().endswith(SUFFIXES)]
+        pictures = [member for member in members if is_picture(member)]
         if not pictures:
             raise InputError("no pictures in this archive (PNG, JPEG, WebP, BMP, GIF or TIFF)")
         for member in pictures:

@@ -3,7 +3,6 @@
 import os
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -106,6 +105,8 @@ def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
 
 def prepare_folder(folder: Path) -> None:
     """Raises UsageError now, and not after the first picture, if no tiles can be saved there."""
+    import tempfile
+
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()

@@ -10,9 +10,10 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 
 from fmnist_edge.classifier import Classifier, Prediction
 from fmnist_edge.errors import FmnistEdgeError, InputError, UsageError
+from fmnist_edge.photo import cut_out, fitted, upright
 from fmnist_edge.runtime import CLASSES
 from fmnist_edge.segment import Mask
-from fmnist_edge.tile import TILE_SIZE, cut_out, fitted, opened, to_view, upright
+from fmnist_edge.tile import TILE_SIZE, opened, to_view
 
 Panel = tuple[str, Image.Image]
 """A heading, and the picture under it."""

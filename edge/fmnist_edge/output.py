@@ -1,6 +1,5 @@
 """How predictions are shown: to people, as JSON Lines, as CSV."""
 
-import csv
 import json
 import os
 import sys
@@ -69,6 +68,8 @@ def as_json(style: Style) -> Show:
 
 
 def as_csv(style: Style) -> Show:
+    import csv
+
     probabilities = style.names if style.everything else ()
     columns = ("path", "class_id", "label", "confidence", *probabilities, "unsure", "milliseconds", "error")
     # stdout turns line ends into the system's, as csv would

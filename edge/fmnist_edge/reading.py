@@ -1,14 +1,11 @@
 """Reads pictures that were found, in this process or in several: what each shows, or why it can't be read, in their order."""
 
 import io
-import multiprocessing
 import signal
 import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -79,6 +76,11 @@ def read_all(sources: Iterable[Source], jobs: int = 1) -> Iterator[Item]:
     if jobs == 1:
         yield from map(read_item, sources)
         return
+    # imported here, since a single picture would wait for them
+    import multiprocessing
+    from concurrent.futures import Future, ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
+
     # not forked: this process may have threads
     pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), prepare_process)
     rest, ahead = iter(sources), deque[Future[list[Item]]]()

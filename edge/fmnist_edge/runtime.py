@@ -8,7 +8,6 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
 from typing import Any, Protocol
 
@@ -44,9 +43,12 @@ NEWER_GLIBC = (
 
 
 class Session(Protocol):
-    """An open model. ``runtime`` names what runs it, with its version."""
+    """An open model."""
 
-    runtime: str
+    @property
+    def runtime(self) -> str:
+        """What runs it, with its version."""
+        ...
 
     def probabilities(self, tiles: Tiles) -> Probabilities:
         """tiles: uint8 (N, 28, 28), background 0. Returns float32 (N, 10), rows sum to 1 (int8: to within 10/512)."""
@@ -83,10 +85,9 @@ class TFLiteSession:
     """A .tflite file in the first TFLite runtime that is installed, or the one named. One thread will do: the models are tiny."""
 
     def __init__(self, content: bytes, runtime: str | None = None, threads: int = 1) -> None:
-        name, module = import_tflite(runtime)
-        self.runtime = f"{name} {version_of(name, module)}"
+        self._name, self._module = import_tflite(runtime)
         try:
-            self._interpreter: Any = module.Interpreter(model_content=content, num_threads=threads)
+            self._interpreter: Any = self._module.Interpreter(model_content=content, num_threads=threads)
             self._interpreter.allocate_tensors()
         except SystemError:
             raise RuntimeUnavailableError(
@@ -101,6 +102,10 @@ class TFLiteSession:
         self._input, self._output = inputs[0]["index"], outputs[0]["index"]
         self._quantized = inputs[0]["dtype"] == np.int8
         self._reserve(1)
+
+    @property
+    def runtime(self) -> str:
+        return f"{self._name} {version_of(self._name, self._module)}"
 
     def _reserve(self, count: int) -> None:
         """Makes room for the input of so many tiles; new arrays at each call would cost a twentieth of its time."""
@@ -179,6 +184,8 @@ def what_to_install(bits: int, python: tuple[int, int]) -> str:
 
 
 def version_of(name: str, module: ModuleType) -> str:
+    from importlib.metadata import PackageNotFoundError, version  # takes longer to import than the model to open
+
     try:
         return version(name)
     except PackageNotFoundError:  # a build under another name, from a distribution for one

@@ -15,10 +15,9 @@ from typing import IO, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageChops, ImageFilter, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from fmnist_edge.errors import InputError, first_line
-from fmnist_edge.segment import SEGMENT_EDGE, Mask, find_garment
 
 # Pillow logs what it finds wrong in a file as well as raising it; where nobody has set logging up, Python would print that
 logging.getLogger("PIL").addHandler(logging.NullHandler())
@@ -36,9 +35,6 @@ MAX_PIXELS = 64_000_000
 
 WORKING_EDGE = 256
 """Pixels of the longest edge that a photo is shrunk to, at least, before anything else is done to it."""
-
-MOSTLY_OPAQUE = 0.97
-"""An alpha channel that leaves out less than the rest is no mask: rounded corners, a soft rim."""
 
 DARK = 64
 """A tile's ground is darker: two of its four corners, at least. Of 60,000 tiles the brightest has 36 there."""
@@ -100,7 +96,7 @@ def decoded(file: IO[bytes], max_pixels: int = MAX_PIXELS) -> Iterator[Image.Ima
 
 
 def look(image: Image.Image, wanted: Wanted = "auto", max_pixels: int = MAX_PIXELS) -> View:
-    """What a Pillow image shows: itself if it is a tile, else what ``cut_out`` makes of it.
+    """What a Pillow image shows: itself if it is a tile, else what ``photo.cut_out`` makes of it.
 
     image: any mode and size. Raises InputError if it is empty, too large, can't be decoded, or is no tile where one is wanted.
     """
@@ -118,6 +114,8 @@ def to_view(image: Image.Image, wanted: Wanted) -> View:
             return View(tile, "tile")
     if wanted == "tile":
         raise InputError(f"not a tile, which is gray and 28x28 pixels large, but {image.mode} and {image.width}x{image.height}")
+    from fmnist_edge.photo import cut_out  # a tile need not wait for what that imports
+
     return View(cut_out(image)[0], "photo")
 
 
@@ -167,78 +165,6 @@ def too_large(max_pixels: int) -> InputError:
 
 def is_on_black(tile: Tile) -> bool:
     return sorted(tile[:: TILE_SIZE - 1, :: TILE_SIZE - 1].ravel().tolist())[1] < DARK
-
-
-def cut_out(image: Image.Image) -> tuple[Tile, Mask]:
-    """A photo's garment as Fashion-MNIST would show it: gray, negated, longest edge 28, centred on 0.
-
-    The steps of the data set's authors (Xiao, Rasul, Vollgraf 2017, arXiv:1708.07747, section 2), whose photos had a plain
-    ground; here the garment is cut out of its ground first. Where that fails, the whole picture counts as garment.
-
-    image: any mode and size. Returns the tile, uint8 (28, 28), and which pixels show the garment, bool: the upright picture's
-    shape, a few hundred pixels large.
-    """
-    photo, alpha = upright(image)
-    soft_mask = garment_of(photo) if alpha is None else alpha
-    mask = soft_mask.point(lambda value: 255 * (value > 127))
-    negated = ImageChops.multiply(ImageOps.invert(photo.convert("L")), soft_mask)
-    garment = fitted(negated.crop(mask.getbbox()), TILE_SIZE, Image.Resampling.LANCZOS)
-    # Lanczos rings: what it lights up beside the garment stays 0
-    outline = fitted(mask.crop(mask.getbbox()), TILE_SIZE, Image.Resampling.BOX).point(lambda value: 255 * (value > 0))
-    tile = Image.new("L", (TILE_SIZE, TILE_SIZE))
-    tile.paste(garment, ((TILE_SIZE - garment.width) // 2, (TILE_SIZE - garment.height) // 2), outline)
-    return np.asarray(tile), np.asarray(mask) > 0
-
-
-def upright(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
-    """The photo as it is meant to be seen, in mode RGB, a few hundred pixels large, and its alpha channel if that cuts it out."""
-    return flatten(ImageOps.exif_transpose(shrink(image)))
-
-
-def garment_of(photo: Image.Image) -> Image.Image:
-    """The garment in an RGB photo as a mask of mode L, from 0 to 255 across its outline; 255 all over if none is found."""
-    found = find_garment(fitted(photo, min(SEGMENT_EDGE, max(photo.size)), Image.Resampling.BOX))
-    if found is None:
-        return Image.new("L", photo.size, 255)
-    smooth = Image.fromarray(found.astype(np.uint8) * 255).filter(ImageFilter.GaussianBlur(0.7))
-    return smooth.resize(photo.size, Image.Resampling.BILINEAR)
-
-
-def flatten(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
-    """The image in mode RGB, transparent parts on white, and its alpha channel in mode L if that is a cut-out garment's."""
-    if not image.has_transparency_data:
-        return (to_gray(image) if is_deep(image) else image).convert("RGB"), None
-    image = image.convert("RGBA")
-    alpha = image.getchannel("A")
-    opaque = np.asarray(alpha) > 127
-    is_mask = opaque.any() and opaque.mean() < MOSTLY_OPAQUE
-    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB"), alpha if is_mask else None
-
-
-def shrink(image: Image.Image) -> Image.Image:
-    """The image by whole factors smaller, its longest edge in WORKING_EDGE to twice that, so that what follows is fast.
-
-    A large one loses rows and columns first: means over all of its pixels would take longer than everything else.
-    """
-    step = max(image.size) // (3 * WORKING_EDGE)
-    if step > 1:
-        image = image.resize((max(1, image.width // step), max(1, image.height // step)), Image.Resampling.NEAREST)
-    factor = max(image.size) // WORKING_EDGE
-    if factor < 2:
-        return image
-    if is_deep(image):
-        image = to_gray(image)
-    if image.mode in ("1", "P", "PA"):
-        image = image.convert("RGBA")
-    return image.reduce(factor)
-
-
-def fitted(image: Image.Image, edge: int, resample: Image.Resampling) -> Image.Image:
-    """The image with its longest edge that long."""
-    # ImageOps.contain rounds the short edge of a panorama to 0 pixels and then fails
-    scale = edge / max(image.size)
-    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    return image.resize(size, resample, reducing_gap=2)
 
 
 def is_deep(image: Image.Image) -> bool:
