@@ -19,6 +19,9 @@ WAYS = ((1, 1), (0, 1), (2, 1), (1, 0), (1, 2))
 FLIPPABLE = ~SHOES
 """Classes that look the same in a mirror. Fashion-MNIST's shoes all point to the left."""
 
+CALM = 1 / 3
+"""How often images are moved, mirrored and disturbed in the calm part of a training, as a part of what it is before."""
+
 HELD_OUT = 6
 """One in so many is held out of a rehearsal: the last 10,000 of Fashion-MNIST's 60,000 images, every sixth of a user's photos."""
 
@@ -87,18 +90,21 @@ class Lessons:
 
         Each epoch has its own random numbers, whatever happened in those before. everything: also what is held out.
         """
-        recipe, count, random = self.recipe, len(self.images), np.random.default_rng([self.seed, epoch])
-        ways = np.where(random.random(count) < recipe.shift, random.integers(1, len(WAYS), count), 0)
-        flips = (random.random(count) < recipe.flip) & FLIPPABLE[self.images.labels]
-        numbers = np.flatnonzero(everything | ~self.held_out)
-        ways, flips = ways[numbers], flips[numbers]
+        recipe, random = self.recipe, np.random.default_rng([self.seed, epoch])
+        often = CALM if epoch > (1 - recipe.calm) * recipe.epochs else 1
+        allowed = np.flatnonzero(everything | ~self.held_out)
+        disturbed = round(often * recipe.disturbed * len(allowed))
+        # what is not shown disturbed is shown twice as it is
+        again = random.choice(allowed, self.size(everything) - len(allowed) - disturbed, replace=False)
+        numbers = np.concatenate([allowed, again])
+        ways = np.where(random.random(len(numbers)) < often * recipe.shift, random.integers(1, len(WAYS), len(numbers)), 0)
+        flips = (random.random(len(numbers)) < often * recipe.flip) & FLIPPABLE[self.images.labels[numbers]]
         tiles, wanted = self.images.tiles[numbers], self.wanted[flips.astype(int), numbers]
         tiles[flips] = tiles[flips, :, ::-1]
         for number in range(1, len(WAYS)):
             tiles[ways == number] = move(tiles[ways == number], *WAYS[number])
-        if recipe.disturbed:
-            allowed = np.flatnonzero(everything | ~self.disturbed_held_out)
-            chosen = random.choice(allowed, self.size(everything) - len(numbers), replace=False)
+        if disturbed:
+            chosen = random.choice(np.flatnonzero(everything | ~self.disturbed_held_out), disturbed, replace=False)
             tiles = np.concatenate([tiles, self.disturbed[chosen]])
             wanted = np.concatenate([wanted, self.disturbed_wanted[chosen]])
         order = random.permutation(len(tiles))

@@ -282,8 +282,11 @@ def make_optimizer(recipe: Recipe, images: int) -> keras.optimizers.Optimizer:
 def choose_scale(scaling: str, tiles: Tiles) -> Scale:
     """What ``Recipe.scaling`` means. The 0.1 keeps pixels that hardly vary from counting most."""
     if scaling == "standardize":
-        pixels = to_pixels(tiles)
-        return pixels.mean(0), pixels.std(0) + np.float32(0.1)
+        # in whole numbers, without a copy of all tiles as floats
+        sums = tiles.sum(0, dtype=np.uint64), np.square(tiles, dtype=np.uint16).sum(0, dtype=np.uint64)
+        mean, mean_square = (total / (len(tiles) * 255**power) for power, total in enumerate(sums, 1))
+        deviation = np.sqrt(np.maximum(mean_square - mean**2, 0))
+        return mean.astype(np.float32), deviation.astype(np.float32) + np.float32(0.1)
     mean, deviation = AS_THEY_ARE
     return (mean, deviation / np.float32(255)) if scaling == "none" else AS_THEY_ARE
 

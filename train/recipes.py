@@ -33,6 +33,9 @@ class Recipe:
     """Probability that a training image is mirrored, if its class looks the same then."""
     disturbed: float = 0
     """Disturbed tiles (train/disturb.py) shown for each training image."""
+    calm: float = 0
+    """Part of the training, its last, in which images are moved, mirrored and disturbed a third as often: it ends with tiles as
+    they are."""
     teacher: "Recipe | None" = None
     """How the teacher (train/teacher.py) is trained, if the MLP is to learn from one."""
     teachers_share: float = 0.8
@@ -65,7 +68,7 @@ FAST = Recipe(
     calibrate=True,
 )
 # a teacher's pupils have time; what it says of the other classes does more for them than label smoothing
-TAUGHT = replace(FAST, teacher=TEACHER, shift=0.6)
+TAUGHT = replace(FAST, teacher=TEACHER, shift=0.6, calm=0.5)
 
 RECIPES = {
     "tutorial": Recipe(

@@ -5,8 +5,7 @@ import os
 import sys
 import unicodedata
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from fmnist_edge.classifier import Prediction
 from fmnist_edge.reading import Item
@@ -21,8 +20,7 @@ BAR = 20
 """Characters of the bar that stands for 1."""
 
 
-@dataclass(frozen=True)
-class Style:
+class Style(NamedTuple):
     """top_k: classes shown of each picture; everything: all probabilities, in JSON and CSV; names: of the classes."""
 
     top_k: int

@@ -6,10 +6,9 @@ import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from fmnist_edge.errors import FmnistEdgeError, InputError
 from fmnist_edge.tile import MAX_PIXELS, View, Wanted, decoded, to_view
@@ -21,8 +20,7 @@ CHUNK = 8
 """Pictures that a process gets at once: enough for tiles, which take no time, few enough to come back soon."""
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(NamedTuple):
     """How pictures are looked for, and read."""
 
     recursive: bool = False
@@ -30,16 +28,14 @@ class Options:
     max_pixels: int = MAX_PIXELS
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(NamedTuple):
     """A picture that was found. ``read`` raises InputError; it may be sent to another process."""
 
     name: str
     read: Callable[[], View]
 
 
-@dataclass(frozen=True)
-class Item:
+class Item(NamedTuple):
     """What a picture shows, or why it can't be read, and the milliseconds that reading it took."""
 
     name: str
