@@ -50,6 +50,7 @@ PARTS = {
         SHORT, teacher=None, shift=0, flip=0
     ),
     "standard, without disturbed tiles": replace(STANDARD, disturbed=0),
+    "standard, never calm": replace(STANDARD, calm=0),
 }
 """Recipes with and without a part. Only their rehearsal is measured: the test images have no say in a choice."""
 

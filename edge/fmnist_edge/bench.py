@@ -25,7 +25,7 @@ from fmnist_edge.classifier import BATCH, Classifier
 from fmnist_edge.errors import FmnistEdgeError, InputError
 from fmnist_edge.model import Model, default_model, open_model
 from fmnist_edge.runtime import import_tflite, quiet_stderr
-from fmnist_edge.tile import TILE_SIZE, look, opened
+from fmnist_edge.tile import TILE_SIZE, look, read_image
 
 Times = dict[str, float]
 """p50_ms, p90_ms and p99_ms of a call, and images_per_second."""
@@ -84,18 +84,13 @@ def measure(
 def time_steps(model: Path, photo: Path, seconds: float, tell: Callable[[str], None]) -> dict[str, Times]:
     """What it takes to decode the photo, to make its tile, to invoke the model, and for all that from the file."""
 
-    def decode() -> Image.Image:
-        with opened(photo) as image:
-            image.load()
-            return image
-
     with quiet_stderr():
         classifier = Classifier(model)
     try:
-        image = decode()
+        image = read_image(photo)
         tiles = look(image).tile[None]
         calls: dict[str, Callable[[], Any]] = {
-            "decode": decode,
+            "decode": lambda: read_image(photo),
             "tile": lambda: look(image),
             "invoke": lambda: classifier.model.session.probabilities(tiles),
             "file to prediction": lambda: classifier.classify(photo),

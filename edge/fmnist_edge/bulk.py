@@ -64,11 +64,17 @@ def classify_all(
                 elif item.view and save_tiles:
                     save_tile(item.view.tile, save_tiles, item.name)
                 show(item, next(predictions) if item.view else None, item.milliseconds + milliseconds)
+            flush()
             if progress:
                 progress.advance(len(batch))
     if progress:
         progress.clear()
     return complete
+
+
+def flush() -> None:
+    if sys.stdout is not None:  # closed by who started us
+        sys.stdout.flush()
 
 
 @contextmanager

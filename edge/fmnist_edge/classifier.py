@@ -47,8 +47,8 @@ class Prediction:
 
     def top(self, count: int) -> list[tuple[int, float]]:
         """The ``count`` most probable classes with their probabilities, the best first; equal ones in class order."""
-        best = np.argsort(-self.probabilities, kind="stable")[:count]
-        return [(int(class_id), float(self.probabilities[class_id])) for class_id in best]
+        probabilities: list[float] = self.probabilities.tolist()
+        return sorted(enumerate(probabilities), key=lambda pair: -pair[1])[:count]
 
 
 class Classifier:

@@ -13,7 +13,7 @@ from fmnist_edge.errors import FmnistEdgeError, InputError, UsageError
 from fmnist_edge.photo import cut_out, fitted, upright
 from fmnist_edge.runtime import CLASSES
 from fmnist_edge.segment import Mask
-from fmnist_edge.tile import TILE_SIZE, opened, to_view
+from fmnist_edge.tile import TILE_SIZE, look, read_image
 
 Panel = tuple[str, Image.Image]
 """A heading, and the picture under it."""
@@ -40,9 +40,9 @@ def explain(photo: Path, out: Path, classifier: Classifier) -> Prediction:
     if os.path.exists(out) and os.path.exists(photo) and os.path.samefile(out, photo):
         raise UsageError(f"{out} is the picture itself; name another file with --out")
     try:
-        with opened(photo) as image:
-            view = to_view(image, "auto")
-            panels = [] if view.kind == "tile" else photo_and_garment(upright(image)[0], cut_out(image)[1])
+        image = read_image(photo)
+        view = look(image)
+        panels = [] if view.kind == "tile" else photo_and_garment(upright(image)[0], cut_out(image)[1])
     except InputError as error:
         raise InputError(f"{photo}: {error}") from None
     (prediction,) = classifier.predict([view])

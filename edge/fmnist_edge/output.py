@@ -4,7 +4,7 @@ import json
 import os
 import sys
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from fmnist_edge.classifier import Prediction
@@ -37,8 +37,8 @@ def as_text(style: Style) -> Show:
 
     def show(item: Item, prediction: Prediction | None, milliseconds: float) -> None:
         if prediction is not None:
-            classes = ", ".join(f"{label} {probability:.2f}" for label, probability in labelled(prediction, style))
-            print(f"{printable(item.name)}: {classes}", flush=True)
+            classes = ", ".join([f"{label} {probability:.2f}" for label, probability in labelled(prediction, style)])
+            print(f"{printable(item.name)}: {classes}")
 
     return show
 
@@ -53,14 +53,14 @@ def as_bars(style: Style) -> Show:
             return
         for rank, (label, probability) in enumerate(labelled(prediction, style)):
             line = f"{label}{' ' * (width - columns(label))}{probability:.2f} {'█' * round(BAR * probability)}".rstrip()
-            print(f"{unsure if prediction.unsure else sure}{line}{end}" if rank == 0 else line, flush=True)
+            print(f"{unsure if prediction.unsure else sure}{line}{end}" if rank == 0 else line)
 
     return show
 
 
 def as_json(style: Style) -> Show:
     def show(item: Item, prediction: Prediction | None, milliseconds: float) -> None:
-        print(json.dumps(to_record(item, prediction, milliseconds, style)), flush=True)
+        print(json.dumps(to_record(item, prediction, milliseconds, style)))
 
     return show
 
@@ -82,7 +82,6 @@ def as_csv(style: Style) -> Show:
                 **dict(zip(probabilities, record.get("probabilities", ()), strict=True)),
             }
         writer.writerow(record)
-        sys.stdout.flush()
 
     return show
 
@@ -103,10 +102,10 @@ def to_record(item: Item, prediction: Prediction | None, milliseconds: float, st
     }
 
 
-def labelled(prediction: Prediction, style: Style) -> Iterator[tuple[str, float]]:
+def labelled(prediction: Prediction, style: Style) -> list[tuple[str, float]]:
     """The most probable classes' names and probabilities, the first with a question mark if the model is unsure."""
-    for rank, (number, probability) in enumerate(prediction.top(style.top_k)):
-        yield style.names[number] + ("?" if rank == 0 and prediction.unsure else ""), probability
+    found = [(style.names[number], probability) for number, probability in prediction.top(style.top_k)]
+    return [(f"{found[0][0]}?", found[0][1]), *found[1:]] if prediction.unsure else found
 
 
 def columns(text: str) -> int:

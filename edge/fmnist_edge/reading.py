@@ -11,7 +11,7 @@ from itertools import islice
 from typing import NamedTuple, NoReturn
 
 from fmnist_edge.errors import FmnistEdgeError, InputError
-from fmnist_edge.tile import MAX_PIXELS, View, Wanted, decoded, to_view
+from fmnist_edge.tile import MAX_PIXELS, View, Wanted, decode, look
 
 MAX_BYTES = 256_000_000
 """Of a picture on stdin or in an archive, and of a batch of tiles: more is refused, so that it can't fill the memory."""
@@ -59,8 +59,7 @@ def read_content(content: bytes, options: Options) -> View:
         raise too_long()
     if not content:
         raise InputError("there is nothing in it")
-    with decoded(io.BytesIO(content), options.max_pixels) as image:
-        return to_view(image, options.wanted)
+    return look(decode(io.BytesIO(content), options.max_pixels), options.wanted, options.max_pixels)
 
 
 def too_long() -> InputError:

@@ -8,8 +8,7 @@ import io
 import logging
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import cache
 from typing import IO, Literal, NamedTuple
 
@@ -59,40 +58,40 @@ def read_picture(path: str | os.PathLike[str], wanted: Wanted = "auto", max_pixe
 
     Raises InputError, whose message does not repeat the path.
     """
-    with opened(path, max_pixels) as image:
-        return to_view(image, wanted)
+    return look(read_image(path, max_pixels), wanted, max_pixels)
 
 
-@contextmanager
-def opened(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
-    """The picture in a file, of a size that is allowed; a JPEG will be decoded as small as WORKING_EDGE lets it be.
-
-    Raises InputError, whose message does not repeat the path, for what is wrong with the file, then and while it is used.
-    """
+def read_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """The picture in a file, decoded; a JPEG at a fraction of its size. Raises InputError."""
     try:
-        status = os.stat(path)
-        if not stat.S_ISREG(status.st_mode):
-            raise InputError("not a file")
-        if status.st_size == 0:
-            raise InputError("the file is empty")
-        # Pillow reads a tile's few hundred bytes in many pieces, which takes longer from a file
-        with open(path, "rb") as file, decoded(io.BytesIO(file.read()) if status.st_size < SMALL else file, max_pixels) as image:
-            yield image
+        # without blocking: a pipe would let us wait for who writes into it
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        with open(descriptor, "rb", buffering=0) as file:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise InputError("not a file")
+            if status.st_size == 0:
+                raise InputError("the file is empty")
+            if status.st_size > SMALL:
+                return decode(io.BufferedReader(file), max_pixels)
+            # Pillow reads a tile's few hundred bytes in many pieces, which takes longer from a file
+            return decode(io.BytesIO(os.read(descriptor, SMALL)), max_pixels)
     except OSError as error:
         raise InputError((error.strerror or first_line(error)).lower()) from None
     except ValueError as error:  # a path that can't be one
         raise InputError(first_line(error)) from None
 
 
-@contextmanager
-def decoded(file: IO[bytes], max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
+def decode(file: IO[bytes], max_pixels: int = MAX_PIXELS) -> Image.Image:
     """The same of an open file."""
-    with broken_pictures_named(), Image.open(file, formats=FORMATS) as image:
+    try:
+        image = Image.open(file, formats=FORMATS)
         check_size(image, max_pixels)
-        image.draft(None, (WORKING_EDGE, WORKING_EDGE))  # many times faster
-        if image.format == "TIFF":
-            silence_libtiff()
-        yield image
+        image.draft(None, (WORKING_EDGE, WORKING_EDGE))  # many times faster, of a JPEG
+        load(image)
+        return image
+    except Exception as error:
+        raise as_input_error(error) from None
 
 
 def look(image: Image.Image, wanted: Wanted = "auto", max_pixels: int = MAX_PIXELS) -> View:
@@ -100,39 +99,38 @@ def look(image: Image.Image, wanted: Wanted = "auto", max_pixels: int = MAX_PIXE
 
     image: any mode and size. Raises InputError if it is empty, too large, can't be decoded, or is no tile where one is wanted.
     """
-    with broken_pictures_named():
-        check_size(image, max_pixels)
-        if image.format == "TIFF":
-            silence_libtiff()
-        return to_view(image, wanted)
-
-
-def to_view(image: Image.Image, wanted: Wanted) -> View:
-    if wanted != "photo" and image.size == (TILE_SIZE, TILE_SIZE) and is_gray(image):
-        tile = np.frombuffer(to_gray(image).tobytes(), np.uint8).reshape(TILE_SIZE, TILE_SIZE)
-        if wanted == "tile" or is_on_black(tile):
-            return View(tile, "tile")
-    if wanted == "tile":
-        raise InputError(f"not a tile, which is gray and 28x28 pixels large, but {image.mode} and {image.width}x{image.height}")
-    from fmnist_edge.photo import cut_out  # a tile need not wait for what that imports
-
-    return View(cut_out(image)[0], "photo")
-
-
-@contextmanager
-def broken_pictures_named() -> Iterator[None]:
-    """Turns whatever Pillow raises for a picture into an InputError."""
     try:
-        yield
-    except InputError:
-        raise
-    except UnidentifiedImageError:
-        raise InputError("not a PNG, JPEG, WebP, BMP, GIF or TIFF picture") from None
-    except Image.DecompressionBombError:
-        raise too_large(MAX_PIXELS) from None
-    # its parsers let through whatever a broken file makes them raise: OSError, SyntaxError, struct.error, ...
+        check_size(image, max_pixels)
+        load(image)
+        if wanted != "photo" and image.size == (TILE_SIZE, TILE_SIZE) and is_gray(image):
+            tile = np.frombuffer(to_gray(image).tobytes(), np.uint8).reshape(TILE_SIZE, TILE_SIZE)
+            if wanted == "tile" or is_on_black(tile):
+                return View(tile, "tile")
+        if wanted == "tile":
+            found = f"{image.mode} and {image.width}x{image.height}"
+            raise InputError(f"not a tile, which is gray and 28x28 pixels large, but {found}")
+        from fmnist_edge.photo import cut_out  # a tile need not wait for what that imports
+
+        return View(cut_out(image)[0], "photo")
     except Exception as error:
-        raise InputError(f"the picture is truncated or damaged ({first_line(error)})") from None
+        raise as_input_error(error) from None
+
+
+def load(image: Image.Image) -> None:
+    if image.format == "TIFF":
+        silence_libtiff()
+    image.load()
+
+
+def as_input_error(error: Exception) -> InputError:
+    """Whatever Pillow raises for a picture: its parsers let through what a broken file makes them raise, of any type."""
+    if isinstance(error, InputError):
+        return error
+    if isinstance(error, UnidentifiedImageError):
+        return InputError("not a PNG, JPEG, WebP, BMP, GIF or TIFF picture")
+    if isinstance(error, Image.DecompressionBombError):
+        return too_large(MAX_PIXELS)
+    return InputError(f"the picture is truncated or damaged ({first_line(error)})")
 
 
 @cache
