@@ -28,11 +28,26 @@ from train.history import Epoch, best_epoch
 from train.recipes import Recipe
 from train.teacher import build_teacher
 
-Scale = tuple[NDArray[np.float32], NDArray[np.float32]]
-"""float32 (28, 28) twice: what is subtracted from pixels / 255, and by what they are divided then."""
+
+@dataclass(frozen=True, eq=False)
+class Scale:
+    """What a network in training is shown in place of pixels / 255, or of their square roots.
+
+    mean is subtracted, then it is divided by the deviation: float32 (28, 28).
+    """
+
+    root: bool
+    mean: NDArray[np.float32]
+    deviation: NDArray[np.float32]
+
+    def __call__(self, pixels: Any) -> Any:
+        """pixels: an array or a tensor, float32 (N, 28, 28) in [0, 1]."""
+        return ((keras.ops.sqrt(pixels) if self.root else pixels) - self.mean) / self.deviation
+
+
 FEWEST = 60  # ten of them are held out
 
-AS_THEY_ARE: Scale = np.zeros((TILE_SIZE, TILE_SIZE), np.float32), np.ones((TILE_SIZE, TILE_SIZE), np.float32)
+AS_THEY_ARE = Scale(False, np.zeros((TILE_SIZE, TILE_SIZE), np.float32), np.ones((TILE_SIZE, TILE_SIZE), np.float32))
 
 
 class TrainError(FmnistEdgeError):
@@ -63,20 +78,17 @@ class Rehearsal:
     """On the user's photos held out, if there are any."""
 
 
-def build(hidden: tuple[int, ...], name: str = "fmnist") -> keras.Sequential:
-    """The MLP: float32 (N, 28, 28) in [0, 1] to probabilities, float32 (N, 10).
+def build(hidden: tuple[int, ...], name: str = "fmnist", root: bool = False) -> keras.Model:
+    """The MLP: float32 (N, 28, 28) in [0, 1] to probabilities, float32 (N, 10). root: with a square root of the pixels.
 
     The layers have names because Keras would number them on from those of the networks before.
     """
-    return keras.Sequential(
-        [
-            keras.Input((TILE_SIZE, TILE_SIZE), name=INPUT),
-            layers.Flatten(name="flatten"),
-            *(layers.Dense(units, activation="relu", name=f"dense_{i}" if i else "dense") for i, units in enumerate(hidden)),
-            layers.Dense(len(CLASSES), activation="softmax", name=OUTPUT),
-        ],
-        name=name,
-    )
+    image = keras.Input((TILE_SIZE, TILE_SIZE), name=INPUT)
+    values = layers.Flatten(name="flatten")(image)
+    values = keras.ops.sqrt(values) if root else values
+    for i, units in enumerate(hidden):
+        values = layers.Dense(units, activation="relu", name=f"dense_{i}" if i else "dense")(values)
+    return keras.Model(image, layers.Dense(len(CLASSES), activation="softmax", name=OUTPUT)(values), name=name)
 
 
 def fit(
@@ -86,7 +98,7 @@ def fit(
     seed: int = 0,
     photos: Examples = NO_EXAMPLES,
     checkpoint: Checkpoint | None = None,
-) -> tuple[keras.Sequential, Rehearsal]:
+) -> tuple[keras.Model, Rehearsal]:
     """The recipe's MLP, trained on all images, and its rehearsal. Prints a line per epoch.
 
     The same seed on the same machine gives the same weights, bit by bit. images, labels: as train/arrays.py takes them; raises
@@ -121,7 +133,8 @@ def rehearse(lessons: Lessons, checkpoint: Checkpoint | None = None) -> Rehearsa
     make_reproducible(lessons.seed)
     model = build(recipe.hidden, "rehearsal")
     model.summary()
-    history = train_network(model, lessons, recipe.epochs, False, checkpoint)
+    history, scale = train_network(model, lessons, recipe.epochs, False, checkpoint)
+    model = for_pixels(model, scale)
     temperature = choose_temperature(predict(model, validation.tiles), validation.labels) if recipe.calibrate else 1.0
     fold_temperature(model, temperature)
     disturbed = disturb(validation.tiles, validation.labels, lessons.seed)
@@ -136,13 +149,14 @@ def rehearse(lessons: Lessons, checkpoint: Checkpoint | None = None) -> Rehearsa
     )
 
 
-def perform(lessons: Lessons, rehearsal: Rehearsal, checkpoint: Checkpoint | None = None) -> keras.Sequential:
+def perform(lessons: Lessons, rehearsal: Rehearsal, checkpoint: Checkpoint | None = None) -> keras.Model:
     """The MLP trained anew on everything, as the rehearsal decided."""
     epochs = best_epoch(rehearsal.history) if lessons.recipe.patience else len(rehearsal.history)
     print(f"now on all {len(lessons.images):,} images", flush=True)
     make_reproducible(lessons.seed)
     model = build(lessons.recipe.hidden)
-    train_network(model, lessons, epochs, True, checkpoint)
+    _, scale = train_network(model, lessons, epochs, True, checkpoint)
+    model = for_pixels(model, scale)
     fold_temperature(model, rehearsal.temperature)
     return model
 
@@ -157,12 +171,15 @@ def make_reproducible(seed: int) -> None:
 
 
 def train_network(
-    model: keras.Sequential, lessons: Lessons, epochs: int, everything: bool, checkpoint: Checkpoint | None
-) -> list[Epoch]:
-    """Trains the model from where the checkpoint left it, and prints a line per epoch. everything: also on what is held out."""
+    model: keras.Model, lessons: Lessons, epochs: int, everything: bool, checkpoint: Checkpoint | None
+) -> tuple[list[Epoch], Scale]:
+    """Trains the model from where the checkpoint left it, and prints a line per epoch. Returns these, and what it was shown.
+
+    everything: also on what is held out.
+    """
     recipe, images = lessons.recipe, lessons.images
     validation = None if everything else images[lessons.held_out]
-    scale = choose_scale(recipe.scaling, images.tiles if everything else images.tiles[~lessons.held_out])
+    scale = choose_scale(recipe, images.tiles if everything else images.tiles[~lessons.held_out])
     optimizer = make_optimizer(recipe, lessons.size(everything))
     run_epoch = make_epoch(model, optimizer, recipe.batch_size, scale)
     best = [tf.Variable(variable.value) for variable in model.variables] if recipe.patience and validation else []
@@ -186,8 +203,7 @@ def train_network(
             checkpoint.save(model.name, variables, history)
     if best:
         copy(best, model.variables)
-    fold_scale(model, scale)
-    return history
+    return history, scale
 
 
 def mean_of_workers(scores: Scores) -> Scores:
@@ -221,9 +237,8 @@ def progress(number: int, epochs: int, epoch: Epoch) -> str:
 
 def predict(model: keras.Model, tiles: Tiles, scale: Scale = AS_THEY_ARE) -> Targets:
     """Probabilities, float32 (N, 10), of tiles. scale: what the model was trained on, until that is folded into it."""
-    mean, deviation = scale
     parts = np.array_split(tiles, -(-len(tiles) // 1000))
-    return np.concatenate([model((to_pixels(part) - mean) / deviation, training=False).numpy() for part in parts])
+    return np.concatenate([model(scale(to_pixels(part)), training=False).numpy() for part in parts])
 
 
 def score(probabilities: Targets, labels: Labels) -> Scores:
@@ -237,7 +252,6 @@ def make_epoch(model: keras.Model, optimizer: keras.optimizers.Optimizer, batch_
 
     An epoch is one graph: for a model this small, ``Model.fit`` of Keras 3 spends four fifths of its time between the batches.
     """
-    mean, deviation = scale
     optimizer.build(model.trainable_variables)
     strategy = tf.distribute.get_strategy()
 
@@ -245,7 +259,7 @@ def make_epoch(model: keras.Model, optimizer: keras.optimizers.Optimizer, batch_
         """Trains on this worker's share of a batch: all of it if it is alone. Returns the sums of losses and right answers."""
         worker = tf.distribute.get_replica_context()
         share = slice(worker.replica_id_in_sync_group, None, worker.num_replicas_in_sync)
-        images = (tf.cast(tiles[share], tf.float32) / 255 - mean) / deviation
+        images = scale(tf.cast(tiles[share], tf.float32) / 255)
         wanted = targets[share]
         with tf.GradientTape() as tape:
             probabilities = model(images, training=True)
@@ -279,30 +293,31 @@ def make_optimizer(recipe: Recipe, images: int) -> keras.optimizers.Optimizer:
     return keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay)
 
 
-def choose_scale(scaling: str, tiles: Tiles) -> Scale:
+def choose_scale(recipe: Recipe, tiles: Tiles) -> Scale:
     """What ``Recipe.scaling`` means. The 0.1 keeps pixels that hardly vary from counting most."""
-    if scaling == "standardize":
-        # in whole numbers, without a copy of all tiles as floats
-        sums = tiles.sum(0, dtype=np.uint64), np.square(tiles, dtype=np.uint16).sum(0, dtype=np.uint64)
-        mean, mean_square = (total / (len(tiles) * 255**power) for power, total in enumerate(sums, 1))
-        deviation = np.sqrt(np.maximum(mean_square - mean**2, 0))
-        return mean.astype(np.float32), deviation.astype(np.float32) + np.float32(0.1)
-    mean, deviation = AS_THEY_ARE
-    return (mean, deviation / np.float32(255)) if scaling == "none" else AS_THEY_ARE
+    if recipe.scaling == "standardize":
+        # by how often each value occurs, without a copy of all tiles as floats
+        values = (np.arange(256) / 255) ** (0.5 if recipe.root else 1)
+        shares = np.stack([np.bincount(pixels, minlength=256) for pixels in tiles.reshape(len(tiles), -1).T]) / len(tiles)
+        mean = shares @ values
+        deviation = np.sqrt(np.maximum(shares @ values**2 - mean**2, 0)) + 0.1
+        return Scale(recipe.root, *(array.reshape(TILE_SIZE, TILE_SIZE).astype(np.float32) for array in (mean, deviation)))
+    white = 255 if recipe.scaling == "none" else 1
+    return Scale(recipe.root, AS_THEY_ARE.mean, AS_THEY_ARE.deviation / np.float32(white))
 
 
-def fold_scale(model: keras.Sequential, scale: Scale) -> None:
-    """Makes the first Dense layer take plain pixels / 255: W' = W / deviation, b' = b - (mean / deviation) W."""
-    if scale is AS_THEY_ARE:
-        return
-    mean, deviation = scale
-    dense = next(layer for layer in model.layers if isinstance(layer, layers.Dense))
-    kernel, bias = (weights.astype(np.float64) for weights in dense.get_weights())
-    scaled = kernel / deviation.reshape(-1, 1)
-    dense.set_weights([scaled, bias - mean.reshape(-1) @ scaled])
+def for_pixels(model: keras.Model, scale: Scale) -> keras.Model:
+    """The trained MLP as one of plain pixels / 255: in the first layer W' = W / deviation, b' = b - (mean / deviation) W."""
+    *hidden, _ = dense = [layer for layer in model.layers if isinstance(layer, layers.Dense)]
+    whole = build(tuple(layer.units for layer in hidden), model.name, scale.root)
+    weights = [array for layer in dense for array in layer.get_weights()]
+    kernel, bias = (array.astype(np.float64) for array in weights[:2])
+    kernel /= scale.deviation.reshape(-1, 1)
+    whole.set_weights([kernel, bias - scale.mean.reshape(-1) @ kernel, *weights[2:]])
+    return whole
 
 
-def fold_temperature(model: keras.Sequential, temperature: float) -> None:
+def fold_temperature(model: keras.Model, temperature: float) -> None:
     """Divides the last layer's weights by it: no class changes, only how sure the model says it is."""
     kernel, bias = model.layers[-1].get_weights()
     model.layers[-1].set_weights([kernel / temperature, bias / temperature])

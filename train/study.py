@@ -43,12 +43,14 @@ SHORT = replace(COMPACT, epochs=COMPACT.epochs // 4)
 PARTS = {
     "quick, without standardising": replace(QUICK, scaling="normalize"),
     "quick, without label smoothing": replace(QUICK, label_smoothing=0),
+    "quick, without the square root": replace(QUICK, root=False),
     "compact, a quarter of the epochs": SHORT,
     "compact, a quarter of the epochs, with label smoothing": replace(SHORT, label_smoothing=0.05),
     "compact, a quarter of the epochs, without a teacher": replace(SHORT, teacher=None),
     "compact, a quarter of the epochs, without a teacher, nothing moved or mirrored": replace(
         SHORT, teacher=None, shift=0, flip=0
     ),
+    "standard, without the square root": replace(STANDARD, root=False),
     "standard, without disturbed tiles": replace(STANDARD, disturbed=0),
     "standard, never calm": replace(STANDARD, calm=0),
 }
