@@ -17,7 +17,7 @@ README = Path("README.md")
 MANIFEST = Path("models/manifest.json")
 BENCH = Path("docs/bench.md")
 STUDY = Path("docs/study.json")
-COMMAND = "fmnist-edge classify docs/shoe.png"
+SESSIONS = {"classify": "fmnist-edge classify docs/shoe.png", "verify": "fmnist-edge verify --model models/fmnist-int8.tflite"}
 
 
 @reported("readme")
@@ -25,7 +25,7 @@ def main(check: Annotated[bool, typer.Option("--check", help="Only say whether R
     """Bring README.md up to date with models/ and docs/."""
     old = README.read_text("utf-8")
     blocks = {
-        "classify": session(COMMAND),
+        **{block: session(command) for block, command in SESSIONS.items()},
         "parity": make_table(json.loads(MANIFEST.read_text("utf-8"))),
         "bench": BENCH.read_text("utf-8"),
         "photos": photos(json.loads(STUDY.read_text("utf-8"))),

@@ -158,7 +158,7 @@ def test_what_it_writes_is_a_png(tmp_path: Path) -> None:
     [
         ("gone.png", "no such file or directory"),
         ("notes.png", "not a PNG, JPEG, WebP, BMP, GIF or TIFF picture"),
-        (".", "not a file"),
+        (".", "is a directory"),
     ],
 )
 def test_what_is_no_picture_is_one_line(name: str, reason: str, tmp_path: Path) -> None:

@@ -62,6 +62,12 @@ def test_many_images_get_a_progress_bar_on_a_terminal(shoes: Path) -> None:
     assert bar.endswith("\r\033[K")
 
 
+def test_bars_are_plain_where_there_is_no_unicode(shoes: Path) -> None:
+    result = fmnist_edge("classify", "000.png", cwd=shoes, environment={"PYTHONIOENCODING": "ascii"})
+
+    assert result.stdout.splitlines()[0].endswith("#" * 15)
+
+
 def test_few_images_get_none(shoes: Path) -> None:
     assert on_a_terminal("stderr", "classify", "000.png", "001.png", cwd=shoes) == ""
 

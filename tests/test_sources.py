@@ -251,6 +251,16 @@ def test_saved_tiles_are_what_the_model_was_shown(tree: Path) -> None:
     assert len(list((tree / "seen").iterdir())) == 1
 
 
+def test_a_saved_tile_has_a_name_that_fits(shoe: Image.Image, tmp_path: Path) -> None:
+    name = f"{'鞋' * 80}.png"
+    shoe.save(tmp_path / name)
+
+    result = fmnist_edge("classify", "--save-tiles", "seen", f"{tmp_path}/{name}", cwd=tmp_path)
+
+    assert result.returncode == 0, result.stderr
+    assert len(list((tmp_path / "seen").iterdir())) == 1
+
+
 def test_a_folder_for_tiles_that_cannot_be_made_is_said_first(tree: Path) -> None:
     result = fmnist_edge("classify", "--save-tiles", "b.png/seen", "b.png", cwd=tree)
 

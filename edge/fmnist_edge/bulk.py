@@ -20,7 +20,7 @@ PATIENCE = 0.05
 """Seconds that a picture waits, at most, for others to be classified with it."""
 
 LONGEST_NAME = 200
-"""Characters of a saved tile's name; file systems take 255 bytes."""
+"""Bytes of a saved tile's name, without .png; file systems take 255."""
 
 
 class Progress:
@@ -123,7 +123,7 @@ def prepare_folder(folder: Path) -> None:
 def save_tile(tile: Tile, folder: Path, name: str) -> None:
     """As PNG, named by the picture and its folders: ``coats/1.jpg`` becomes ``coats_1.jpg.png``. Raises OSError."""
     flat = "_".join(part for part in os.path.normpath(name).split(os.sep) if part not in ("", "..", "."))
-    path = folder / f"{flat[-LONGEST_NAME:]}.png"
+    path = folder / f"{os.fsdecode(os.fsencode(flat)[-LONGEST_NAME:])}.png"
     part = path.with_name(f".{os.getpid()}.part")
     try:
         Image.fromarray(tile).save(part, "png")

@@ -46,13 +46,14 @@ def as_text(style: Style) -> Show:
 def as_bars(style: Style) -> Show:
     """A class per line, with a bar."""
     width = max(map(columns, style.names)) + 2
+    block = "█" if sys.stdout is not None and "utf" in sys.stdout.encoding.lower() else "#"
     sure, unsure, end = ("\033[1;32m", "\033[1;33m", "\033[0m") if wants_colour() else ("", "", "")
 
     def show(item: Item, prediction: Prediction | None, milliseconds: float) -> None:
         if prediction is None:
             return
         for rank, (label, probability) in enumerate(labelled(prediction, style)):
-            line = f"{label}{' ' * (width - columns(label))}{probability:.2f} {'█' * round(BAR * probability)}".rstrip()
+            line = f"{label}{' ' * (width - columns(label))}{probability:.2f} {block * round(BAR * probability)}".rstrip()
             print(f"{unsure if prediction.unsure else sure}{line}{end}" if rank == 0 else line)
 
     return show

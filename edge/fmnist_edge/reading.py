@@ -6,6 +6,7 @@ import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from itertools import islice
 from typing import NamedTuple, NoReturn
@@ -77,12 +78,13 @@ def read_all(sources: Iterable[Source], jobs: int = 1) -> Iterator[Item]:
     from concurrent.futures.process import BrokenProcessPool
 
     # not forked: this process may have threads
-    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), prepare_process)
+    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), warnings.simplefilter, ("ignore",))
     rest, ahead = iter(sources), deque[Future[list[Item]]]()
     try:
         while True:
             while len(ahead) < 2 * jobs and (chunk := list(islice(rest, CHUNK))):
-                ahead.append(pool.submit(read_chunk, chunk))
+                with sigint_blocked():
+                    ahead.append(pool.submit(read_chunk, chunk))
             if not ahead:
                 return
             yield from ahead.popleft().result()
@@ -92,10 +94,14 @@ def read_all(sources: Iterable[Source], jobs: int = 1) -> Iterator[Item]:
         pool.shutdown(cancel_futures=True)
 
 
-def prepare_process() -> None:
-    """Ctrl-C is for the process that waits for this one; Pillow's warnings of odd files are for nobody."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    warnings.simplefilter("ignore")
+@contextmanager
+def sigint_blocked() -> Iterator[None]:
+    """Processes inherit what is blocked: Ctrl-C is for the one that waits for them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def read_chunk(sources: list[Source]) -> list[Item]:
