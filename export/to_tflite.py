@@ -83,8 +83,8 @@ def finish(content: bytes, look_up: bool = False) -> bytes:
 def look_up_roots(model: Any) -> None:
     """Puts in front of an int8 model the square root of the pixel, as a table: TFLite has no operator for it in int8.
 
-    GATHER wants an index of int32. The cast to uint8 on the way makes int8's -128 to -1 the index 128 to 255, so the halves of the
-    table change places. (To add 128 would take longer.) The operators have the versions that TensorFlow 2.21 gives them.
+    GATHER wants an index of int32. The cast to uint8 on the way makes int8's -128 to -1 the index 128 to 255, so the table's
+    halves change places. (To add 128 would take longer.) The operators have the versions that TensorFlow 2.21 gives them.
     """
     graph = model.subgraphs[0]
     root = graph.inputs[0]
