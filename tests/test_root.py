@@ -7,16 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 from conftest import python_m
 
-from export import bundle, reference, runtimes
+from export import bundle, parity, reference, runtimes
 from export.diagnose import diagnose
 from export.reference import Layers, Mlp
 from export.to_onnx import to_float_onnx
 from fmnist_edge.model import open_model
-from fmnist_edge.runtime import OnnxSession, to_pixels
+from fmnist_edge.runtime import OnnxSession, to_input, to_pixels
 from train.dataset import Dataset
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -42,8 +44,8 @@ def trained(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     keras.utils.set_random_seed(0)
     model = make_model(root=True)
-    model.compile(keras.optimizers.AdamW(weight_decay=0.1), "sparse_categorical_crossentropy")
-    model.fit(to_pixels(dataset.train_images[:20_000]), dataset.train_labels[:20_000], batch_size=256, epochs=3, verbose=0)
+    model.compile(keras.optimizers.AdamW(weight_decay=0.1), keras.losses.CategoricalCrossentropy(label_smoothing=0.05))
+    model.fit(to_pixels(dataset.train_images), np.eye(10)[dataset.train_labels], batch_size=256, epochs=3, verbose=0)
     path = tmp_path_factory.mktemp("root") / "fmnist.keras"
     model.save(path)
     return path
@@ -72,9 +74,11 @@ def test_exporting_it_twice_gives_the_same_files(folder: Path, tmp_path: Path) -
 
 
 def test_its_two_int8_files_give_the_same_outputs(folder: Path, dataset: Dataset) -> None:
-    tflite, onnx = (open_model(folder / name).session.probabilities(dataset.test_images) for name in INT8)
+    outputs = {name: open_model(folder / name).session.probabilities(dataset.test_images) for name in INT8}
 
-    assert (tflite == onnx).all()
+    assert parity.broken_int8_twins(outputs) == []
+    # a softmax of float32 may round an output to the next step: 1 of 100,000, measured
+    assert (outputs[INT8[0]] != outputs[INT8[1]]).sum() <= 5
 
 
 @pytest.mark.parametrize("name", bundle.ARTIFACTS)
@@ -85,18 +89,32 @@ def test_it_runs_in_every_runtime(name: str, folder: Path) -> None:
         assert listed[runtime]["agreement_with_keras"] >= 0.995
 
 
-def test_its_int8_file_computes_with_integers_alone_and_the_root_of_each_pixel_is_the_nearest(folder: Path) -> None:
+PIXELS = (np.arange(784) % 256).astype(np.uint8).reshape(1, 28, 28)
+NEAREST_ROOTS = np.round(255 * np.sqrt(PIXELS / 255))
+
+
+def test_the_int8_tflite_file_computes_with_integers_alone_and_looks_up_the_nearest_roots(folder: Path) -> None:
     interpreter = Interpreter(str(folder / "fmnist-int8.tflite"), experimental_preserve_all_tensors=True)
     interpreter.allocate_tensors()
     tensors = {tensor["name"]: tensor for tensor in interpreter.get_tensor_details()}
-    pixels = np.arange(784) % 256
 
-    interpreter.get_signature_runner()(image=(pixels - 128).astype(np.int8).reshape(1, 28, 28))
-    roots = interpreter.get_tensor(tensors["root"]["index"]).ravel() + 128.0
+    interpreter.get_signature_runner()(image=to_input(PIXELS, np.dtype("int8")))
+    roots = interpreter.get_tensor(tensors["root"]["index"]).astype(int) + 128
 
     assert {np.dtype(tensor["dtype"]).name for tensor in tensors.values()} == {"int8", "uint8", "int32"}
     assert tensors["root"]["quantization"] == tensors["image"]["quantization"]
-    assert np.abs(roots / 255 - np.sqrt(pixels / 255)).max() <= 0.5 / 255
+    np.testing.assert_equal(roots, NEAREST_ROOTS)
+
+
+def test_the_int8_onnx_file_has_the_same_roots(folder: Path) -> None:
+    model = onnx.load(folder / "fmnist-int8.onnx")
+    (name,) = [node.output[0] for node in model.graph.node[:4] if node.op_type == "QuantizeLinear"]
+    model.graph.output.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.UINT8, None))
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+
+    (roots,) = session.run([name], {"image": to_input(PIXELS, np.dtype("int8"))})
+
+    np.testing.assert_equal(roots, NEAREST_ROOTS.reshape(1, 784))
 
 
 MISTAKES: dict[str, Callable[[Layers], Mlp]] = {
