@@ -14,7 +14,7 @@ from export import bundle, parity, reference, swap
 from export.check import check, judge
 from export.errors import ExportError
 from export.parity import Probabilities
-from export.reference import Layers
+from export.reference import Mlp
 from export.table import make_table
 from fmnist_edge.errors import first_line, reported
 from fmnist_edge.model import FORMAT
@@ -41,14 +41,14 @@ def main(
     from export.report import make_report, prove, tolerances
 
     model = model or Path("models/fmnist.keras")
-    layers, training = reference.read(model)
+    mlp, training = reference.read(model)
     swap.check_replaceable(out)
     dataset = load(data_dir)
     say("starting TensorFlow")
     answers = ask_keras(model, dataset)
 
     say("converting")
-    contents = convert(layers, dataset, training)
+    contents = convert(mlp, dataset, training)
     say(f"comparing with Keras over {len(dataset.test_images):,} test images")
     with quiet_stderr():
         sessions: dict[str, Session] = {
@@ -58,7 +58,7 @@ def main(
     outputs = {name: session.probabilities(dataset.test_images) for name, session in sessions.items()}
     figures = {name: parity.compare(answers, output, dataset.test_labels) for name, output in outputs.items()}
     try:
-        waived = judge(contents, outputs, figures, layers, dataset.test_images, training.get("int8_waiver", ""))
+        waived = judge(contents, outputs, figures, mlp, dataset.test_images, training.get("int8_waiver", ""))
     except ExportError as error:
         raise type(error)(f"{error}. Nothing was written") from None
 
@@ -114,22 +114,25 @@ def ask_keras(model: Path, dataset: Dataset) -> Probabilities:
     return answers
 
 
-def convert(layers: Layers, dataset: Dataset, training: dict[str, Any]) -> dict[str, bytes]:
+def convert(mlp: Mlp, dataset: Dataset, training: dict[str, Any]) -> dict[str, bytes]:
     """The content of each artifact, with its self-description."""
     from export.quantize import balance_units, choose_ranges, round_weights
     from export.representative import choose_even, make_strange
     from export.to_onnx import to_float_onnx, to_int8_onnx
-    from export.to_tflite import to_float_tflite, to_int8_tflite
+    from export.to_tflite import ROOTS, to_float_tflite, to_int8_tflite
 
     # the errors that count are rare: all images are asked about them
     even = choose_even(dataset.train_images, dataset.train_labels)
     strange = make_strange(even)
-    balanced = balance_units(layers, dataset.train_images, strange)
-    rounded = round_weights(balanced, np.concatenate([dataset.train_images, strange]))
-    ranges = choose_ranges(balanced, rounded, dataset.train_images, strange)
+    tiles = dataset.train_images
+    if mlp.root:  # int8 is fitted to what its first layer gets
+        tiles, even, strange = ROOTS[tiles], ROOTS[even], ROOTS[strange]
+    balanced = balance_units(mlp.layers, tiles, strange)
+    rounded = round_weights(balanced, np.concatenate([tiles, strange]))
+    ranges = choose_ranges(balanced, rounded, tiles, strange)
     with quiet_stderr():
-        flatbuffers = {"float32": to_float_tflite(layers), "int8": to_int8_tflite(rounded, ranges, even)}
-    onnx = {"float32": to_float_onnx(layers), "int8": to_int8_onnx(flatbuffers["int8"])}
+        flatbuffers = {"float32": to_float_tflite(mlp), "int8": to_int8_tflite(rounded, ranges, even, mlp.root)}
+    onnx = {"float32": to_float_onnx(mlp), "int8": to_int8_onnx(flatbuffers["int8"], mlp.root)}
     contents = {}
     for name, dtype in bundle.ARTIFACTS.items():
         description = bundle.describe(dtype, training)

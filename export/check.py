@@ -13,7 +13,7 @@ from export.bundle import ARTIFACTS
 from export.diagnose import diagnose
 from export.errors import BundleError, ParityError
 from export.parity import Figures, Probabilities
-from export.reference import Layers
+from export.reference import Mlp
 from fmnist_edge.errors import ModelError
 from fmnist_edge.model import DESCRIPTION, FORMAT, check_onnx_description, open_model, read_tflite_description
 from fmnist_edge.runtime import OnnxSession, Session, Tiles, quiet_stderr, to_pixels
@@ -27,19 +27,19 @@ def judge(
     contents: Mapping[str, bytes],
     outputs: Mapping[str, Probabilities],
     figures: Mapping[str, Figures],
-    layers: Layers,
+    mlp: Mlp,
     tiles: Tiles,
     int8_waiver: str,
 ) -> dict[str, Any]:
     """The gates that were missed but are waived, with the recipe's reason.
 
-    outputs: of each artifact for the tiles, uint8 (N, 28, 28); layers: the Keras model's. Raises ParityError for any other gate
+    outputs: of each artifact for the tiles, uint8 (N, 28, 28); mlp: the Keras model. Raises ParityError for any other gate
     that was missed, with the cause where it can be known.
     """
     missed: dict[str, list[str]] = {"float32": [], "int8": []}
     for name, dtype in ARTIFACTS.items():
         if broken := parity.broken_gates(dtype, figures[name]):
-            cause = diagnose(name, contents[name], outputs[name], layers, tiles)
+            cause = diagnose(name, contents[name], outputs[name], mlp, tiles)
             missed[dtype] += [f"{name}: {', '.join(broken)}{cause and f' ({cause})'}"]
     most_lost = max(abs(figures[name].accuracy_difference) for name in ARTIFACTS)
     waived = missed["int8"] if int8_waiver and most_lost <= WAIVED_AT_MOST else []
@@ -57,12 +57,12 @@ def check(folder: Path, model: Path, dataset: Dataset) -> dict[str, Any]:
     manifest = read_json(folder / "manifest.json")
     try:
         sessions = check_files(folder, model, manifest)
-        layers, _ = reference.read(model)
-        wanted = reference.answers(to_pixels(dataset.test_images), layers)
+        mlp, _ = reference.read(model)
+        wanted = reference.answers(to_pixels(dataset.test_images), mlp)
         outputs = {name: session.probabilities(dataset.test_images) for name, session in sessions.items()}
         figures = {name: parity.compare(wanted, output, dataset.test_labels) for name, output in outputs.items()}
         contents = {name: (folder / name).read_bytes() for name in ARTIFACTS}
-        judge(contents, outputs, figures, layers, dataset.test_images, manifest["waived"]["reason"])
+        judge(contents, outputs, figures, mlp, dataset.test_images, manifest["waived"]["reason"])
         for name, dtype in ARTIFACTS.items():
             check_golden(folder, name, contents[name])
             check_figures(folder / name, figures[name], manifest["files"][name], parity.ELSEWHERE[dtype])

@@ -5,7 +5,7 @@ import onnx
 from ai_edge_litert import schema_py_generated as schema
 from onnx import numpy_helper
 
-from export.reference import Floats, Layers, answers
+from export.reference import Floats, Layers, Mlp, answers
 from export.to_onnx import constant, dense_operators
 from fmnist_edge.runtime import CLASSES, Probabilities, Tiles, to_pixels
 
@@ -14,10 +14,10 @@ ALIKE_DP = 0.02  # and the mean |Δp| that they may have
 MOST_IMAGES = 2000  # as many as needed to tell
 
 
-def diagnose(name: str, content: bytes, output: Probabilities, layers: Layers, tiles: Tiles) -> str:
+def diagnose(name: str, content: bytes, output: Probabilities, mlp: Mlp, tiles: Tiles) -> str:
     """The cause in a few words, or "" if it is none that is known.
 
-    output: float32 (N, 10), of the artifact for the tiles, uint8 (N, 28, 28). layers: the Keras model's.
+    output: float32 (N, 10), of the artifact for the tiles, uint8 (N, 28, 28). mlp: the Keras model.
     """
     if not np.isfinite(output).all():
         return "it gives no numbers"
@@ -32,22 +32,30 @@ def diagnose(name: str, content: bytes, output: Probabilities, layers: Layers, t
         "pixels at half their value: its input scale is wrong": pixels / 2,
         "pixels at twice their value: its input scale is wrong": pixels * 2,
         "pixels from -1 to 1: its input scale is wrong": pixels * 2 - 1,
+        "squared pixels: it does not take their square root": pixels**2,
     }
+    right = answers(pixels, mlp)
     for mistake, wrong_pixels in mistakes.items():
-        if alike(said := answers(wrong_pixels, layers), output):
+        with np.errstate(invalid="ignore"):  # square roots of pixels below 0
+            said = answers(wrong_pixels, mlp)
+        # a model may hardly care how bright images are: then the right pixels explain its outputs as well
+        if alike(said, output) and distance(said, output) < distance(right, output):
             return f"it says what the Keras model says of {mistake}"
-    said = answers(pixels, layers)
     order = [
-        int(np.bincount(output.argmax(1)[said.argmax(1) == k], minlength=len(CLASSES)).argmax()) for k in range(len(CLASSES))
+        int(np.bincount(output.argmax(1)[right.argmax(1) == k], minlength=len(CLASSES)).argmax()) for k in range(len(CLASSES))
     ]
     moved = [f"{CLASSES[k]} stands in the place of {CLASSES[place]}" for k, place in enumerate(order) if k != place]
-    if moved and alike(said, output[:, order]):
+    if moved and alike(right, output[:, order]):
         return f"its classes are in another order: {', '.join(moved)}"
-    return lost_weights(kernels(name, content), layers)
+    return lost_weights(kernels(name, content), mlp.layers)
 
 
 def alike(one: Floats, other: Floats) -> bool:
-    return bool((one.argmax(1) == other.argmax(1)).mean() >= ALIKE and np.abs(one - other).mean() <= ALIKE_DP)
+    return bool((one.argmax(1) == other.argmax(1)).mean() >= ALIKE and distance(one, other) <= ALIKE_DP)
+
+
+def distance(one: Floats, other: Floats) -> float:
+    return float(np.abs(one - other).mean())
 
 
 def lost_weights(found: list[Floats], layers: Layers) -> str:

@@ -1,6 +1,8 @@
 """From a Keras MLP's layers to a float32 and an int8 TFLite file that keep the contract (see the README)."""
 
 from collections.abc import Iterator, Sequence
+from copy import copy
+from typing import Any
 
 import flatbuffers
 import numpy as np
@@ -8,24 +10,27 @@ import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-from export.reference import Layers
+from export.reference import Layers, Mlp
 from fmnist_edge.runtime import INPUT, OUTPUT, to_pixels
 from fmnist_edge.tile import TILE_SIZE
 
 Range = tuple[float, float]
 """The smallest and largest value that an int8 tensor holds."""
 
+ROOTS = np.round(255 * np.sqrt(np.arange(256) / 255)).astype(np.uint8)
+"""In an int8 model, the square root of each pixel: both are steps of 1/255."""
 
-def to_float_tflite(layers: Layers) -> bytes:
+
+def to_float_tflite(mlp: Mlp) -> bytes:
     """float32 (N, 28, 28), pixel / 255, to float32 (N, 10)."""
-    return rename_tensors(converter(layers).convert())
+    return finish(converter(mlp.layers, root=mlp.root).convert())
 
 
-def to_int8_tflite(layers: Layers, ranges: Sequence[Range], representative: NDArray[np.uint8]) -> bytes:
+def to_int8_tflite(layers: Layers, ranges: Sequence[Range], representative: NDArray[np.uint8], root: bool = False) -> bytes:
     """int8 (N, 28, 28), pixel - 128, to int8 (N, 10); integer arithmetic throughout, weights per channel.
 
     ranges: of each layer's output. representative: tiles, uint8 (N, 28, 28), among whose pixels 0 and 255 must both occur: they
-    set the range of the input, and so its scale of 1/255.
+    set the range of the input, and so its scale of 1/255. root: layers and tiles are for ROOTS of pixels.
     """
 
     def samples() -> Iterator[list[NDArray[np.float32]]]:
@@ -36,10 +41,10 @@ def to_int8_tflite(layers: Layers, ranges: Sequence[Range], representative: NDAr
     quantizing.representative_dataset = samples
     quantizing.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     quantizing.inference_input_type = quantizing.inference_output_type = tf.int8
-    return rename_tensors(quantizing.convert())
+    return finish(quantizing.convert(), root)
 
 
-def converter(layers: Layers, ranges: Sequence[Range] = ()) -> tf.lite.TFLiteConverter:
+def converter(layers: Layers, ranges: Sequence[Range] = (), root: bool = False) -> tf.lite.TFLiteConverter:
     """A converter of the bare arithmetic, with the weights as constants, and marks for the ranges where they are given.
 
     Keras' own graph would bring variables, which the calibrator of TensorFlow 2.21 can't initialise ("variable != nullptr was not
@@ -49,6 +54,8 @@ def converter(layers: Layers, ranges: Sequence[Range] = ()) -> tf.lite.TFLiteCon
     @tf.function(input_signature=[tf.TensorSpec([None, TILE_SIZE, TILE_SIZE], tf.float32, name=INPUT)])
     def forward(image: tf.Tensor) -> dict[str, tf.Tensor]:
         values = tf.reshape(image, [-1, TILE_SIZE * TILE_SIZE])
+        if root:
+            values = tf.sqrt(values)
         for number, (kernel, bias) in enumerate(layers, start=1):
             values = tf.matmul(values, kernel) + bias
             if number < len(layers):
@@ -60,12 +67,46 @@ def converter(layers: Layers, ranges: Sequence[Range] = ()) -> tf.lite.TFLiteCon
     return tf.lite.TFLiteConverter.from_concrete_functions([forward.get_concrete_function()], tf.Module())
 
 
-def rename_tensors(content: bytes) -> bytes:
+def finish(content: bytes, look_up: bool = False) -> bytes:
     """Calls input and output by their names ("serving_default_image:0" and "PartitionedCall:0" are the converter's)."""
     model = schema.ModelT.InitFromPackedBuf(content)
     graph = model.subgraphs[0]
+    if look_up:
+        look_up_roots(model)
     graph.tensors[graph.inputs[0]].name = INPUT.encode()
     graph.tensors[graph.outputs[0]].name = OUTPUT.encode()
     builder = flatbuffers.Builder(len(content) + 1024)
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
     return bytes(builder.Output())
+
+
+def look_up_roots(model: Any) -> None:
+    """Puts in front of an int8 model the square root of the pixel, as a table: TFLite has no operator for it in int8.
+
+    GATHER wants an index of int32. The cast to uint8 on the way makes int8's -128 to -1 the index 128 to 255, so the table's
+    halves change places. (To add 128 would take longer.) The operators have the versions that TensorFlow 2.21 gives them.
+    """
+    graph = model.subgraphs[0]
+    root = graph.inputs[0]
+    image, byte, index, table = range(len(graph.tensors), len(graph.tensors) + 4)
+    kinds = schema.TensorType
+    for name, kind in {"image": kinds.INT8, "byte": kinds.UINT8, "index": kinds.INT32, "roots": kinds.INT8}.items():
+        tensor = copy(graph.tensors[root])
+        tensor.name, tensor.type, tensor.buffer = name.encode(), kind, 0
+        if kind != kinds.INT8:
+            tensor.quantization = None
+        graph.tensors.append(tensor)
+    graph.tensors[root].name = b"root"
+    graph.tensors[table].shape, graph.tensors[table].shapeSignature = [len(ROOTS)], None
+    graph.tensors[table].buffer = len(model.buffers)
+    model.buffers.append(schema.BufferT(data=np.roll(ROOTS, 128) ^ 128))  # root - 128 as int8
+    cast, gather = range(len(model.operatorCodes), len(model.operatorCodes) + 2)
+    for code, version in ((schema.BuiltinOperator.CAST, 3), (schema.BuiltinOperator.GATHER, 2)):
+        model.operatorCodes.append(schema.OperatorCodeT(deprecatedBuiltinCode=code, version=version, builtinCode=code))
+    options = {"builtinOptionsType": schema.BuiltinOptions.GatherOptions, "builtinOptions": schema.GatherOptionsT()}
+    graph.operators[:0] = [
+        schema.OperatorT(opcodeIndex=cast, inputs=[image], outputs=[byte]),
+        schema.OperatorT(opcodeIndex=cast, inputs=[byte], outputs=[index]),
+        schema.OperatorT(opcodeIndex=gather, inputs=[table, index], outputs=[root], **options),
+    ]
+    graph.inputs, model.signatureDefs[0].inputs[0].tensorIndex = [image], image

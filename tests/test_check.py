@@ -15,14 +15,14 @@ from conftest import MODELS, python_m
 
 from export import bundle, reference
 from export.check import check
-from export.reference import Layers
+from export.reference import Layers, Mlp
 from export.to_onnx import dense_operators, to_float_onnx
 from fmnist_edge.errors import FmnistEdgeError
 from fmnist_edge.model import read_tflite_description
 from fmnist_edge.runtime import CLASSES
 from train.dataset import Dataset
 
-LAYERS, TRAINING = reference.read(MODELS / "fmnist.keras")
+MLP, TRAINING = reference.read(MODELS / "fmnist.keras")
 
 
 @pytest.fixture
@@ -110,11 +110,11 @@ def test_figures_that_nobody_measured_are_named(folder: Path, dataset: Dataset) 
 
 
 def float_onnx(layers: Layers, training: dict[str, Any] = TRAINING, **changes: Any) -> bytes:
-    return bundle.attach_onnx_description(to_float_onnx(layers), bundle.describe("float32", training) | changes)
+    return bundle.attach_onnx_description(to_float_onnx(Mlp(layers, MLP.root)), bundle.describe("float32", training) | changes)
 
 
 def of_another_run() -> bytes:
-    return float_onnx(LAYERS, TRAINING | {"recipe": "tutorial", "seed": 7})
+    return float_onnx(MLP.layers, TRAINING | {"recipe": "tutorial", "seed": 7})
 
 
 def test_a_model_from_another_run_is_named_as_such(folder: Path, dataset: Dataset) -> None:
@@ -132,18 +132,22 @@ def test_a_model_from_another_run_is_named_even_if_the_manifest_lists_it(folder:
 
 
 def test_stale_labels_are_named(folder: Path, dataset: Dataset) -> None:
-    smuggle(folder, "fmnist-float.onnx", float_onnx(LAYERS, classes=CLASSES[::-1]))
+    smuggle(folder, "fmnist-float.onnx", float_onnx(MLP.layers, classes=CLASSES[::-1]))
 
     assert refusal(folder, dataset) == "fmnist-float.onnx: its classes are not Fashion-MNIST's; export it again"
 
 
 def with_first_kernel(change: Callable[[np.ndarray], np.ndarray]) -> Layers:
-    (kernel, bias), *rest = LAYERS
+    (kernel, bias), *rest = MLP.layers
     return [(change(kernel).astype(np.float32), bias), *rest]
 
 
+def for_pixels_times(factor: float) -> Layers:
+    return with_first_kernel(lambda kernel: kernel * (np.sqrt(factor) if MLP.root else factor))
+
+
 def with_last_columns(order: list[int]) -> Layers:
-    *rest, (kernel, bias) = LAYERS
+    *rest, (kernel, bias) = MLP.layers
     return [*rest, (kernel[:, order], bias[order])]
 
 
@@ -153,10 +157,10 @@ def transposed(kernel: np.ndarray) -> np.ndarray:
 
 HOSTILE: dict[str, tuple[Callable[[], Layers], str]] = {
     "a wrong scale": (
-        lambda: with_first_kernel(lambda kernel: kernel / 255),
+        lambda: for_pixels_times(1 / 255),
         "its input scale is wrong, it wants them from 0 to 255",
     ),
-    "another wrong scale": (lambda: with_first_kernel(lambda kernel: kernel * 2), "its input scale is wrong"),
+    "another wrong scale": (lambda: for_pixels_times(2), "its input scale is wrong"),
     "transposed images": (lambda: with_first_kernel(transposed), "rows and columns are swapped"),
     "swapped classes": (
         lambda: with_last_columns([0, 1, 2, 3, 4, 7, 6, 5, 8, 9]),

@@ -159,11 +159,11 @@ def test_a_model_of_another_shape_is_refused(tmp_path: Path) -> None:
 def test_an_int8_model_of_another_scale_is_refused(tmp_path: Path) -> None:
     from export.to_tflite import to_int8_tflite
 
-    layers, _ = reference.read(MODELS / "fmnist.keras")
+    mlp, _ = reference.read(MODELS / "fmnist.keras")
     not_to_255 = np.tile(np.arange(28, dtype=np.uint8) * np.uint8(4), (50, 28, 1))
-    ranges = [(0.0, 1.0)] * len(layers)
+    ranges = [(0.0, 1.0)] * len(mlp.layers)
     path = tmp_path / "model.tflite"
-    path.write_bytes(bundle.attach_description(to_int8_tflite(layers, ranges, not_to_255), bundle.describe("int8", {})))
+    path.write_bytes(bundle.attach_description(to_int8_tflite(mlp.layers, ranges, not_to_255), bundle.describe("int8", {})))
 
     with pytest.raises(ModelError, match=r"its input has scale 0\.0016\d+ and zero point -128, not 0\.00392157 and -128"):
         open_model(path)
