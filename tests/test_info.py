@@ -46,7 +46,7 @@ def test_both_formats_carry_the_same_description() -> None:
 
 
 def test_a_description_that_says_little_is_printed_as_far_as_it_goes(tmp_path: Path) -> None:
-    description = describe("int8", {}) | {"training": ["strange"], "output": "\x1b[31mred"}
+    description = describe("int8", {}) | {"training": {}, "output": "\x1b[31mred"}
     (tmp_path / "strange.tflite").write_bytes(attach_description(flatbuffer(), description))
 
     result = fmnist_edge("info", "--model", tmp_path / "strange.tflite")
