@@ -324,7 +324,9 @@ def play(kind: str, number: int, folder: Path) -> str:
 
 def work(kind: str, numbers: Iterable[int], log: Path, progress: Callable[[int], None]) -> None:
     """Plays the cases, and writes each one's number into the log before it starts and its outcome when it ends."""
-    warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of forks where there are threads
+    warnings.simplefilter(
+        "ignore"
+    )  # as the command does: Pillow warns of odd files, Python 3.12 of forks where there are threads
     apart.Popen = ForkedProcess  # type: ignore[misc,assignment]
     apart.TIME_LIMIT = TIME_LIMIT / 2
     with tempfile.TemporaryDirectory() as folder, open(log, "a") as lines, tempfile.TemporaryFile() as noise:
