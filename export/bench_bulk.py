@@ -11,13 +11,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from export.bench_device import MEGAPIXELS, run
+from export.bench_device import COMMAND, MEGAPIXELS, run, take_turns
 from fmnist_edge.bench import draw_photo
 from train.dataset import load
 
 TILES, PHOTOS, FEW, MANY = 10_000, 1_000, 1_000, 100_000
-
-COMMAND = Path(sys.executable).with_name("fmnist-edge")
 
 RACE = """
 import os, sys, time
@@ -75,15 +73,15 @@ def jobs_gain(folder: Path) -> dict[str, float]:
     """Seconds from start to end for 1,000 JPEG photos of 1 to 12 megapixels, with one process and with two."""
     (folder / "photos").mkdir()
     for megapixels in MEGAPIXELS:
-        draw_photo(folder / f"{megapixels}.jpg", round((megapixels * 1e6 * 4 / 3) ** 0.5))
+        draw_photo(folder / f"{megapixels}.jpg", megapixels)
     for number in range(PHOTOS):
         os.link(folder / f"{MEGAPIXELS[number % len(MEGAPIXELS)]}.jpg", folder / "photos" / f"{number:04}.jpg")
     one, two = (partial(run, COMMAND, "classify", "--jobs", jobs, folder / "photos") for jobs in ("1", "2"))
-    times = [(one()[0], two()[0]) for _ in range(3)]
+    one_seconds, two_seconds = take_turns(one, two, turns=3)[..., 0]
     return {
-        "one_seconds": float(np.median([single for single, _ in times])),
-        "two_seconds": float(np.median([double for _, double in times])),
-        "ratio": float(np.median([double / single for single, double in times])),
+        "one_seconds": float(np.median(one_seconds)),
+        "two_seconds": float(np.median(two_seconds)),
+        "ratio": float(np.median(two_seconds / one_seconds)),
     }
 
 

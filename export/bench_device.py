@@ -24,6 +24,8 @@ from fmnist_edge.tile import WORKING_EDGE, look, read_picture
 MEGAPIXELS = (1, 2, 4, 8, 12)
 TURNS = 15
 
+COMMAND = Path(sys.executable).with_name("fmnist-edge")
+
 BARE = """
 import numpy as np
 from PIL import Image
@@ -63,7 +65,7 @@ def tile_cost() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "photo.jpg"
         for megapixels in MEGAPIXELS:
-            draw_photo(path, round((megapixels * 1e6 * 4 / 3) ** 0.5))
+            draw_photo(path, megapixels)
             with Image.open(path) as photo:
                 photo.load()
                 tile_ms[str(megapixels)] = float(np.median(take_turns(partial(cpu_ms, partial(look, photo)))))
@@ -75,8 +77,7 @@ def tile_cost() -> dict[str, Any]:
 
 def start_cost() -> dict[str, Any]:
     """Seconds and MB that `fmnist-edge classify docs/shoe.png` takes from a cold start, and their ratios to a bare script's."""
-    command = Path(sys.executable).with_name("fmnist-edge")
-    turns = take_turns(partial(run, sys.executable, "-c", BARE), partial(run, command, "classify", "docs/shoe.png"))
+    turns = take_turns(partial(run, sys.executable, "-c", BARE), partial(run, COMMAND, "classify", "docs/shoe.png"))
     (bare_seconds, bare_mb), (seconds, mb) = np.median(turns, axis=1).tolist()
     seconds_ratio, mb_ratio = np.median(turns[1] / turns[0], axis=0).tolist()
     return {
@@ -89,9 +90,9 @@ def start_cost() -> dict[str, Any]:
     }
 
 
-def take_turns(*competitors: Callable[[], Any]) -> NDArray[np.float64]:
+def take_turns(*competitors: Callable[[], Any], turns: int = TURNS) -> NDArray[np.float64]:
     """What each returns, a number or several: (competitors, turns) or (competitors, turns, numbers). The first turn is lost."""
-    return np.array([[call() for call in competitors] for _ in range(TURNS + 1)][1:]).swapaxes(0, 1)
+    return np.array([[call() for call in competitors] for _ in range(turns + 1)][1:]).swapaxes(0, 1)
 
 
 def cpu_ms(call: Callable[[], object]) -> float:

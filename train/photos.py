@@ -19,7 +19,7 @@ from fmnist_edge.classifier import Classifier
 from fmnist_edge.errors import InputError, UsageError, reported
 from fmnist_edge.runtime import CLASSES
 from fmnist_edge.sources import list_folder
-from fmnist_edge.tile import Tile, read_picture
+from fmnist_edge.tile import READABLE, Tile, read_picture
 from train.augment import Examples
 
 Found = list[tuple[Path, frozenset[int]]]
@@ -102,7 +102,7 @@ def photos_in(folder: Path) -> Sequence[Path]:
         complain(f"{folder}: {error}")
         return []
     if not photos:
-        complain(f"{folder}: no pictures in this folder (PNG, JPEG, WebP, BMP, GIF or TIFF)")
+        complain(f"{folder}: no pictures in this folder ({READABLE})")
     for path in sorted(set(folder.iterdir()) - set(photos)):
         if not path.name.startswith("."):
             complain(f"{path} is no picture that can be read here, and left out")

@@ -11,32 +11,43 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fmnist_edge.errors import InputError
+from fmnist_edge.errors import InputError, first_line
 from fmnist_edge.reading import MAX_BYTES, Options, Source, read_content, too_long
 from fmnist_edge.sources import GZIP, IDX, NPY, ZIP, is_picture
-from fmnist_edge.tile import TILE_SIZE, View
+from fmnist_edge.tile import READABLE, TILE_SIZE, View
 
 IDX_HEADER = 16
 
 
 def find_in_archive(name: str, begin: bytes, options: Options) -> Iterator[Source]:
-    """Each picture or tile in it, named as ``shoes.zip/left.png`` or ``tiles.npy[3]``. Raises InputError if there are none."""
+    """Each picture or tile in it, named as ``shoes.zip/left.png`` or ``tiles.npy[3]``. Raises InputError if there are none.
+
+    begin: the file's first four bytes.
+    """
+    if begin != ZIP:
+        content = read_file(name, begin)
+        return find_tiles({name: read_array(content) if begin == NPY else read_idx(content)}, options)
     with damage_named():
-        members = open_zip(name).namelist() if begin == ZIP else []
-    if begin == ZIP and not all(member.endswith(".npy") for member in members):
-        pictures = [member for member in members if is_picture(member)]
-        if not pictures:
-            raise InputError("no pictures in this archive (PNG, JPEG, WebP, BMP, GIF or TIFF)")
-        for member in pictures:
-            yield Source(f"{name}/{member}", partial(read_member, name, member, options))
-        return
+        members = open_zip(name).namelist()
+    if all(member.endswith(".npy") for member in members):
+        return find_tiles(
+            {f"{name}/{member.removesuffix('.npy')}": read_array(read_zipped(name, member)) for member in members}, options
+        )
+    return find_pictures(name, members, options)
+
+
+def find_pictures(name: str, members: list[str], options: Options) -> Iterator[Source]:
+    pictures = [member for member in members if is_picture(member)]
+    if not pictures:
+        raise InputError(f"no pictures in this archive ({READABLE})")
+    for member in pictures:
+        yield Source(f"{name}/{member}", partial(read_member, name, member, options))
+
+
+def find_tiles(batches: dict[str, NDArray[Any]], options: Options) -> Iterator[Source]:
+    """batches: arrays by name, of which those that may be tiles count."""
     if options.wanted == "photo":
         raise InputError("it holds tiles, not photos; leave --input photo out")
-    if begin == ZIP:
-        batches = {f"{name}/{member.removesuffix('.npy')}": read_array(read_zipped(name, member)) for member in members}
-    else:
-        content = read_file(name, begin)
-        batches = {name: read_array(content) if begin == NPY else read_idx(content)}
     tiles = {batch: array for batch, array in batches.items() if array.dtype == np.uint8 and array.shape[-2:] == (TILE_SIZE,) * 2}
     if not tiles:
         found = ", ".join(f"{array.dtype} {array.shape}" for array in batches.values()) or "nothing"
@@ -92,7 +103,7 @@ def damage_named() -> Iterator[None]:
     except InputError:
         raise
     except OSError as error:
-        raise InputError((error.strerror or str(error)).lower()) from None
+        raise InputError((error.strerror or first_line(error)).lower()) from None
     # zipfile and numpy let through whatever a broken file makes them raise: BadZipFile, zlib.error, struct.error, ValueError, ...
     except Exception as error:
-        raise InputError(f"the archive is damaged, or needs a password ({error})") from None
+        raise InputError(f"the archive is damaged, or needs a password ({first_line(error)})") from None

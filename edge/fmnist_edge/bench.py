@@ -83,7 +83,6 @@ def measure(
 
 def time_steps(model: Path, photo: Path, seconds: float, tell: Callable[[str], None]) -> dict[str, Times]:
     """What it takes to decode the photo, to make its tile, to invoke the model, and for all that from the file."""
-
     with quiet_stderr():
         classifier = Classifier(model)
     try:
@@ -144,8 +143,9 @@ def draw_elsewhere(path: Path) -> Path:
     return path
 
 
-def draw_photo(path: Path, width: int = 4000) -> None:
-    """A shirt on a carpet, as a JPEG of 12 megapixels and about 3 MB, such as phones take. width: for others, of shape 4:3."""
+def draw_photo(path: Path, megapixels: int = 12) -> None:
+    """A shirt on a carpet, as a JPEG of shape 4:3, such as phones take: about 3 MB at 12 megapixels."""
+    width = round((megapixels * 1e6 * 4 / 3) ** 0.5)
     size, unit = (width, width * 3 // 4), width / 40
     fibres = np.random.default_rng(0).normal(0, 25, (size[1] // 2, size[0] // 2, 1))
     carpet = (np.array((150, 130, 105)) + fibres).clip(0, 255).astype(np.uint8)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fmnist_edge.errors import UsageError
-from fmnist_edge.model import open_model
+from fmnist_edge.model import NEVER_UNSURE, open_model
 from fmnist_edge.runtime import CLASSES
 from fmnist_edge.tile import TILE_SIZE, Tile, View, look, read_picture
 
@@ -61,8 +61,7 @@ class Classifier:
 
     def __init__(self, model: str | os.PathLike[str] | None = None, min_confidence: float | None = None) -> None:
         self.model = open_model(model)
-        # files made before there were thresholds have none
-        chosen = self.model.description["training"].get("unsure", {"tile": 0.0, "photo": 0.0})
+        chosen = self.model.description["training"].get("unsure", NEVER_UNSURE)
         self.sure_from = chosen if min_confidence is None else dict.fromkeys(chosen, min_confidence)
         self._arguments = model, min_confidence
 

@@ -24,9 +24,7 @@ TRAINING = {
 
 def to_lines(path: Path, content: bytes, description: dict[str, Any]) -> list[str]:
     """Names and values. content: the file's. Of the description only what ``open_model`` looks at can be relied on."""
-    training = description.get("training")
-    if not isinstance(training, dict):
-        training = {}
+    training = description["training"]
     facts = {
         "model": str(path),
         "size": f"{len(content):,} bytes",

@@ -32,6 +32,10 @@ MAX_DESCRIPTION_BYTES = MAX_MANIFEST_BYTES = 100_000
 """Twenty times what export writes."""
 
 
+NEVER_UNSURE = {"tile": 0.0, "photo": 0.0}
+"""The thresholds of files that were made before there were any."""
+
+
 @dataclass(frozen=True)
 class Model:
     """A model that is open and may be trusted. ``description`` is its fmnist.json."""
@@ -201,11 +205,11 @@ def is_calibration(training: Any) -> bool:
     """Whether it has what is read of it: a temperature, and the confidences below which it is unsure; older files lack them."""
     if not isinstance(training, dict):
         return False
-    unsure = training.get("unsure", {"tile": 0, "photo": 0})
+    unsure = training.get("unsure", NEVER_UNSURE)
     return (
         is_number(training.get("temperature", 1), 1e-6, 1e6)
         and isinstance(unsure, dict)
-        and unsure.keys() == {"tile", "photo"}
+        and unsure.keys() == NEVER_UNSURE.keys()
         and all(is_number(confidence, 0, 1) for confidence in unsure.values())
     )
 

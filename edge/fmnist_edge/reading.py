@@ -12,7 +12,7 @@ from itertools import islice
 from typing import NamedTuple, NoReturn
 
 from fmnist_edge.errors import FmnistEdgeError, InputError
-from fmnist_edge.tile import MAX_PIXELS, View, Wanted, decode, look
+from fmnist_edge.tile import MAX_PIXELS, View, Wanted, decode, view_of
 
 MAX_BYTES = 256_000_000
 """Of a picture on stdin or in an archive, and of a batch of tiles: more is refused, so that it can't fill the memory."""
@@ -60,7 +60,7 @@ def read_content(content: bytes, options: Options) -> View:
         raise too_long()
     if not content:
         raise InputError("there is nothing in it")
-    return look(decode(io.BytesIO(content), options.max_pixels), options.wanted, options.max_pixels)
+    return view_of(decode(io.BytesIO(content), options.max_pixels), options.wanted)
 
 
 def too_long() -> InputError:

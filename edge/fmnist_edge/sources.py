@@ -12,7 +12,7 @@ from functools import partial
 
 from fmnist_edge.errors import InputError, UsageError
 from fmnist_edge.reading import MAX_BYTES, Options, Source, broken, read_content
-from fmnist_edge.tile import SUFFIXES, read_picture
+from fmnist_edge.tile import READABLE, SUFFIXES, read_picture
 
 ZIP, NPY, GZIP, IDX = b"PK\x03\x04", b"\x93NUM", b"\x1f\x8b", b"\0\0\x08\x03"
 ARCHIVES = (ZIP, NPY, GZIP, IDX)
@@ -76,7 +76,7 @@ def find_in_folder(folder: str, options: Options) -> Iterator[Source]:
             waiting += [os.path.join(current, name) for name in reversed(folders)]
     if nothing:
         hint = "" if options.recursive else "; -r looks into its folders too"
-        raise InputError(f"no pictures in this folder (PNG, JPEG, WebP, BMP, GIF or TIFF){hint}")
+        raise InputError(f"no pictures in this folder ({READABLE}){hint}")
 
 
 def list_folder(folder: str) -> tuple[list[str], list[str]]:

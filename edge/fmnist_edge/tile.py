@@ -27,6 +27,7 @@ TILE_SIZE = 28
 
 # Pillow's other formats are never opened: EPS, for one, starts another program.
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
+READABLE = "PNG, JPEG, WebP, BMP, GIF or TIFF"
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 
 MAX_PIXELS = 64_000_000
@@ -58,7 +59,7 @@ def read_picture(path: str | os.PathLike[str], wanted: Wanted = "auto", max_pixe
 
     Raises InputError, whose message does not repeat the path.
     """
-    return look(read_image(path, max_pixels), wanted, max_pixels)
+    return view_of(read_image(path, max_pixels), wanted)
 
 
 def read_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Image.Image:
@@ -102,6 +103,14 @@ def look(image: Image.Image, wanted: Wanted = "auto", max_pixels: int = MAX_PIXE
     try:
         check_size(image, max_pixels)
         load(image)
+    except Exception as error:
+        raise as_input_error(error) from None
+    return view_of(image, wanted)
+
+
+def view_of(image: Image.Image, wanted: Wanted) -> View:
+    """The same of an image that is decoded already."""
+    try:
         if wanted != "photo" and image.size == (TILE_SIZE, TILE_SIZE) and is_gray(image):
             tile = np.frombuffer(to_gray(image).tobytes(), np.uint8).reshape(TILE_SIZE, TILE_SIZE)
             if wanted == "tile" or is_on_black(tile):
@@ -127,7 +136,7 @@ def as_input_error(error: Exception) -> InputError:
     if isinstance(error, InputError):
         return error
     if isinstance(error, UnidentifiedImageError):
-        return InputError("not a PNG, JPEG, WebP, BMP, GIF or TIFF picture")
+        return InputError(f"not a {READABLE} picture")
     if isinstance(error, Image.DecompressionBombError):
         return too_large(MAX_PIXELS)
     return InputError(f"the picture is truncated or damaged ({first_line(error)})")
