@@ -18,7 +18,7 @@ from train.dataset import load
 TILES, PHOTOS, FEW, MANY = 10_000, 1_000, 1_000, 100_000
 
 RACE = """
-import os, sys, time
+import gc, os, sys, time
 from PIL import Image
 from fmnist_edge.bulk import classify_all
 from fmnist_edge.classifier import Classifier
@@ -28,6 +28,8 @@ from fmnist_edge.sources import find
 
 folder, paths = sys.argv[1], [entry.path for entry in os.scandir(sys.argv[1])]
 classifier, show = Classifier(), as_text(Style(3, False, LANGUAGES["en"]))
+
+gc.freeze()  # as the command does
 
 def bare():
     for path in paths:

@@ -40,6 +40,8 @@ def main() -> None:
         app()
     except ImportError as error:
         stop("fmnist-edge", f"{error.name or 'a package'} can't be imported; 'fmnist-edge doctor' says what to do", 3)
+    finally:
+        gc.freeze()  # nor does Python look through it all at the end, which would take a tenth of the whole
 
 
 @app.callback()
@@ -122,6 +124,7 @@ def classify(
     if not (stdin or listed) and sys.stderr is not None and sys.stderr.isatty():
         count = sum(1 for _ in find(names, options))
         progress = Progress(count) if count > MANY else None
+    gc.freeze()  # all of this stays: it need not be looked through again and again
     gc.enable()
     items = read_all(chain(first, sources), jobs)
     complete = classify_all(items, classifier, show, save_tiles, progress, batch_size=1 if listed else BATCH)

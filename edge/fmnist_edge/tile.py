@@ -67,16 +67,20 @@ def read_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Im
     try:
         # without blocking: a pipe would let us wait for who writes into it
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-        with open(descriptor, "rb", buffering=0) as file:
+        try:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise InputError("not a file")
             if status.st_size == 0:
                 raise InputError("the file is empty")
             if status.st_size > SMALL:
-                return decode(io.BufferedReader(file), max_pixels)
-            # Pillow reads a tile's few hundred bytes in many pieces, which takes longer from a file
-            return decode(io.BytesIO(os.read(descriptor, SMALL)), max_pixels)
+                with open(descriptor, "rb", closefd=False) as file:
+                    return decode(file, max_pixels)
+            content = os.read(descriptor, SMALL)
+        finally:
+            os.close(descriptor)
+        # Pillow reads a tile's few hundred bytes in many pieces, which takes longer from a file
+        return decode(io.BytesIO(content), max_pixels)
     except OSError as error:
         raise InputError((error.strerror or first_line(error)).lower()) from None
     except ValueError as error:  # a path that can't be one
@@ -112,9 +116,9 @@ def view_of(image: Image.Image, wanted: Wanted) -> View:
     """The same of an image that is decoded already."""
     try:
         if wanted != "photo" and image.size == (TILE_SIZE, TILE_SIZE) and is_gray(image):
-            tile = np.frombuffer(to_gray(image).tobytes(), np.uint8).reshape(TILE_SIZE, TILE_SIZE)
-            if wanted == "tile" or is_on_black(tile):
-                return View(tile, "tile")
+            values = to_gray(image).tobytes()
+            if wanted == "tile" or is_on_black(values):
+                return View(np.frombuffer(values, np.uint8).reshape(TILE_SIZE, TILE_SIZE), "tile")
         if wanted == "tile":
             found = f"{image.mode} and {image.width}x{image.height}"
             raise InputError(f"not a tile, which is gray and 28x28 pixels large, but {found}")
@@ -170,8 +174,9 @@ def too_large(max_pixels: int) -> InputError:
     return InputError(f"larger than {max_pixels / 10**6:g} million pixels (--max-pixels); make it smaller first")
 
 
-def is_on_black(tile: Tile) -> bool:
-    return sorted(tile[:: TILE_SIZE - 1, :: TILE_SIZE - 1].ravel().tolist())[1] < DARK
+def is_on_black(values: bytes) -> bool:
+    """values: a tile's, row by row."""
+    return sorted((values[0], values[TILE_SIZE - 1], values[-TILE_SIZE], values[-1]))[1] < DARK
 
 
 def is_deep(image: Image.Image) -> bool:
