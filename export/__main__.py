@@ -7,7 +7,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 
 from export import bundle, parity, reference, swap
@@ -48,7 +47,7 @@ def main(
     answers = ask_keras(model, dataset)
 
     say("converting")
-    contents = convert(mlp, dataset, training)
+    contents, int8_losses = convert(mlp, dataset, training)
     say(f"comparing with Keras over {len(dataset.test_images):,} test images")
     with quiet_stderr():
         sessions: dict[str, Session] = {
@@ -63,7 +62,7 @@ def main(
         raise type(error)(f"{error}. Nothing was written") from None
 
     say("comparing runtimes")
-    measured = prove(contents, dataset, answers, outputs, {name: asdict(figures[name]) for name in contents})
+    measured = prove(contents, dataset, answers, outputs, {name: asdict(figures[name]) for name in contents}, int8_losses)
     proof = {
         "golden.npz": bundle.pack_golden(dataset, {"reference": answers, **outputs}, tolerances(measured)),
         "parity.json": bundle.to_json(measured).encode(),
@@ -114,24 +113,18 @@ def ask_keras(model: Path, dataset: Dataset) -> Probabilities:
     return answers
 
 
-def convert(mlp: Mlp, dataset: Dataset, training: dict[str, Any]) -> dict[str, bytes]:
-    """The content of each artifact, with its self-description."""
-    from export.quantize import balance_units, choose_ranges, round_weights
+def convert(mlp: Mlp, dataset: Dataset, training: dict[str, Any]) -> tuple[dict[str, bytes], dict[str, dict[str, float]]]:
+    """The content of each artifact, with its self-description; and what int8 loses where."""
+    from export.quantize import losses, quantize
     from export.representative import choose_even, make_strange
     from export.to_onnx import to_float_onnx, to_int8_onnx
-    from export.to_tflite import ROOTS, to_float_tflite, to_int8_tflite
+    from export.to_tflite import to_float_tflite, to_int8_tflite
 
-    # the errors that count are rare: all images are asked about them
     even = choose_even(dataset.train_images, dataset.train_labels)
-    strange = make_strange(even)
-    tiles = dataset.train_images
-    if mlp.root:  # int8 is fitted to what its first layer gets
-        tiles, even, strange = ROOTS[tiles], ROOTS[even], ROOTS[strange]
-    balanced = balance_units(mlp.layers, tiles, strange)
-    rounded = round_weights(balanced, np.concatenate([tiles, strange]))
-    ranges = choose_ranges(balanced, rounded, tiles, strange)
+    # the errors that count are rare: all images are asked about them
+    int8 = quantize(mlp, dataset.train_images, make_strange(even))
     with quiet_stderr():
-        flatbuffers = {"float32": to_float_tflite(mlp), "int8": to_int8_tflite(rounded, ranges, even, mlp.root)}
+        flatbuffers = {"float32": to_float_tflite(mlp), "int8": to_int8_tflite(int8.rounded, int8.ranges, even, mlp.root)}
     onnx = {"float32": to_float_onnx(mlp), "int8": to_int8_onnx(flatbuffers["int8"], mlp.root)}
     contents = {}
     for name, dtype in bundle.ARTIFACTS.items():
@@ -140,7 +133,7 @@ def convert(mlp: Mlp, dataset: Dataset, training: dict[str, Any]) -> dict[str, b
             contents[name] = bundle.attach_description(flatbuffers[dtype], description)
         else:
             contents[name] = bundle.attach_onnx_description(onnx[dtype], description)
-    return contents
+    return contents, losses(int8, dataset.test_images)
 
 
 def say(message: str) -> None:

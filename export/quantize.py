@@ -8,11 +8,15 @@ All units of a layer share one range. Before, they are scaled so that each uses 
 2019, arXiv:1906.04721), which took a quarter off the errors (root mean square).
 """
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
-from export.reference import Floats, Layers, probabilities
-from export.to_tflite import Range
+from export.parity import agreement
+from export.reference import Floats, Layers, Mlp, probabilities
+from export.to_tflite import ROOTS, Range
 from fmnist_edge.runtime import Tiles, to_pixels
 
 Array = NDArray[np.float64]
@@ -27,6 +31,63 @@ BALANCE, LEAST_REACH = 0.7, 0.25
 FIT = 0.9  # of the strange tiles, the part whose values fit into the ranges: at 1 the others would get ranges too coarse
 LOW_ENDS = np.linspace(0.2, 1, 17)  # tried for the logits, as a part of the smallest
 SURE = (3, 4, 5, 6)  # tried for them, too: one that far above another has a probability of 0.95, and more matters little
+
+
+class Int8Mlp(NamedTuple):
+    """An MLP as int8 holds it: ``rounded`` layers, whose outputs have ``ranges``. ``exact`` are the same layers not yet rounded.
+
+    root: the first layer gets ROOTS of the pixels.
+    """
+
+    exact: Layers
+    rounded: Layers
+    ranges: list[Range]
+    root: bool
+
+
+def quantize(mlp: Mlp, tiles: Tiles, strange: Tiles) -> Int8Mlp:
+    """tiles: training images, all of which count; strange: what a device may be shown besides. Both uint8 (N, 28, 28)."""
+    if mlp.root:  # int8 is fitted to what its first layer gets
+        tiles, strange = ROOTS[tiles], ROOTS[strange]
+    everything = np.concatenate([tiles, strange])
+    exact = centre_logits(balance_units(mlp.layers, tiles, strange), everything)
+    rounded = round_weights(exact, everything)
+    return Int8Mlp(exact, rounded, choose_ranges(exact, rounded, tiles, strange), mlp.root)
+
+
+def losses(model: Int8Mlp, tiles: Tiles) -> dict[str, dict[str, float]]:
+    """How far each part of the rounding moves the probabilities if it is the only one: agreement, largest and rms Δp.
+
+    tiles: uint8 (N, 28, 28).
+    """
+    values = flat_pixels(ROOTS[tiles] if model.root else tiles)
+    exact = probabilities(values, model.exact)
+    parts = {"pixels' square roots": probabilities(np.sqrt(flat_pixels(tiles)), model.exact)} if model.root else {}
+    parts["weights"] = probabilities(values, model.rounded)
+    last = len(model.ranges)
+    for layer, ends in enumerate(model.ranges, start=1):
+        name = "logits" if layer == last else f"values of hidden layer {layer}"
+        parts[name] = in_int8(values, model.exact, [ends if number == layer else None for number in range(1, last + 1)])
+    parts["all of these"] = in_int8(values, model.rounded, model.ranges)
+    return {
+        part: {
+            "top1_agreement": agreement(exact, found),
+            "max_dp": float(np.abs(found - exact).max()),
+            "rms_dp": float(np.sqrt(((found - exact) ** 2).mean())),
+        }
+        for part, found in parts.items()
+    }
+
+
+def in_int8(values: Floats, layers: Layers, ranges: Sequence[Range | None]) -> Floats:
+    """Probabilities of the values (N, inputs), if each layer's outputs are held in steps where it has a range."""
+    for number, ((kernel, bias), ends) in enumerate(zip(layers, ranges, strict=True), start=1):
+        values = values @ kernel + bias
+        if number < len(layers):
+            values = np.maximum(values, 0)
+        if ends:
+            values = in_steps(values, ends)
+    return probabilities(values, [])
 
 
 def balance_units(layers: Layers, tiles: Tiles, strange: Tiles) -> Layers:
@@ -54,7 +115,7 @@ def round_weights(layers: Layers, tiles: Tiles) -> Layers:
     """
     inputs = flat_pixels(tiles)
     rounded: Layers = []
-    for kernel, bias in centre_logits(layers, inputs):
+    for kernel, bias in layers:
         new_kernel = round_kernel(kernel.astype(np.float64), np.atleast_2d(np.cov(inputs, rowvar=False, bias=True)))
         new_bias = bias + inputs.mean(0, dtype=np.float64) @ (kernel - new_kernel)
         rounded.append((new_kernel.astype(np.float32), new_bias.astype(np.float32)))
@@ -62,14 +123,15 @@ def round_weights(layers: Layers, tiles: Tiles) -> Layers:
     return rounded
 
 
-def centre_logits(layers: Layers, values: Floats) -> Layers:
+def centre_logits(layers: Layers, tiles: Tiles) -> Layers:
     """Takes from all logits the same amount, which softmax does not see, so that they need a smaller range and get finer steps.
 
     That is the mean of the image's two largest logits, as near as a linear function of the last hidden layer comes to it (least
     squares). With the mean of all ten instead, the steps were 1.7 times as large.
 
-    values: (N, inputs), what the first layer gets.
+    tiles: uint8 (N, 28, 28).
     """
+    values = flat_pixels(tiles)
     *hidden, (kernel, bias) = layers
     for hidden_kernel, hidden_bias in hidden:
         values = np.maximum(values @ hidden_kernel + hidden_bias, 0)

@@ -33,10 +33,12 @@ def prove(
     answers: Probabilities,
     outputs: Mapping[str, Probabilities],
     figures: Mapping[str, Mapping[str, Any]],
+    int8_losses: Mapping[str, Mapping[str, float]],
 ) -> dict[str, Any]:
     """parity.json: all that was measured of each artifact over the test images.
 
-    contents: of the artifacts. answers, outputs: float32 (N, 10), of Keras and of each artifact; figures: of each artifact.
+    contents: of the artifacts. answers, outputs: float32 (N, 10), of Keras and of each artifact; figures: of each artifact;
+    int8_losses: from ``quantize.losses``.
     """
     files = {
         name: {
@@ -51,8 +53,14 @@ def prove(
         }
         for name, dtype in ARTIFACTS.items()
     }
-    images = len(dataset.test_images)
-    return {"format": FORMAT, "images": images, "histogram_edges": EDGES, "tolerance": parity.TOLERANCE_RULE, "files": files}
+    return {
+        "format": FORMAT,
+        "images": len(dataset.test_images),
+        "histogram_edges": EDGES,
+        "tolerance": parity.TOLERANCE_RULE,
+        "files": files,
+        "int8_losses": int8_losses,
+    }
 
 
 def compare_runtime(
@@ -114,6 +122,7 @@ def make_report(
         .format(
             table=make_table(manifest),
             more=more_figures(proof),
+            losses=loss_table(proof["int8_losses"]),
             runtimes=runtime_table(proof),
             rule=proof["tolerance"],
             images=proof["images"],
@@ -191,6 +200,14 @@ def more_figures(proof: dict[str, Any]) -> str:
     for name, file in proof["files"].items():
         figures = (f"{file['mean_dp']:.1e}", f"{file['mean_kl']:.1e}", f"{file['calibration_error']:.4f}")
         rows.append((name, str(len(file["changes"])), *figures))
+    return align(rows)
+
+
+def loss_table(losses: Mapping[str, Mapping[str, float]]) -> str:
+    rows: list[tuple[str, ...]] = [("rounded", "agreement", "largest Δp", "Δp (rms)")]
+    rows += [
+        (part, f"{row['top1_agreement']:.2%}", f"{row['max_dp']:.3f}", f"{row['rms_dp']:.5f}") for part, row in losses.items()
+    ]
     return align(rows)
 
 

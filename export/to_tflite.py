@@ -30,7 +30,7 @@ def to_int8_tflite(layers: Layers, ranges: Sequence[Range], representative: NDAr
     """int8 (N, 28, 28), pixel - 128, to int8 (N, 10); integer arithmetic throughout, weights per channel.
 
     ranges: of each layer's output. representative: tiles, uint8 (N, 28, 28), among whose pixels 0 and 255 must both occur: they
-    set the range of the input, and so its scale of 1/255. root: layers and tiles are for ROOTS of pixels.
+    set the range of the input, and so its scale of 1/255. root: the layers are for ROOTS of pixels.
     """
 
     def samples() -> Iterator[list[NDArray[np.float32]]]:
