@@ -128,6 +128,10 @@ class Feed:
         """Whether it has no end, as cameras and streams."""
         return self._camera.live
 
+    @property
+    def reconnecting(self) -> bool:
+        return self._lost
+
     def __enter__(self) -> "Feed":
         return self
 
