@@ -136,11 +136,11 @@ class Watch:
             if self._feed.reconnecting:
                 self._systemd.alive()
             return
+        self._tally.count_frame()
         self._seconds = frame.seconds
         now = frame.taken if self._feed.live else frame.seconds
         if now < self._due:
             return
-        self._tally.count_frame()
         picture = prepare(frame.image, self._options)
         sight = self._scene.look(picture, now)
         if sight.worth_a_result:
