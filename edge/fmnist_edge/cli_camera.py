@@ -81,6 +81,11 @@ def camera(
     from fmnist_edge.screen import Screen
     from fmnist_edge.service import Systemd
 
+    if source == "list":
+        from fmnist_edge.devices import listing
+
+        print("\n".join(listing()), flush=True)
+        return
     if seconds is not None and frames is not None:
         raise UsageError("--seconds or --frames, not both")
     if save_mb and not save_unsure:

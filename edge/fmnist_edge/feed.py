@@ -108,7 +108,7 @@ class Feed:
         self._newest: tuple[int, Shot] | None = None
         self._end: FmnistEdgeError | None = None
         self._count = 0
-        self._began = self._heard = time.monotonic()
+        self._began = self._heard = self._tried_at = time.monotonic()
         self._corrupt_since: float | None = None
         self._lost = self._stalled = False
         self._thread = threading.Thread(target=self._run, name="camera", daemon=True)
@@ -136,7 +136,9 @@ class Feed:
 
     @property
     def reconnecting(self) -> bool:
-        return self._lost
+        """Whether it is lost, and its thread opens it again and again: one that hangs in a driver does not."""
+        longest = self._options.pauses[1] + 2 * self._options.patience
+        return self._lost and time.monotonic() - self._tried_at < longest
 
     def __enter__(self) -> "Feed":
         return self
@@ -224,6 +226,7 @@ class Feed:
     def _capture(self, camera: Camera) -> str:
         """Frames until the camera has none. Returns why: a text, since an error would keep alive what it came from."""
         self._heard, self._stalled = time.monotonic(), False
+        self._tried_at = self._heard
         try:
             camera.open()
             with closing(camera.shots()) as shots:
