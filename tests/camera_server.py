@@ -1,11 +1,16 @@
 """A camera on the network that tests can unplug, stall and break: MJPEG over HTTP, as IP cameras send it."""
 
 import io
+import re
 import socket
+import socketserver
+import struct
 import threading
 import time
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import av
 from PIL import Image
 
 
@@ -49,19 +54,16 @@ class CameraServer:
     def __exit__(self, *exc: object) -> None:
         self.unplug()
 
-    def _handler(camera) -> type[BaseHTTPRequestHandler]:  # noqa: N805, the handler has a self of its own
+    def _handler(camera) -> type[BaseHTTPRequestHandler]:
         class Handler(BaseHTTPRequestHandler):
             def log_message(self, *arguments: object) -> None:
                 pass
 
             def do_GET(self) -> None:
                 camera._connections.add(self.connection)
-                try:
+                with suppress(OSError):  # who asked has gone, or we are unplugged
                     self.answer()
-                except OSError:  # who asked has gone, or we are unplugged
-                    pass
-                finally:
-                    camera._connections.discard(self.connection)
+                camera._connections.discard(self.connection)
 
             def answer(self) -> None:
                 if camera.password and self.headers["Authorization"] != camera.password:
@@ -96,3 +98,60 @@ class CameraServer:
                     time.sleep(1 / camera.fps)
 
         return Handler
+
+
+class RtspServer(socketserver.ThreadingTCPServer):
+    """An IP camera: H.264 over RTSP (RFC 2326), the packets (RFC 6184) in the same connection. Use it with ``with``."""
+
+    allow_reuse_address = daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), RtspConnection)
+        self.stalled = False
+        self.address = f"rtsp://127.0.0.1:{self.server_address[1]}/live"
+        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
+
+    def __exit__(self, *exc: object) -> None:
+        self.shutdown()
+        super().__exit__(*exc)
+
+
+class RtspConnection(socketserver.StreamRequestHandler):
+    SDP = b"v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=control:0\r\n"
+
+    def handle(self) -> None:
+        with suppress(OSError):  # who watched has gone
+            self.answer_requests()
+
+    def answer_requests(self) -> None:
+        while line := self.rfile.readline():
+            headers = {}
+            while header := self.rfile.readline().strip():
+                name, _, value = header.decode().partition(": ")
+                headers[name.lower()] = value
+            method = line.split()[0].decode()
+            body = self.SDP if method == "DESCRIBE" else b""
+            answer = f"RTSP/1.0 200 OK\r\nCSeq: {headers['cseq']}\r\nSession: 1\r\nContent-Length: {len(body)}\r\n"
+            answer += "Content-Type: application/sdp\r\n" if body else ""
+            answer += f"Transport: {headers['transport']}\r\n" if "transport" in headers else ""
+            self.wfile.write(f"{answer}\r\n".encode() + body)
+            if method == "PLAY":
+                self.play()
+
+    def play(self) -> None:
+        encoder = av.CodecContext.create("libx264", "w")
+        encoder.width, encoder.height, encoder.pix_fmt, encoder.framerate = 320, 240, "yuv420p", 30
+        encoder.options, encoder.gop_size = {"tune": "zerolatency"}, 15
+        sequence = 0
+        for number in range(10**6):
+            while self.server.stalled:
+                time.sleep(0.01)
+            frame = av.VideoFrame.from_image(Image.new("RGB", (320, 240), (200, 0, 0)))
+            stream = b"".join(map(bytes, encoder.encode(frame)))
+            units = [unit for unit in re.split(rb"\x00\x00\x00?\x01", stream) if unit]
+            for unit in units:
+                last = 0x80 if unit is units[-1] else 0
+                packet = struct.pack(">BBHII", 0x80, last | 96, sequence & 0xFFFF, number * 3000, 1) + unit
+                self.wfile.write(struct.pack(">cBH", b"$", 0, len(packet)) + packet)
+                sequence += 1
+            time.sleep(1 / 30)

@@ -174,8 +174,8 @@ class Feed:
             number, shot = newest
             try:
                 image = shot.develop()
-            except SourceError as error:
-                self._corrupt(str(error))
+            except Exception:  # SourceError, or whatever a decoder's or Pillow's error is
+                self._corrupt()
                 continue
             self._corrupt_since = None
             seconds = shot.taken - self._began if shot.seconds is None else shot.seconds
@@ -192,10 +192,10 @@ class Feed:
             self._heard, self._stalled, self._corrupt_since = now, True, None
             self._camera.interrupt()
 
-    def _corrupt(self, reason: str) -> None:
+    def _corrupt(self) -> None:
         if self._corrupt_since is None:
             self._corrupt_since = time.monotonic()
-            self._tell(f"{self._camera.source}: {reason}; going on with the next")
+            self._tell(f"{self._camera.source}: a corrupt frame; going on with the next")
         self.dropped += 1
 
     def _run(self) -> None:

@@ -76,6 +76,7 @@ class V4L2(Video):
 
     def interrupt(self) -> None:
         """Stops the camera through FFmpeg's own descriptor: its read, which waits for a frame for ever, then ends."""
+        super().interrupt()
         path = os.path.realpath(self.path)
         for number in os.listdir("/proc/self/fd"):
             with suppress(OSError):

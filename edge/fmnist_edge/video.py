@@ -3,8 +3,9 @@
 import os
 import re
 import stat
+import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from io import FileIO
 from typing import Any
@@ -33,8 +34,15 @@ NO_PROTOCOL = {"protocol_whitelist": "none"}
 RTSP = {"protocol_whitelist": "rtsp,rtp,udp,tcp,tls", "rtsp_flags": "prefer_tcp"}
 """Over UDP, which FFmpeg would try first, frames come damaged on a busy wireless network, and not at all through a firewall."""
 
+MOMENT = 0.25
+"""Seconds that FFmpeg waits for a packet of a stream before it lets us look whether we still want one."""
+
 BEHIND = 1.0
 """Seconds that a video may be behind before only its key frames are decoded, until it has caught up."""
+
+
+Pictures = Iterator[tuple[float | None, Callable[[], Image.Image]]]
+"""By their own clock, in seconds. The call decodes; it raises SourceError, or what PyAV does, if that can't be done."""
 
 
 class Video:
@@ -49,6 +57,7 @@ class Video:
         self.source, self.form = source, ""
         self.options = options
         self.container: Any = None
+        self.interrupted = threading.Event()
 
     def target(self) -> dict[str, Any]:
         """What is opened, as ``av.open`` takes it. Raises SourceError or OSError."""
@@ -58,7 +67,7 @@ class Video:
         return reason(error)
 
     def interrupt(self) -> None:
-        pass
+        self.interrupted.set()
 
     def close(self) -> None:
         if self.container is not None:
@@ -66,6 +75,7 @@ class Video:
         self.container = None
 
     def open(self) -> None:
+        self.interrupted.clear()
         try:
             self.container = av.open(**self.target())
             stream = next(iter(self.container.streams.video), None)
@@ -83,27 +93,32 @@ class Video:
 
     def shots(self) -> Generator[Shot, None, None]:
         stream = self.container.streams.video[0]
-        codec, first = stream.codec_context, None
+        codec = stream.codec_context
+        alone = codec.name in STANDING_ALONE
+        first: tuple[float, float] | None = None
         try:
-            for packet in self.container.demux(stream):
+            for packet in self.packets(stream):
                 now = time.monotonic()
-                clock = float(packet.pts * packet.time_base) if packet.pts is not None else None
-                if codec.name in STANDING_ALONE:
-                    # a copy, for FFmpeg 8's V4L2 packets must not outlive the camera, nor be many
-                    pictures = [(clock, partial(develop, codec, bytes(packet)))] if packet.size else []
-                else:
-                    pictures = [(frame.time, partial(to_image, frame)) for frame in decode(codec, packet)]
-                for clock, picture in pictures:
+                pictures = wanted_later(codec, packet) if alone else decoded(codec, packet, first is None)
+                for clock, develop in pictures:
+                    began, start = first = first or (now, clock or 0.0)
                     if not self.paced:
-                        yield Shot(trusted(clock, now), None, picture)
+                        yield Shot(trusted(clock, now), None, develop)
                         continue
-                    clock = 0.0 if clock is None else clock
-                    first = (now, clock) if first is None else first
-                    behind = (now - first[0]) - (clock - first[1])
-                    codec.skip_frame = "NONKEY" if behind > BEHIND and not self.options.fast else "DEFAULT"
-                    yield Shot(now, max(clock - first[1], 0.0), picture)
+                    due = max((clock or 0.0) - start, 0.0)
+                    if not alone and not self.options.fast:
+                        codec.skip_frame = "NONKEY" if now - began - due > BEHIND else "DEFAULT"
+                    yield Shot(now, due, develop)
         except (av.FFmpegError, OSError) as error:
             raise SourceError(self.explain(error)) from None
+
+    def packets(self, stream: Any) -> Iterator[Any]:
+        while not self.interrupted.is_set():
+            try:
+                yield from self.container.demux(stream)
+                return
+            except av.ExitError:  # nothing came for a moment: time to look whether we are interrupted
+                continue
 
 
 class TestPicture(Video):
@@ -149,26 +164,34 @@ class Rtsp(Video):
         self.url = url
 
     def target(self) -> dict[str, Any]:
-        return {"file": self.url, "timeout": self.options.patience, "options": RTSP}
+        return {"file": self.url, "timeout": (self.options.patience, MOMENT), "options": RTSP}
 
 
-def develop(codec: Any, packet: bytes) -> Image.Image:
-    for frame in decode(codec, av.Packet(packet)):
-        return to_image(frame)
-    raise SourceError("a corrupt frame")
+def wanted_later(codec: Any, packet: Any) -> Pictures:
+    """Of a copy: FFmpeg's V4L2 packets must be given back soon, and before the camera is closed (a crash in FFmpeg 8)."""
+    content = bytes(packet)
+    if content:
+        yield seconds(packet), lambda: picture(next(iter(codec.decode(av.Packet(content))), None))
 
 
-def decode(codec: Any, packet: Any) -> list[Any]:
-    """No frames of a packet that is corrupt: the next may be well."""
+def decoded(codec: Any, packet: Any, ahead: bool) -> Pictures:
+    """ahead: of the first frame, where a stream has been joined that can't be decoded before the next key frame comes."""
     try:
-        frames: list[Any] = codec.decode(packet)
+        for frame in codec.decode(packet):
+            yield frame.time, partial(picture, frame)
     except (av.FFmpegError, ValueError):
-        return []
-    return frames
+        if not ahead:
+            yield seconds(packet), partial(picture, None)
 
 
-def to_image(frame: Any) -> Image.Image:
+def seconds(packet: Any) -> float | None:
+    return None if packet.pts is None else float(packet.pts * packet.time_base)
+
+
+def picture(frame: Any) -> Image.Image:
     """RGB, turned as the video says that it was filmed."""
+    if frame is None or frame.is_corrupt:
+        raise SourceError("a corrupt frame")
     image: Image.Image = frame.to_image()
     return image.rotate(frame.rotation, expand=True) if frame.rotation else image
 
@@ -176,6 +199,8 @@ def to_image(frame: Any) -> Image.Image:
 def reason(error: Exception) -> str:
     if isinstance(error, av.InvalidDataError):
         return "it is no video that can be read, or damaged"
+    if isinstance(error, av.ExitError):
+        return "no answer"
     return (getattr(error, "strerror", None) or first_line(error)).lower()
 
 

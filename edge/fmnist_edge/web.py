@@ -5,7 +5,6 @@ Python's HTTP, not FFmpeg's: it checks certificates, knows digest authentication
 
 import os
 import socket
-import threading
 from contextlib import suppress
 from http.client import HTTPException, HTTPResponse
 from typing import Any
@@ -40,10 +39,8 @@ class Web(Video):
         self._response: HTTPResponse | None = None
         self._rest = b""
         self._single = False
-        self._stop = threading.Event()
 
     def target(self) -> dict[str, Any]:
-        self._stop.clear()
         response = self._fetch()
         kind = response.headers.get_content_type()
         if kind.startswith("text/"):
@@ -77,19 +74,19 @@ class Web(Video):
             except HTTPException:  # it was cut
                 return b""
         if not self._rest:
-            self._stop.wait(1 / (self.options.fps or PICTURES_PER_SECOND))
-            self._rest = b"" if self._stop.is_set() else as_part(self._fetch())
+            self.interrupted.wait(1 / (self.options.fps or PICTURES_PER_SECOND))
+            self._rest = b"" if self.interrupted.is_set() else as_part(self._fetch())
         piece, self._rest = self._rest[:size], self._rest[size:]
         return piece
 
     def interrupt(self) -> None:
-        self._stop.set()
+        super().interrupt()
         response = self._response
         if response is None:
             return
-        with suppress(OSError, ValueError):  # it has just been closed
-            with socket.socket(fileno=os.dup(response.fileno())) as connection:
-                connection.shutdown(socket.SHUT_RDWR)
+        # it may just have been closed
+        with suppress(OSError, ValueError), socket.socket(fileno=os.dup(response.fileno())) as connection:
+            connection.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         super().close()
