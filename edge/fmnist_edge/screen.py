@@ -93,7 +93,7 @@ class Screen:
         }
 
     def _to_line(self, result: Result, age: float) -> str:
-        """As much of it as the terminal has columns for: the label first, then its bar, the next two, and how it goes."""
+        """As much of it as the terminal has columns for: the label, its bar, how it goes, and the next two."""
         answer = result.answer
         width = max(map(columns, self.names)) + 1
         label = f"{self.names[answer.class_id]}{'?' if answer.unsure else ''}"
@@ -102,10 +102,10 @@ class Screen:
         parts = [
             f"{label}{' ' * (width - columns(label))} {answer.confidence:.2f}",
             f"{block * round(BAR * answer.confidence):{BAR}}",
-            ", ".join(f"{self.names[class_id]} {answer.shares[class_id]:.2f}" for class_id in others[:2]),
-            f"{result.fps:.0f} fps",
-            f"{1000 * age:.0f} ms",
+            f"{result.fps:3.0f} fps",
+            f"{1000 * age:4.0f} ms",
             f"{result.dropped} dropped",
+            *(f"{self.names[class_id]} {answer.shares[class_id]:.2f}" for class_id in others[:2]),
         ]
         room = terminal_width() - 1  # in the last column some terminals go to the next line
         while len(parts) > 1 and columns("  ".join(parts)) > room:
