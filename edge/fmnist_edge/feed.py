@@ -225,8 +225,8 @@ class Feed:
 
     def _capture(self, camera: Camera) -> str:
         """Frames until the camera has none. Returns why: a text, since an error would keep alive what it came from."""
-        self._heard, self._stalled = time.monotonic(), False
-        self._tried_at = self._heard
+        self._tried_at, self._stalled, before = time.monotonic(), False, self._count
+        self._heard = self._tried_at + self._options.patience  # the first frame may take twice as long
         try:
             camera.open()
             with closing(camera.shots()) as shots:
@@ -234,7 +234,7 @@ class Feed:
                     if self._stop.is_set():
                         return ""
                     self._publish(shot)
-            reason = "it has ended"
+            reason = "it has ended" if self._count > before else "nothing in it can be decoded"
         except SourceError as error:
             reason = str(error)
         except Exception as error:
