@@ -4,6 +4,7 @@ DIR/unsure-20260722-101530-123-shirt.jpg is a frame as it was looked at; DIR/.ti
 model was shown of it, by the same name. Files with other names are never touched, and what has been moved into a folder stays.
 """
 
+import errno
 import io
 import re
 from collections.abc import Callable
@@ -77,6 +78,8 @@ class Collection:
     def _make_room(self, size: int) -> None:
         if self._size + size <= self._limit:
             return
+        if size > self._limit:
+            raise OSError(errno.EFBIG, "it alone is larger than all that may be kept")
         kept = sorted(self._kept())
         self._size = sum(size for _, _, size in kept)  # the user may have taken some
         for _, path, freed in kept:

@@ -12,7 +12,7 @@ BEATS = 2
 
 
 class Signals:
-    """Hears SIGINT and SIGTERM, wishes to end, and SIGUSR1, a request, until the command is ready to. A second wish is an order."""
+    """SIGINT and SIGTERM are wishes to end, SIGUSR1 is a request; the command looks for them. A second wish is an order."""
 
     def __init__(self) -> None:
         self.ending: int | None = None
