@@ -200,10 +200,11 @@ def test_whoever_reads_slowly_gets_what_is_new() -> None:
     assert record["dropped"] > 40
 
 
-def test_nobody_reading_for_a_while_makes_no_frame_old() -> None:
+def test_while_nobody_reads_no_frame_is_taken_and_a_signal_is_heard() -> None:
     with start("test") as process:
         time.sleep(2)
         process.terminate()
+        assert process.wait(1) == 0
         output, errors = process.communicate()
 
     assert max(json.loads(line)["age_ms"] for line in output.splitlines()) < 500

@@ -21,7 +21,7 @@ from fmnist_edge.service import Signals, Systemd
 from fmnist_edge.steady import Steady
 from fmnist_edge.tile import Wanted, look
 
-TICK = 0.2
+TICK = 0.1
 """Seconds that anything is waited for, at most, before signals and keys are looked at."""
 
 LEARN_KEY = "e"
