@@ -1,7 +1,8 @@
 """Keeps frames that the model was unsure of: sorted into a folder per class, ``python -m train --photos`` learns from them.
 
-DIR/unsure-20260722-101530-123-shirt.jpg is a frame as it was looked at, and when, in UTC; DIR/.tiles, which the training passes over, has what the
-model was shown of it, by the same name. Files with other names are never touched, and what has been moved into a folder stays.
+DIR/unsure-20260722-101530-123-shirt.jpg is a frame as it was looked at, with the time in UTC and the guess. DIR/.tiles, which the
+training passes over, has what the model was shown of it, by the same name. Files with other names are never touched, and what has
+been moved into a folder stays.
 """
 
 import errno
