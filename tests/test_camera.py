@@ -1,6 +1,7 @@
 """`fmnist-edge camera`: what it says of films whose garments and times are known, how it prints, how it ends."""
 
 import json
+import re
 import signal
 import subprocess
 import time
@@ -160,9 +161,10 @@ def test_it_ends_after_so_many_frames_or_seconds() -> None:
 
 
 def test_a_reader_that_goes_away_ends_it_quietly() -> None:
-    result = run("bash", "-c", f"{FMNIST_EDGE} camera --source test 2>errors | head -n 1; exit ${{PIPESTATUS[0]}}", cwd="/tmp")
+    result = run("bash", "-c", f"{FMNIST_EDGE} camera --source test | head -n 1; exit ${{PIPESTATUS[0]}}")
 
     assert (result.returncode, len(result.stdout.splitlines())) == (141, 1)
+    assert re.fullmatch("fmnist-edge: test, .*\n", result.stderr)
 
 
 def start(*arguments: str | Path, **options: Any) -> subprocess.Popen[str]:

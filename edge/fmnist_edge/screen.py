@@ -36,7 +36,8 @@ class Screen:
 
     def __init__(self, as_json: bool, on_change: bool, language: str) -> None:
         self.names = (*LANGUAGES[language], NOTHING_THERE[language])
-        self.in_place = not as_json and sys.stdout is not None and sys.stdout.isatty()
+        self.on_terminal = sys.stdout is not None and sys.stdout.isatty()
+        self.in_place = self.on_terminal and not as_json
         self._on_change, self._shown = on_change, -1
         self._poll = select.poll()
         if sys.stdout is not None:
