@@ -38,9 +38,6 @@ def fmnist_edge() -> None:
     """Classify pictures of clothes on a small computer."""
 
 
-app.command()(camera)
-
-
 @app.command()
 @reported("fmnist-edge")
 def classify(
@@ -113,6 +110,9 @@ def classify(
     items = read_all(chain(first, sources), jobs)
     complete = classify_all(items, classifier, show, save_tiles, progress, batch_size=1 if listed else BATCH)
     raise typer.Exit(0 if complete else 1)
+
+
+app.command()(camera)
 
 
 @app.command()

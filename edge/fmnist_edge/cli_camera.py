@@ -36,7 +36,9 @@ def camera(
     input: Annotated[Input, typer.Option(help="What frames are: 28x28 tiles, photos, or find out.")] = Input.auto,
     fast: Annotated[bool, typer.Option("--fast", help="Read a file as fast as it goes, and each of its frames.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON Lines on a terminal too.")] = False,
-    on_change: Annotated[bool, typer.Option("--on-change", help="Print a line only when the label is another.")] = False,
+    on_change: Annotated[
+        bool, typer.Option("--on-change", help="Print only when the label is another, and when it gets sure.")
+    ] = False,
     labels_lang: LanguageOption = Language.en,
     min_confidence: MinConfidenceOption = None,
     smooth: Annotated[

@@ -32,13 +32,14 @@ class Result(NamedTuple):
 
 
 class Screen:
-    """What is written. as_json: JSON Lines on a terminal too; on_change: only when the label is another."""
+    """What is written. as_json: JSON Lines on a terminal too; on_change: only when the label is another, and once
+    more as soon as the model is sure of it."""
 
     def __init__(self, as_json: bool, on_change: bool, language: str) -> None:
         self.names = (*LANGUAGES[language], NOTHING_THERE[language])
         self.on_terminal = sys.stdout is not None and sys.stdout.isatty()
         self.in_place = self.on_terminal and not as_json
-        self._on_change, self._shown = on_change, -1
+        self._on_change, self._shown, self._shown_sure = on_change, -1, False
         self._poll = select.poll()
         if sys.stdout is not None:
             newest_line_only(sys.stdout.fileno())
@@ -56,11 +57,12 @@ class Screen:
 
     def show(self, result: Result) -> float:
         """Returns how old the frame is once that is done, in seconds. Raises OSError if it can't be written."""
-        age = time.monotonic() - result.frame.taken
+        age, sure = time.monotonic() - result.frame.taken, not result.answer.unsure
         if self.in_place:
             print(f"\r{self._to_line(result, age)}\033[K", end="", flush=True)
-        elif not (self._on_change and result.answer.class_id == self._shown):
+        elif not self._on_change or result.answer.class_id != self._shown or sure > self._shown_sure:
             print(json.dumps(self._to_record(result, age)), flush=True)
+        self._shown_sure = sure or (self._shown_sure and result.answer.class_id == self._shown)
         self._shown = result.answer.class_id
         return time.monotonic() - result.frame.taken
 
