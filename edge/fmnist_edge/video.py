@@ -166,6 +166,9 @@ class Rtsp(Video):
     def target(self) -> dict[str, Any]:
         return {"file": self.url, "timeout": (self.timeout, MOMENT), "options": RTSP}
 
+    def explain(self, error: Exception) -> str:
+        return "no answer, or none that RTSP has" if isinstance(error, av.InvalidDataError) else super().explain(error)
+
 
 def wanted_later(codec: Any, packet: Any) -> Pictures:
     """Of a copy: FFmpeg's V4L2 packets must be given back soon, and before the camera is closed (a crash in FFmpeg 8)."""
