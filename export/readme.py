@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from export import bench_camera
 from export.errors import ExportError
 from export.table import make_table
 from fmnist_edge.errors import reported
@@ -16,6 +17,7 @@ from fmnist_edge.errors import reported
 README = Path("README.md")
 MANIFEST = Path("models/manifest.json")
 BENCH = Path("docs/bench.md")
+FIGURES = Path("docs/bench.json")
 STUDY = Path("docs/study.json")
 SESSIONS = {"classify": "fmnist-edge classify docs/shoe.png", "verify": "fmnist-edge verify --model models/fmnist-int8.tflite"}
 
@@ -28,6 +30,7 @@ def main(check: Annotated[bool, typer.Option("--check", help="Only say whether R
         **{block: session(command) for block, command in SESSIONS.items()},
         "parity": make_table(json.loads(MANIFEST.read_text("utf-8"))),
         "bench": BENCH.read_text("utf-8"),
+        "camera": recording(json.loads(FIGURES.read_text("utf-8"))["camera"]["session"]),
         "photos": photos(json.loads(STUDY.read_text("utf-8"))),
     }
     new = old
@@ -64,6 +67,11 @@ def session(command: str) -> str:
     program, *arguments = command.split()
     done = subprocess.run([Path(sys.executable).with_name(program), *arguments], capture_output=True, text=True, check=True)
     return f"```text\n$ .venv/bin/{command}\n{done.stdout}```\n"
+
+
+def recording(lines: list[str]) -> str:
+    """What `make bench` saw on a terminal."""
+    return "\n".join([f"```text\n$ .venv/bin/{bench_camera.SHOWN}", *lines, "```\n"])
 
 
 if __name__ == "__main__":

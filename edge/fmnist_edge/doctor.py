@@ -105,8 +105,11 @@ def look_at_model(model: Path | None) -> Iterator[Finding]:
 
 
 def look_at_cameras() -> Iterator[Finding]:
-    yield look_for("picamera2", "for the Pi's camera: sudo apt install python3-picamera2, and a venv with --system-site-packages")
-    yield look_for("av", "for other cameras and videos: pip install av")
+    worked, said = attempt("from fmnist_edge.picamera import found; print(len(found()), 'of its cameras found')")
+    yield "ok" if worked else "note", "picamera2", said
+    installed = find_spec("av") is not None
+    cure = "not installed; for cameras and videos: pip install 'fmnist-edge[camera]'"
+    yield "ok" if installed else "note", "av", "installed" if installed else cure
     devices = sorted(Path("/dev").glob("video*"))
     if not devices:
         yield "note", "camera", "no /dev/video*: none is connected, or its driver is missing"
@@ -114,10 +117,6 @@ def look_at_cameras() -> Iterator[Finding]:
         yield "ok", "camera", " ".join(map(str, devices))
     else:
         yield "note", "camera", "this user may not open it: sudo usermod -aG video $USER, then log in again"
-
-
-def look_for(module: str, advice: str) -> Finding:
-    return ("ok", module, "installed") if find_spec(module) else ("note", module, f"not installed; {advice}")
 
 
 def attempt(program: str, model: Path | None = None) -> tuple[bool, str]:
