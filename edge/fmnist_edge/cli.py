@@ -136,6 +136,9 @@ def classify(
 def verify(
     model: ModelOption = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    accept: Annotated[
+        bool, typer.Option("--accept", help="From now on, refuse what was signed before this model, if a key is configured.")
+    ] = False,
 ) -> None:
     """Run the golden tiles beside the model and compare with the outputs that the workstation stored with them.
 
@@ -152,6 +155,10 @@ def verify(
     print(dumps(asdict(verdict) | {"holds": verdict.holds}) if json else "\n".join(to_lines(verdict)), flush=True)
     if not verdict.holds:
         raise ModelError(verdict.complaint)
+    if accept:
+        from fmnist_edge.signature import accept_counter
+
+        accept_counter(Path(verdict.model))
 
 
 @app.command()
