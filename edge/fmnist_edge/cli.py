@@ -166,6 +166,26 @@ def info(
 
 @app.command()
 @reported("fmnist-edge")
+def status(
+    model: ModelOption = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Say how this device is: the model, its signature, whether it verifies, the camera's service, the temperature.
+
+    Exit status: 0 healthy, 2 usage, 3 not.
+    """
+    from json import dumps
+
+    from fmnist_edge.status import examine, to_lines
+
+    found = examine(model)
+    print(dumps(found) if json else "\n".join(to_lines(found)), flush=True)
+    if found["problem"]:
+        raise ModelError(found["problem"])
+
+
+@app.command()
+@reported("fmnist-edge")
 def doctor(model: ModelOption = None) -> None:
     """Look at all that classifying needs: each line is ok, or says what to do.
 
