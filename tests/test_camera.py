@@ -43,7 +43,7 @@ def test_each_garment_is_named_within_half_a_second(dataset: Dataset, tmp_path: 
     changes = watched(film, "--fast", "--on-change")
 
     assert labels(changes) == list(CLASSES)
-    assert [change["seconds"] - start <= 0.5 for start, change in enumerate(changes)] == [True] * 10
+    assert [0 <= change["seconds"] - start <= 0.5 for start, change in enumerate(changes)] == [True] * 10
 
 
 def test_a_film_in_its_own_time_gets_the_same_answers(film: Path) -> None:
