@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import FMNIST_EDGE, MODELS, fmnist_edge, python_m, run
+from conftest import FMNIST_EDGE, MODELS, ROOT, fmnist_edge, python_m, run
 
 from export.bundle import attach_description, describe
 
@@ -287,6 +287,36 @@ def test_without_ssh_keygen_nothing_runs(device: Device) -> None:
 
     assert (result.returncode, result.stdout) == (3, "")
     assert "sudo apt install openssh-client" in result.stderr
+
+
+def test_for_a_user_whom_ssh_keygen_does_not_know_it_says_what_to_install(device: Device) -> None:
+    program = device.folder / "ssh-keygen"
+    program.write_text("#!/bin/sh\necho 'No user exists for uid 61184' >&2; exit 255")  # as OpenSSH 9.2 does
+    program.chmod(0o755)
+    environment = {"FMNIST_EDGE_CONFIG": str(device.config), "PATH": str(device.folder)}
+
+    result = fmnist_edge("classify", "--model", device.model, SHOE, environment=environment)
+
+    assert result.returncode == 3
+    assert result.stderr.endswith("(No user exists for uid 61184); sudo apt install libnss-systemd\n")
+
+
+def test_a_wheel_carries_the_signature_of_its_model(device: Device) -> None:
+    for name in ("LICENSE", "README.md", "pyproject.toml"):
+        shutil.copy(ROOT / name, device.folder)
+    shutil.copytree(ROOT / "edge", device.folder / "edge")
+    built = python_m("pip", "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", device.folder, device.folder)
+    assert built.returncode == 0, built.stderr
+    installed = device.folder / "installed"
+    shutil.unpack_archive(next(device.folder.glob("*.whl")), installed, "zip")
+    environment = {"FMNIST_EDGE_CONFIG": str(device.config), "PYTHONPATH": str(installed)}
+
+    signed = fmnist_edge("verify", environment=environment)
+    (installed / "fmnist_edge" / "models" / "manifest.json.sig").unlink()
+    unsigned = fmnist_edge("verify", environment=environment)
+
+    assert f"model     {installed}/fmnist_edge/models/fmnist-int8.tflite" in signed.stdout
+    assert (signed.returncode, unsigned.returncode) == (0, 3)
 
 
 def test_the_doctor_says_that_a_key_is_asked_for(device: Device) -> None:

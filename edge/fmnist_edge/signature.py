@@ -3,9 +3,9 @@
 The configuration is a folder, /etc/fmnist-edge or $FMNIST_EDGE_CONFIG. Its file ``allowed_signers`` has a line for each key,
 "fmnist-edge ssh-ed25519 AAAA...", as ssh-keygen(1) describes under ALLOWED SIGNERS. ``accepted`` holds the counter of the
 manifest that was accepted last: one signed before it is refused, so that no old model comes back. It is written by
-``fmnist-edge verify --accept`` alone; whoever else runs a model need not be able to write.
+``fmnist-edge verify --accept`` alone, and counts for all bundles; whoever else runs a model need not be able to write.
 
-ssh-keygen checks the signature: it is on every Raspberry Pi OS, and a Python package for it would be the largest but numpy.
+ssh-keygen checks the signature: every Raspberry Pi OS has it, and the Python package cryptography 50 takes 15 MB (aarch64).
 """
 
 import os
@@ -19,7 +19,7 @@ NAME = "fmnist-edge"
 """The signer's, and what is signed for (ssh-keygen's namespace): the key's other signatures count for nothing here."""
 
 TIME_LIMIT = 60
-"""Seconds for ssh-keygen, which takes a few ms."""
+"""Seconds for ssh-keygen, which takes some ms."""
 
 AGAIN = "sign it with 'make sign' and copy all of it again"
 
@@ -30,7 +30,7 @@ def check(manifest: Path, text: bytes, keys: Path) -> int:
     Raises SignatureError if no key signed it, if it is older than the one accepted last, or if that can't be known.
     """
     signature = manifest.with_name(f"{manifest.name}.sig")
-    if not signature.is_file():
+    if not os.path.isfile(signature):
         raise SignatureError(f"the manifest.json beside it is not signed, and {keys} asks for that; {AGAIN}")
     try:
         if not any(line.startswith(f"{NAME} ".encode()) for line in keys.read_bytes().splitlines()):
@@ -44,7 +44,9 @@ def check(manifest: Path, text: bytes, keys: Path) -> int:
         raise SignatureError("ssh-keygen, which checks signatures, does not work; sudo apt install openssh-client") from None
     if done.returncode != 0:
         reason = (done.stderr.decode(errors="replace").strip() or "signed by another key").splitlines()[-1]
-        raise SignatureError(f"the manifest.json beside it is not signed as {keys} asks for ({reason}); {AGAIN}")
+        # of a systemd unit with DynamicUser=, which only that package lets it look up
+        cure = "sudo apt install libnss-systemd" if reason.startswith("No user exists for uid") else AGAIN
+        raise SignatureError(f"the manifest.json beside it is not signed as {keys} asks for ({reason}); {cure}")
     counter = parse(text.decode()).get("counter")
     if type(counter) is not int:
         raise SignatureError(f"the manifest.json beside it has no counter; {AGAIN}")
