@@ -2,6 +2,7 @@
 PYTHON ?= python3
 RECIPE ?= standard
 MODELS ?= models
+KEY ?= ~/.ssh/fmnist-edge
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -21,7 +22,7 @@ missing = $(if $(filter-out $(wildcard $(1)),$(1)),FORCE)
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup data train export bench study test fuzz lint wheel readme lock clean FORCE
+.PHONY: help setup data train export sign bench study test fuzz lint wheel readme lock clean FORCE
 
 help:  ## list the jobs
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-7s %s\n", $$1, $$2}' Makefile
@@ -82,6 +83,9 @@ lint: $(SETUP)  ## check format, style and types
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
+
+sign: $(SETUP)  ## sign the models, for devices that ask for it (KEY=~/.ssh/fmnist-edge)
+	$(PY) -m export.sign --models $(MODELS) --key $(KEY)
 
 wheel: $(SETUP)  ## build the device's wheel in dist/
 	$(PY) -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
