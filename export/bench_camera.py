@@ -78,7 +78,7 @@ def session() -> list[str]:
     ours, theirs = os.openpty()
     ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
     environment = {**os.environ, "TERM": "xterm", "NO_COLOR": "1"}
-    program, *arguments = SHOWN.split()
+    arguments = SHOWN.split()[1:]
     written = b""
     with subprocess.Popen([COMMAND, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, env=environment):
         os.close(theirs)
