@@ -40,8 +40,8 @@ def measure() -> dict[str, Any]:
 def load() -> dict[str, float]:
     """Ten minutes of FFmpeg's test picture at 640x480 and 30 frames a second, as JSON Lines into a pipe."""
     bare = float(subprocess.run([sys.executable, "-c", BARE], capture_output=True, text=True, check=True).stdout)
-    command = [COMMAND, "camera", "--source", "test", "--fps", "30", "--idle-fps", "30", "--seconds", str(SECONDS)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    options = ["--source", "test", "--fps", "30", "--idle-fps", "30", "--seconds", str(SECONDS)]
+    with subprocess.Popen([COMMAND, "camera", *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         began, memory = time.monotonic(), []

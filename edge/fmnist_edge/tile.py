@@ -70,7 +70,7 @@ def read_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Im
         try:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
-                raise InputError("not a file")
+                raise InputError("is a directory" if stat.S_ISDIR(status.st_mode) else "not a file")
             if status.st_size == 0:
                 raise InputError("the file is empty")
             if status.st_size > SMALL:
