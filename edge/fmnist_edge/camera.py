@@ -68,7 +68,8 @@ class Tally:
         """``fps`` is of about the last second."""
         now = time.monotonic()
         between, self.frame_at = max(now - self.frame_at, 1e-6), now
-        self.fps += min(between, 1) * (1 / between - self.fps) if self.frames else 0
+        if self.frames:
+            self.fps += max(min(between, 1), 1 / self.frames) * (1 / between - self.fps)
         self.frames += 1
 
     def count_result(self, age: float) -> None:
@@ -134,13 +135,14 @@ class Watch:
         frame = self._feed.next(TICK)
         if frame is None:
             if self._feed.reconnecting:
+                self._systemd.status(f"lost: {self._feed.name}")
                 self._systemd.alive()
             return
+        self._tally.count_frame()
         self._seconds = frame.seconds
         now = frame.taken if self._feed.live else frame.seconds
         if now < self._due:
             return
-        self._tally.count_frame()
         picture = prepare(frame.image, self._options)
         sight = self._scene.look(picture, now)
         if sight.worth_a_result:
@@ -163,7 +165,8 @@ class Watch:
 
     def _is_enough(self) -> bool:
         seconds = time.monotonic() - self._tally.began if self._feed.live else self._seconds
-        return self._tally.frames == self._options.frames or seconds >= (self._options.seconds or float("inf"))
+        enough = self._options.seconds is not None and seconds >= self._options.seconds
+        return enough or self._tally.frames == self._options.frames
 
     def _learn(self) -> None:
         self._scene.learn()

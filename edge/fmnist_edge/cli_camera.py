@@ -81,31 +81,32 @@ def camera(
     from fmnist_edge.screen import Screen
     from fmnist_edge.service import Systemd
 
+    if source == "list":
+        from fmnist_edge.devices import listing
+
+        print("\n".join(listing()), flush=True)
+        return
     if seconds is not None and frames is not None:
         raise UsageError("--seconds or --frames, not both")
     if save_mb and not save_unsure:
         raise UsageError("--save-mb goes with --save-unsure")
-    screen, manager = Screen(json, on_change, labels_lang.value), Systemd(systemd)
+    screen = Screen(json, on_change, labels_lang.value)
     if on_change and screen.in_place:
         raise UsageError("--on-change goes with --json, or with output that is no terminal")
 
-    def tell(message: str) -> None:
-        screen.tell(message)
-        manager.status(message)
-
     asked_for = FeedOptions(to_size(size) if size else None, fps, fast, not no_retry)
-    collection = Collection(save_unsure, (save_mb or SAVE_MB) * 10**6, tell) if save_unsure else None
+    collection = Collection(save_unsure, (save_mb or SAVE_MB) * 10**6, screen.tell) if save_unsure else None
     options = Options(
         to_roi(roi) if roi else None, int(rotate.value), mirror, input.value, smooth, idle_fps, empty_scene, seconds, frames
     )
     with quiet_stderr():
         classifier = Classifier(model, min_confidence)
-    with Feed(source, asked_for, tell) as feed:
+    with Feed(source, asked_for, screen.tell) as feed:
         if fast and feed.live:
             raise UsageError("--fast goes with files")
-        tell(feed.name)
+        screen.tell(feed.name)
         gc.enable()
-        ended_by = Watch(feed, classifier, options, screen, manager, collection).run()
+        ended_by = Watch(feed, classifier, options, screen, Systemd(systemd), collection).run()
     if ended_by == signal.SIGINT:
         raise KeyboardInterrupt
 

@@ -6,7 +6,7 @@ The thread only receives. Where frames stand alone (MJPEG, raw), the one that is
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass
 from types import TracebackType
@@ -21,6 +21,9 @@ PATIENCE = 5.0
 
 PAUSES = (0.5, 30.0)
 """Seconds before a lost one is opened again: the first pause, and the longest. Each is twice the one before."""
+
+SIZE = (640, 480)
+"""What cameras are asked for where nothing else is: several times what a tile can show."""
 
 FAREWELL = 0.9
 """Seconds that closing waits for the thread. What a driver or a name server holds up longer ends by itself."""
@@ -69,16 +72,19 @@ class Shot(NamedTuple):
 
 
 class Camera(Protocol):
-    """What frames come from. Its thread opens it, takes shots until they end, and closes it, over and over.
+    """What frames come from. A thread opens it, takes shots until they end, and closes it, over and over.
+
+    source: what it is called. form: of its frames, known when it is open: ``640x480 yuyv422 at 30``.
 
     ``open`` and ``shots`` raise SourceError. ``interrupt`` comes from another thread and makes them end, as far as it can.
     """
 
-    name: str
+    source: str
+    form: str
     live: bool
 
     def open(self) -> None: ...
-    def shots(self) -> Iterator[Shot]: ...
+    def shots(self) -> Generator[Shot, None, None]: ...
     def interrupt(self) -> None: ...
     def close(self) -> None: ...
 
@@ -102,7 +108,7 @@ class Feed:
         self._newest: tuple[int, Shot] | None = None
         self._end: FmnistEdgeError | None = None
         self._count = 0
-        self._began = self._heard = time.monotonic()
+        self._began = self._heard = self._tried_at = time.monotonic()
         self._corrupt_since: float | None = None
         self._lost = self._stalled = False
         self._thread = threading.Thread(target=self._run, name="camera", daemon=True)
@@ -121,7 +127,7 @@ class Feed:
     @property
     def name(self) -> str:
         """What was really opened: ``/dev/video0 (USB camera), 640x480 yuyv422 at 30``."""
-        return self._camera.name
+        return f"{self._camera.source}, {self._camera.form}"
 
     @property
     def live(self) -> bool:
@@ -130,7 +136,9 @@ class Feed:
 
     @property
     def reconnecting(self) -> bool:
-        return self._lost
+        """Whether it is lost, and its thread opens it again and again: one that hangs in a driver does not."""
+        longest = self._options.pauses[1] + 2 * self._options.patience
+        return self._lost and time.monotonic() - self._tried_at < longest
 
     def __enter__(self) -> "Feed":
         return self
@@ -166,8 +174,8 @@ class Feed:
             number, shot = newest
             try:
                 image = shot.develop()
-            except SourceError as error:
-                self._corrupt(str(error))
+            except Exception:  # SourceError, or whatever a decoder's or Pillow's error is
+                self._corrupt()
                 continue
             self._corrupt_since = None
             seconds = shot.taken - self._began if shot.seconds is None else shot.seconds
@@ -184,10 +192,10 @@ class Feed:
             self._heard, self._stalled, self._corrupt_since = now, True, None
             self._camera.interrupt()
 
-    def _corrupt(self, reason: str) -> None:
+    def _corrupt(self) -> None:
         if self._corrupt_since is None:
             self._corrupt_since = time.monotonic()
-            self._tell(f"{self.name}: {reason}; going on with the next")
+            self._tell(f"{self._camera.source}: a corrupt frame; going on with the next")
         self.dropped += 1
 
     def _run(self) -> None:
@@ -195,8 +203,10 @@ class Feed:
         pause, longest = self._options.pauses
         while not self._stop.is_set():
             before, problems = self._count, []
-            for self._camera in self._cameras:
-                problems.append(self._capture(self._camera))
+            for camera in self._cameras:
+                self._camera = camera
+                reason = self._capture(camera)
+                problems.append(f"{camera.source}: {reason}")
                 if self._count:
                     self._cameras = [self._camera]
                     break
@@ -206,7 +216,7 @@ class Feed:
                 self._finish(error)
                 return
             if not self._lost:
-                self._say(f"{self.name}: lost ({problems[-1]}); trying to open it again")
+                self._say(f"{self._camera.source}: lost ({reason}); trying to open it again")
                 self._lost = True
             if self._count > before:
                 pause = self._options.pauses[0]
@@ -216,6 +226,7 @@ class Feed:
     def _capture(self, camera: Camera) -> str:
         """Frames until the camera has none. Returns why: a text, since an error would keep alive what it came from."""
         self._heard, self._stalled = time.monotonic(), False
+        self._tried_at = self._heard
         try:
             camera.open()
             with closing(camera.shots()) as shots:
@@ -241,7 +252,7 @@ class Feed:
         self._heard = time.monotonic()
         if self._lost:
             self._lost = False
-            self._say(f"{self.name}: back")
+            self._say(f"{self._camera.source}: back")
         with self._changed:
             if shot.seconds is not None and self._options.fast:
                 self._changed.wait_for(lambda: self._newest is None or self._stop.is_set())
@@ -258,3 +269,8 @@ class Feed:
         with self._changed:
             self._end = error
             self._changed.notify_all()
+
+
+def trusted(clock: float | None, now: float) -> float:
+    """When a camera took a frame: its driver's time stamp if that is of the monotonic clock, which no other is near."""
+    return clock if clock is not None and now - 1 < clock <= now else now

@@ -12,7 +12,7 @@ BEATS = 2
 
 
 class Signals:
-    """SIGINT and SIGTERM are a wish to end, SIGUSR1 is a request: heard when the command is ready to. A second SIGINT ends it."""
+    """SIGINT and SIGTERM are wishes to end, SIGUSR1 is a request: heard when the command is ready to. The second wish is an order."""
 
     def __init__(self) -> None:
         self.ending: int | None = None
@@ -29,7 +29,7 @@ class Signals:
 
     def _end(self, number: int, frame: FrameType | None) -> None:
         self.ending = number
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(number, self._before[number])
 
     def _request(self, number: int, frame: FrameType | None) -> None:
         self._requested = True
@@ -48,8 +48,8 @@ class Systemd:
         self._address = f"\0{address[1:]}" if address.startswith("@") else address
         for_us = os.environ.get("WATCHDOG_PID", "") in ("", str(os.getpid()))
         timeout = os.environ.get("WATCHDOG_USEC", "") if for_us else ""
-        self._interval = int(timeout) / 1e6 / BEATS if timeout.isdecimal() else float("inf")
-        self._beat_at = time.monotonic() - self._interval
+        self._interval = int(timeout) / 1e6 / BEATS if timeout.isdecimal() else None
+        self._beat_at = -float("inf")
         self._said: set[str] = set()
         self._status = ""
 
@@ -67,7 +67,7 @@ class Systemd:
 
     def alive(self) -> None:
         """To be called often while all is well: the watchdog hears of it as often as it wants to."""
-        if time.monotonic() - self._beat_at >= self._interval:
+        if self._interval is not None and time.monotonic() - self._beat_at >= self._interval:
             self._beat_at = time.monotonic()
             self._send("WATCHDOG=1")
 
