@@ -7,7 +7,8 @@
 set -euo pipefail
 PATH=$PATH:/usr/sbin:/sbin
 wheel=$(realpath "$2") uv=$(realpath "$3")
-key=$(cat "$0" "$(dirname "$0")/../../pyproject.toml" | sha256sum)
+here=$(cd "$(dirname "$0")" && pwd)
+key=$(cat "$here"/build.sh "$here"/picamera2_shims.py "$here"/../../pyproject.toml | sha256sum)
 mkdir -p "$1"
 cd "$1"
 site=root/opt/venv/lib/python3.13/site-packages
@@ -29,13 +30,16 @@ if [ "$key" != "$(cat built 2>/dev/null)" ]; then
   printf 'home = /usr/bin\ninclude-system-site-packages = false\nversion = 3.13\n' >root/opt/venv/pyvenv.cfg
   arm "$site" "$wheel[camera]"
 
-  # picamera2 stands among the system's packages; it imports pidng, which is for raw pictures
+  # picamera2 stands among the system's packages; it imports pidng, which is for raw pictures, and pykms, for a screen
   system=root/usr/lib/python3/dist-packages
   arm "$system" --no-deps picamera2 simplejpeg videodev2 piexif jsonschema libarchive-c tqdm attrs jsonschema-specifications referencing rpds-py
   mkdir -p "$system/pidng" root/usr/share/libcamera/pipeline/virtual
   : >"$system/pidng/__init__.py"
   echo 'class PICAM2DNG: pass' >"$system/pidng/core.py"
   printf 'class Camera: pass\ndef __getattr__(name): return None\n' >"$system/pidng/camdefs.py"
+  echo 'import sys, unittest.mock; sys.modules["pykms"] = unittest.mock.MagicMock()' >"$system/pykms.py"
+  cp "$here/picamera2_shims.py" "$system/"
+  echo 'import picamera2_shims' >>"$system/picamera2/__init__.py"
   cat >root/usr/share/libcamera/pipeline/virtual/virtual.yaml <<'YAML'
 %YAML 1.1
 ---
@@ -76,7 +80,6 @@ export PATH=/opt/venv/bin:/usr/sbin:/usr/bin LC_ALL=C.UTF-8 HOME=/root
 for folder in /tmp /run; do busybox mount -t tmpfs none $folder; done
 busybox mount -t 9p -o trans=virtio,version=9p2000.L share /share
 busybox ip link set lo up
-busybox mkdir -p /dev/dma_heap; busybox ln -s system /dev/dma_heap/linux,cma
 exec python3 /agent.py /dev/vport*
 INIT
   # runs what comes as JSON lines through the virtio port
