@@ -29,6 +29,7 @@ class CameraServer:
         self.password: str | None = None
         self.port = 0
         self.plug_in()
+        self.source = f"{self.address}/stream"
 
     @property
     def address(self) -> str:
@@ -44,7 +45,8 @@ class CameraServer:
     def unplug(self) -> None:
         self._server.shutdown()
         for connection in list(self._connections):
-            connection.shutdown(socket.SHUT_RDWR)
+            with suppress(OSError):  # the other side may have gone
+                connection.shutdown(socket.SHUT_RDWR)
         self._thread.join()
         self._server.server_close()
 
@@ -75,10 +77,16 @@ class CameraServer:
                 elif self.path == "/picture":
                     self.send("image/jpeg", camera.picture)
                     camera.sent += 1
-                elif self.path == "/stream":
+                elif self.path.startswith("/stream"):
                     self.stream()
+                elif self.path == "/slow":
+                    self.stall()
                 else:
                     self.send_error(404)
+
+            def stall(self) -> None:
+                while camera.stalled:
+                    time.sleep(0.01)
 
             def send(self, kind: str, content: bytes) -> None:
                 self.send_response(200)
@@ -89,9 +97,7 @@ class CameraServer:
             def stream(self) -> None:
                 self.send("multipart/x-mixed-replace; boundary=frame", b"")
                 while True:
-                    while camera.stalled:
-                        time.sleep(0.01)
-                        self.connection.getpeername()
+                    self.stall()
                     head = b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(camera.picture)
                     self.wfile.write(head + camera.picture + b"\r\n")
                     camera.sent += 1
@@ -108,7 +114,7 @@ class RtspServer(socketserver.ThreadingTCPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), RtspConnection)
         self.stalled = False
-        self.address = f"rtsp://127.0.0.1:{self.server_address[1]}/live"
+        self.source = f"rtsp://127.0.0.1:{self.server_address[1]}/live"
         threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
 
     def __exit__(self, *exc: object) -> None:

@@ -1,6 +1,8 @@
 """`fmnist-edge camera` as a service: what systemd hears of it. The tests play systemd, with a socket of their own."""
 
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,7 +13,7 @@ from typing import Any
 
 import pytest
 from camera_server import CameraServer
-from conftest import FMNIST_EDGE
+from conftest import FMNIST_EDGE, ROOT, run
 
 
 class Listener:
@@ -125,3 +127,28 @@ def test_without_the_option_systemd_hears_nothing(listener: Listener, start: Sta
     start("--source", "test", "--frames", "3").wait()
 
     assert listener.listen("READY=1", seconds=0.1) == []
+
+
+def test_the_unit_starts_a_command_that_works(listener: Listener, start: Start, tmp_path: Path) -> None:
+    unit = (ROOT / "deploy" / "fmnist-edge-camera.service").read_text()
+    program, command, *arguments = re.search("^ExecStart=(.*)$", unit, re.M)[1].replace("%S", str(tmp_path)).split()
+
+    process = start(*arguments, "--source", "test", "--frames", "5")
+
+    assert (Path(program).name, command) == ("fmnist-edge", "camera")
+    assert "STOPPING=1" in listener.listen("STOPPING=1")
+    assert process.wait(10) == 0
+    assert (tmp_path / "fmnist-edge" / "unsure").is_dir()
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
+def test_systemd_finds_no_fault_with_the_unit(tmp_path: Path) -> None:
+    unit = (ROOT / "deploy" / "fmnist-edge-camera.service").read_text()
+    copy = tmp_path / "fmnist-edge-camera.service"
+    copy.write_text(unit.replace("/opt/fmnist-edge/bin/fmnist-edge", str(FMNIST_EDGE)))
+
+    verdict = run("systemd-analyze", "verify", copy)
+    exposure = run("systemd-analyze", "security", "--offline=true", "--threshold=20", copy)  # tenths
+
+    assert (verdict.returncode, verdict.stdout + verdict.stderr) == (0, "")
+    assert exposure.returncode == 0, exposure.stdout

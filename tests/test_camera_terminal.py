@@ -68,14 +68,11 @@ def test_one_line_is_written_in_place(film: Path, terminal: Terminal) -> None:
     assert name.endswith("320x240 mpeg4 at 30")
     assert len(updates) > 5
     for update in updates:
-        assert re.fullmatch(
-            r"Sneaker +(0\.[5-9]\d|1\.00)  █+ *  [A-Z][A-Za-z/ -]+ 0\.\d\d, [A-Z][A-Za-z/ -]+ 0\.\d\d  \d+ fps  .*\033\[K", update
-        )
+        assert re.fullmatch(r"Sneaker +(0\.[5-9]\d|1\.00)  █+ *   +\d+ fps  +\d+ ms  \d+ dropped  [A-Z].* 0\.\d\d\033\[K", update)
     assert " frames in " in summary
 
 
-@pytest.mark.parametrize("columns", [10, 30, 50, 200])
-@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize(("columns", "language"), [(10, "en"), (50, "en"), (50, "zh"), (200, "zh")])
 def test_the_line_fits_the_terminal(columns: int, language: str, film: Path, terminal: Terminal) -> None:
     with terminal.start(film, "--fast", "--frames", "2", "--labels-lang", language, columns=columns):
         updates = terminal.read_until("CPU").split("\r\n")[1].removesuffix("\033[K").split("\033[K\r")

@@ -53,6 +53,19 @@ def test_a_small_dark_thing_ends_the_empty_scene() -> None:
     assert scene.look(noise(33), 33 / 30).nothing
 
 
+def test_a_camera_that_begins_in_the_dark_still_learns_the_empty_scene() -> None:
+    scene = Scene(idle_fps=2)
+    scene.learn()
+    levels = [0] * 5 + [20, 40, 60, 80, 100] + [120] * 35
+    for frame, level in enumerate(levels):
+        scene.look(noise(frame, level), frame / 30)
+    picture = noise(45)
+    picture.paste((100, 100, 100), (130, 90, 190, 150))
+
+    assert scene.look(noise(45), 45 / 30).nothing
+    assert not scene.look(picture, 46 / 30).nothing
+
+
 def test_a_picture_that_stands_still_to_the_last_pixel_is_frozen() -> None:
     scene = Scene(idle_fps=2)
 

@@ -20,8 +20,8 @@ WIDTH, HEIGHT, SAMPLES = 32, 24, 10
 VISIBLE = 5.0
 """Grays that a pixel must differ by: ``segment.VISIBLE``'s. Where less differs, no garment could be cut out."""
 
-NOISE = 4.0
-"""Standard deviations of what a pixel did while the empty scene was learned that do not count either."""
+NOISE = 6.0
+"""Times the median of what a pixel did while the empty scene was learned: four standard deviations, if that was noise."""
 
 GARMENT, MOVED = PLAUSIBLE_AREA[0], PLAUSIBLE_AREA[0] / 3
 """Share of the pixels that differ: where there is the smallest garment that could be cut out; where a third of it moves."""
@@ -102,7 +102,7 @@ class Scene:
 
 
 class EmptyScene:
-    """What is seen when nothing is there: the mean of a second, and then of what looked like it."""
+    """What is seen when nothing is there: learned in a second, and from what looks like it later."""
 
     def __init__(self) -> None:
         self._lesson: list[Gray] = []
@@ -112,26 +112,35 @@ class EmptyScene:
 
     def is_like(self, gray: Gray, now: float) -> bool:
         """Whether a frame shows no more than the empty scene; all do from which that is learned."""
+        since, self._at = now - self._at, now
         if self._tolerance is None:
-            self._began = self._began if self._lesson else now
-            self._lesson.append(gray)
-            if now - self._began >= LEARNING:
-                self._scene = np.mean(self._lesson, axis=0)
-                self._tolerance = VISIBLE + NOISE * np.std(self._lesson, axis=0)
-                self._lesson.clear()
-            self._at = now
+            self._learn(gray, now)
             return True
         alike = difference(gray, self._scene, self._tolerance) < GARMENT
         if alike:
-            self._scene += np.float32(1 - 0.5 ** ((now - self._at) / FADING)) * (gray - self._scene)
-        self._at = now
+            self._scene += np.float32(1 - 0.5 ** (since / FADING)) * (gray - self._scene)
         return alike
+
+    def _learn(self, gray: Gray, now: float) -> None:
+        self._began = self._began if self._lesson else now
+        self._lesson.append(gray)
+        if now - self._began >= LEARNING:
+            # medians: while a camera finds its exposure, some frames are unlike the others
+            self._scene = np.median(self._lesson, axis=0)
+            deviations = [abs(frame - evened(self._scene, frame)) for frame in self._lesson]
+            self._tolerance = VISIBLE + NOISE * np.median(deviations, axis=0)
+            self._lesson.clear()
+
+
+def evened(reference: Gray, gray: Gray) -> Gray:
+    """The reference as bright as a frame is.
+
+    The median of the ratios is that of the ground. Where a thing covers half of the picture it is not, but then all differs.
+    """
+    gain = np.clip(np.median((gray + 1) / (reference + 1)), 1 / EXPOSURE, EXPOSURE)
+    return np.asarray(np.minimum(gain * reference, 255), np.float32)
 
 
 def difference(gray: Gray, reference: Gray, tolerance: Gray | float = VISIBLE) -> float:
-    """The share of the pixels that differ from a reference made as bright.
-
-    The median ratio is that of the ground. Where a thing covers half of the picture it is not, but then all differs.
-    """
-    gain = np.clip(np.median((gray + 1) / (reference + 1)), 1 / EXPOSURE, EXPOSURE)
-    return float((abs(gray - np.minimum(gain * reference, 255)) > tolerance).mean())
+    """The share of a frame's pixels that differ from the reference, brightness aside."""
+    return float((abs(gray - evened(reference, gray)) > tolerance).mean())

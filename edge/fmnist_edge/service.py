@@ -12,7 +12,7 @@ BEATS = 2
 
 
 class Signals:
-    """SIGINT and SIGTERM are wishes to end, SIGUSR1 is a request: heard when the command is ready to. The second wish is an order."""
+    """SIGINT and SIGTERM are wishes to end, SIGUSR1 is a request; the command looks for them. A second wish is an order."""
 
     def __init__(self) -> None:
         self.ending: int | None = None
@@ -29,7 +29,7 @@ class Signals:
 
     def _end(self, number: int, frame: FrameType | None) -> None:
         self.ending = number
-        signal.signal(number, self._before[number])
+        signal.signal(number, self._before[signal.Signals(number)])
 
     def _request(self, number: int, frame: FrameType | None) -> None:
         self._requested = True

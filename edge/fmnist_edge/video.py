@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from PIL import Image
 
 from fmnist_edge.errors import RuntimeUnavailableError, SourceError, first_line
-from fmnist_edge.feed import SIZE, FeedOptions, Shot, trusted
+from fmnist_edge.feed import MOMENT, SIZE, FeedOptions, Shot, trusted
 from fmnist_edge.tile import MAX_PIXELS
 
 try:
@@ -22,7 +22,7 @@ try:
 except ImportError:
     raise RuntimeUnavailableError("cameras and videos need PyAV: pip install 'fmnist-edge[camera]'") from None
 
-STANDING_ALONE = ("mjpeg", "rawvideo", "png")
+STANDING_ALONE = ("mjpeg", "rawvideo")
 """Codecs whose frames need no other frame: only those that are wanted are decoded."""
 
 FPS = 30.0
@@ -31,11 +31,9 @@ FPS = 30.0
 NO_PROTOCOL = {"protocol_whitelist": "none"}
 """FFmpeg reads what we have opened, and opens nothing by itself, whatever a playlist in it names."""
 
-RTSP = {"protocol_whitelist": "rtsp,rtp,udp,tcp,tls", "rtsp_flags": "prefer_tcp"}
-"""Over UDP, which FFmpeg would try first, frames come damaged on a busy wireless network, and not at all through a firewall."""
-
-MOMENT = 0.25
-"""Seconds that FFmpeg waits for a packet of a stream before it lets us look whether we still want one."""
+RTSP = {"protocol_whitelist": "rtsp,rtp,udp,tcp,tls", "rtsp_flags": "prefer_tcp", "fpsprobesize": "0"}
+"""Over UDP, which FFmpeg would try first, frames come damaged on a busy wireless network, and not at all through a firewall.
+It would look at 20 frames to find out their rate, which nobody asks for."""
 
 BEHIND = 1.0
 """Seconds that a video may be behind before only its key frames are decoded, until it has caught up."""
@@ -58,6 +56,8 @@ class Video:
         self.options = options
         self.container: Any = None
         self.interrupted = threading.Event()
+        # for an answer: longer than a feed waits for the next frame, shorter than it waits for the first
+        self.timeout = 1.5 * options.patience
 
     def target(self) -> dict[str, Any]:
         """What is opened, as ``av.open`` takes it. Raises SourceError or OSError."""
@@ -164,7 +164,7 @@ class Rtsp(Video):
         self.url = url
 
     def target(self) -> dict[str, Any]:
-        return {"file": self.url, "timeout": (self.options.patience, MOMENT), "options": RTSP}
+        return {"file": self.url, "timeout": (self.timeout, MOMENT), "options": RTSP}
 
 
 def wanted_later(codec: Any, packet: Any) -> Pictures:
@@ -199,7 +199,7 @@ def picture(frame: Any) -> Image.Image:
 def reason(error: Exception) -> str:
     if isinstance(error, av.InvalidDataError):
         return "it is no video that can be read, or damaged"
-    if isinstance(error, av.ExitError):
+    if isinstance(error, av.ExitError | TimeoutError):
         return "no answer"
     return (getattr(error, "strerror", None) or first_line(error)).lower()
 

@@ -53,7 +53,7 @@ class Web(Video):
     def _fetch(self) -> HTTPResponse:
         self._release()
         try:
-            self._response = response = self._opener.open(self._url, timeout=self.options.patience)
+            self._response = response = self._opener.open(self._url, timeout=self.timeout)
         except HTTPError as error:
             error.close()
             cure = CURES.get(error.code)
