@@ -1,6 +1,7 @@
 """From what ``--source`` names to the camera that delivers frames; and which there are."""
 
 import difflib
+import os
 import re
 from collections.abc import Iterator
 
@@ -28,7 +29,7 @@ def cameras(source: str, options: FeedOptions) -> list[Camera]:
         scheme = found[1].lower()
         if scheme in ("rtsp", "rtsps"):
             return [video.Rtsp(source, options)]
-        if scheme in SCHEMES:
+        if scheme in ("http", "https"):
             from fmnist_edge.web import Web
 
             return [Web(source, options)]
@@ -38,7 +39,7 @@ def cameras(source: str, options: FeedOptions) -> list[Camera]:
         from fmnist_edge.v4l2 import V4L2
 
         return [V4L2(f"/dev/video{source}" if source.isdecimal() else source, options)]
-    if re.search(r"%\d*d", source):
+    if re.search(r"%\d*d", source) and not os.path.exists(source):
         return [video.Sequence(source, options)]
     return [video.VideoFile(source, options)]
 

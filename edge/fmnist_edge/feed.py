@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol
 from PIL import Image
 
 from fmnist_edge.errors import FmnistEdgeError, SourceError, first_line
+from fmnist_edge.output import printable
 
 PATIENCE = 5.0
 """Seconds without a frame after which a camera or stream counts as lost."""
@@ -30,6 +31,9 @@ MOMENT = 0.25
 
 FAREWELL = 0.9
 """Seconds that closing waits for the thread. What a driver or a name server holds up longer ends by itself."""
+
+
+ENDED = "it has ended"
 
 
 class EndOfFeed(FmnistEdgeError):
@@ -128,7 +132,7 @@ class Feed:
     @property
     def name(self) -> str:
         """What was really opened: ``/dev/video0 (USB camera), 640x480 yuyv422 at 30``."""
-        return f"{self._camera.source}, {self._camera.form}"
+        return printable(f"{self._camera.source}, {self._camera.form}")
 
     @property
     def live(self) -> bool:
@@ -163,12 +167,12 @@ class Feed:
         while True:
             self._wait(deadline - time.monotonic())
             with self._changed:
-                while self._messages:
-                    self._tell(self._messages.popleft())
                 newest, self._newest = self._newest, None
                 self._changed.notify_all()
-                if newest is None and self._end:
-                    raise self._end
+            while self._messages:
+                self._tell(self._messages.popleft())
+            if newest is None and self._end:
+                raise self._end
             if newest is None:
                 self._watch()
                 return None
@@ -196,8 +200,9 @@ class Feed:
     def _corrupt(self) -> None:
         if self._corrupt_since is None:
             self._corrupt_since = time.monotonic()
-            self._tell(f"{self._camera.source}: a corrupt frame; going on with the next")
-        self.dropped += 1
+            self._say("a corrupt frame; going on with the next")
+        with self._changed:
+            self.dropped += 1
 
     def _run(self) -> None:
         """The thread."""
@@ -207,17 +212,18 @@ class Feed:
             for camera in self._cameras:
                 self._camera = camera
                 reason = self._capture(camera)
-                problems.append(f"{camera.source}: {reason}")
+                problems.append(f"{printable(camera.source)}: {reason}")
                 if self._count:
-                    self._cameras = [self._camera]
+                    self._cameras = [camera]
                     break
-            final = not self._options.retry or not self._count
-            if not self.live or final:
-                error = EndOfFeed("the end") if not self.live and self._count else SourceError("; ".join(problems))
-                self._finish(error)
-                return
+            if not self.live and self._count:
+                if reason != ENDED:
+                    self._say(f"it breaks off ({reason})")
+                return self._finish(EndOfFeed("the end"))
+            if not self._options.retry or not self._count:
+                return self._finish(SourceError("; ".join(problems)))
             if not self._lost:
-                self._say(f"{self._camera.source}: lost ({reason}); trying to open it again")
+                self._say(f"lost ({reason}); trying to open it again")
                 self._lost = True
             if self._count > before:
                 pause = self._options.pauses[0]
@@ -235,10 +241,8 @@ class Feed:
                     if self._stop.is_set():
                         break
                     self._publish(shot)
-            reason = "it has ended" if self._count > before else "nothing in it can be decoded"
-        except SourceError as error:
-            reason = str(error)
-        except Exception as error:
+            reason = ENDED if self._count > before else "nothing in it can be decoded"
+        except Exception as error:  # SourceError, or whatever FFmpeg, Python's HTTP and picamera2 raise
             reason = first_line(error)
         with suppress(Exception):  # picamera2's too, of a camera that it could not open: nothing is left to be done about it
             camera.close()
@@ -253,7 +257,7 @@ class Feed:
         self._heard = time.monotonic()
         if self._lost:
             self._lost = False
-            self._say(f"{self._camera.source}: back")
+            self._say("back")
         with self._changed:
             if shot.seconds is not None and self._options.fast:
                 self._changed.wait_for(lambda: self._newest is None or self._stop.is_set())
@@ -263,8 +267,7 @@ class Feed:
             self._changed.notify_all()
 
     def _say(self, message: str) -> None:
-        with self._changed:
-            self._messages.append(message)
+        self._messages.append(f"{printable(self._camera.source)}: {message}")
 
     def _finish(self, error: FmnistEdgeError) -> None:
         with self._changed:

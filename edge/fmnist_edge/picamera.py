@@ -3,6 +3,7 @@
 import importlib
 import logging
 import os
+import platform
 import sys
 import threading
 import time
@@ -44,9 +45,7 @@ class PiCamera:
             self._camera.start()
         except (IndexError, RuntimeError) as error:
             cause = first_line(error.__cause__ if isinstance(error.__cause__, Exception) else error)
-            raise SourceError(
-                f"the camera can't be opened ({cause}); does 'rpicam-hello --list-cameras' show one, and no other program use it?"
-            ) from None
+            raise SourceError(f"it can't be opened ({cause}); 'rpicam-hello' says whether it works at all") from None
         self._main = self._camera.camera_configuration()["main"]
         if self._main["format"] != "NV12":
             raise SourceError(f"it delivers {self._main['format']}, not NV12; take its /dev/videoN")
@@ -99,24 +98,21 @@ def import_picamera2() -> Any:
         sys.path.append(SYSTEM)
     try:
         Picamera2 = importlib.import_module("picamera2").Picamera2
-    except ImportError as error:
-        built = sorted(Path(SYSTEM, "libcamera").glob("_libcamera.cpython-*"))
-        version = f"cpython-{sys.version_info.major}{sys.version_info.minor}"
-        if built and not any(f".{version}-" in path.name for path in built):
-            raise SourceError(
-                f"the system's picamera2 is for another Python than this {version[8]}.{version[9:]}; "
-                "make the venv with /usr/bin/python3"
-            ) from None
-        missing = getattr(error, "name", None)
-        if missing == "picamera2":
-            raise SourceError("picamera2 is not installed; sudo apt install python3-picamera2") from None
-        raise SourceError(
-            f"picamera2 can't be imported ({first_line(error)}); sudo apt install --reinstall python3-picamera2"
-        ) from None
-    except ValueError as error:  # its simplejpeg was compiled for numpy 1: "numpy.dtype size changed"
-        raise SourceError(f"the system's picamera2 needs an older numpy ({first_line(error)}); pip install 'numpy<2'") from None
+    except Exception as error:  # ImportError, or what its C++ raises
+        raise SourceError(why_not(error)) from None
     Picamera2.set_logging(logging.CRITICAL)
     return Picamera2
+
+
+def why_not(error: Exception) -> str:
+    if isinstance(error, ModuleNotFoundError) and error.name == "picamera2":
+        return "picamera2 is not installed; sudo apt install python3-picamera2"
+    made_for = [path.name for path in Path(SYSTEM, "libcamera").glob("_libcamera.cpython-*")]
+    if made_for and not any(f".{sys.implementation.cache_tag}-" in name for name in made_for):
+        return f"the system's picamera2 is not for Python {platform.python_version()}; make the venv with /usr/bin/python3"
+    if "numpy" in str(error):  # Debian 12's simplejpeg is compiled for numpy 1: "numpy.dtype size changed"
+        return f"the system's picamera2 needs another numpy ({first_line(error)}); pip install 'numpy<2'"
+    return f"picamera2 can't be imported ({first_line(error)}); sudo apt install --reinstall python3-picamera2"
 
 
 def found() -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from fmnist_edge.errors import SourceError
 from fmnist_edge.feed import SIZE, FeedOptions
+from fmnist_edge.output import printable
 from fmnist_edge.video import Video, reason
 
 CAPABILITY, FORMAT, FRAME_SIZE = struct.Struct("16s32s32s6I"), struct.Struct("3I32s5I"), struct.Struct("11I")
@@ -95,12 +96,11 @@ def look_at(path: str) -> Device:
         raise SourceError(trouble(path, error.errno, reason(error))) from None
     try:
         answer = CAPABILITY.unpack(fcntl.ioctl(descriptor, QUERYCAP, bytes(CAPABILITY.size)))
-        driver, card, bus = (text.split(b"\0")[0].decode("utf-8", "replace") for text in answer[:3])
+        driver, card, bus = (printable(text.split(b"\0")[0].decode("utf-8", "replace")) for text in answer[:3])
         able = answer[5] if answer[4] & KNOWS_DEVICE else answer[4]
         camera = bool(able & CAN_CAPTURE) and not able & NEEDS_SETUP and driver not in IDLE
-        return Device(
-            path, card, driver, bus, camera, {name: tuple(sizes(descriptor, code)) for name, code in formats(descriptor)}
-        )
+        able_to = {name: tuple(sizes(descriptor, code)) for name, code in formats(descriptor)}
+        return Device(path, card, driver, bus, camera, able_to)
     except OSError as error:
         raise SourceError(trouble(path, error.errno, reason(error))) from None
     finally:
@@ -109,22 +109,22 @@ def look_at(path: str) -> Device:
 
 def formats(descriptor: int) -> Iterator[tuple[str, int]]:
     """The four letters of each pixel format, and its number."""
-    for request in answers(descriptor, ENUM_FMT, FORMAT, lambda index: (index, CAPTURE, 0, b"", *[0] * 5)):
+    for request in answers(descriptor, ENUM_FMT, FORMAT, CAPTURE, 0, b"", *[0] * 5):
         yield struct.pack("<I", request[4] & 0x7FFF_FFFF).decode("latin-1").strip(), request[4]
 
 
 def sizes(descriptor: int, code: int) -> Iterator[str]:
-    for request in answers(descriptor, ENUM_FRAMESIZES, FRAME_SIZE, lambda index: (index, code, *[0] * 9)):
+    for request in answers(descriptor, ENUM_FRAMESIZES, FRAME_SIZE, code, *[0] * 9):
         kind, a, b, _, d, e, _ = request[2:9]
         # discrete: width, height; else: smallest and largest width, step, smallest and largest height, step
         yield f"{a}x{b}" if kind == 1 else f"{a}x{d} to {b}x{e}"
 
 
-def answers(descriptor: int, question: int, form: struct.Struct, fill: Any) -> Iterator[tuple[Any, ...]]:
+def answers(descriptor: int, question: int, form: struct.Struct, *rest: int | bytes) -> Iterator[tuple[Any, ...]]:
     """What the driver says to a question about the first, the second, ... until there is no other."""
     for index in range(100):
         try:
-            yield form.unpack(fcntl.ioctl(descriptor, question, form.pack(*fill(index))))
+            yield form.unpack(fcntl.ioctl(descriptor, question, form.pack(index, *rest)))
         except OSError:
             return
 

@@ -166,6 +166,9 @@ class Rtsp(Video):
     def target(self) -> dict[str, Any]:
         return {"file": self.url, "timeout": (self.timeout, MOMENT), "options": RTSP}
 
+    def explain(self, error: Exception) -> str:
+        return "no answer, or none that RTSP has" if isinstance(error, av.InvalidDataError) else super().explain(error)
+
 
 def wanted_later(codec: Any, packet: Any) -> Pictures:
     """Of a copy: FFmpeg's V4L2 packets must be given back soon, and before the camera is closed (a crash in FFmpeg 8)."""
@@ -192,7 +195,8 @@ def picture(frame: Any) -> Image.Image:
     """RGB, turned as the video says that it was filmed."""
     if frame is None or frame.is_corrupt:
         raise SourceError("a corrupt frame")
-    image: Image.Image = frame.to_image()
+    # PyAV's own to_image copies row by row, in Python: 1 ms more for 640x480
+    image = Image.fromarray(frame.to_ndarray(format="rgb24"))
     return image.rotate(frame.rotation, expand=True) if frame.rotation else image
 
 
@@ -201,7 +205,8 @@ def reason(error: Exception) -> str:
         return "it is no video that can be read, or damaged"
     if isinstance(error, av.ExitError | TimeoutError):
         return "no answer"
-    return (getattr(error, "strerror", None) or first_line(error)).lower()
+    text: str | None = getattr(error, "strerror", None)
+    return text.lower() if text else first_line(error)
 
 
 def without_secrets(url: str) -> str:

@@ -5,6 +5,7 @@ Python's HTTP, not FFmpeg's: it checks certificates, knows digest authentication
 
 import os
 import socket
+from collections.abc import Generator
 from contextlib import suppress
 from http.client import HTTPException, HTTPResponse
 from typing import Any
@@ -13,14 +14,14 @@ from urllib.parse import unquote, urlsplit
 from urllib.request import HTTPBasicAuthHandler, HTTPDigestAuthHandler, HTTPPasswordMgrWithDefaultRealm, build_opener
 
 from fmnist_edge.errors import SourceError
-from fmnist_edge.feed import FeedOptions
+from fmnist_edge.feed import FeedOptions, Shot
 from fmnist_edge.reading import MAX_BYTES
 from fmnist_edge.video import NO_PROTOCOL, Video, reason, without_secrets
 
 PICTURES_PER_SECOND = 1.0
 """That are fetched where a URL sends one at a time."""
 
-CURES = {401: "name user and password: http://USER:PASSWORD@...", 403: "this user may not see it", 404: "look for the right path"}
+CURES = {401: "; name user and password: http://USER:PASSWORD@...", 404: "; look for the right path"}
 
 
 class Web(Video):
@@ -39,8 +40,10 @@ class Web(Video):
         self._response: HTTPResponse | None = None
         self._rest = b""
         self._single = False
+        self._trouble = ""
 
     def target(self) -> dict[str, Any]:
+        self._trouble = ""
         response = self._fetch()
         kind = response.headers.get_content_type()
         if kind.startswith("text/"):
@@ -56,8 +59,7 @@ class Web(Video):
             self._response = response = self._opener.open(self._url, timeout=self.timeout)
         except HTTPError as error:
             error.close()
-            cure = CURES.get(error.code)
-            raise SourceError(f"{error.code} {error.reason}{f'; {cure}' if cure else ''}") from None
+            raise SourceError(f"{error.code} {error.reason}{CURES.get(error.code, '')}") from None
         except URLError as error:
             raise SourceError(reason(error.reason) if isinstance(error.reason, Exception) else error.reason) from None
         except (HTTPException, ValueError) as error:
@@ -66,18 +68,25 @@ class Web(Video):
         return response
 
     def read(self, size: int) -> bytes:
-        """What has come, at most so many bytes; FFmpeg calls it."""
-        if not self._single:
-            assert self._response is not None
-            try:
+        """What has come, at most so many bytes, none at the end. FFmpeg calls it."""
+        try:
+            if not self._single and self._response is not None:
                 return self._response.read1(size)
-            except HTTPException:  # it was cut
-                return b""
-        if not self._rest:
-            self.interrupted.wait(1 / (self.options.fps or PICTURES_PER_SECOND))
-            self._rest = b"" if self.interrupted.is_set() else as_part(self._fetch())
+            if not self._rest:
+                self.interrupted.wait(1 / (self.options.fps or PICTURES_PER_SECOND))
+                self._rest = b"" if self.interrupted.is_set() else as_part(self._fetch())
+        except (OSError, HTTPException, SourceError) as error:
+            self._trouble = reason(error)  # PyAV 15 prints a traceback if this is raised here
         piece, self._rest = self._rest[:size], self._rest[size:]
         return piece
+
+    def explain(self, error: Exception) -> str:
+        return self._trouble or super().explain(error)
+
+    def shots(self) -> Generator[Shot, None, None]:
+        yield from super().shots()
+        if self._trouble:
+            raise SourceError(self._trouble)
 
     def interrupt(self) -> None:
         super().interrupt()
