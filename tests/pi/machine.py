@@ -1,11 +1,16 @@
 """The emulated Raspberry Pi as the tests use it: booted, and commands run in it."""
 
 import json
+import shutil
 import socket
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
-BUILT = Path(__file__).parents[2] / "build" / "pi-vm"
+import pytest
+from conftest import ROOT
+
+BUILT = ROOT / "build" / "pi-vm"
 
 
 class Pi:
@@ -16,7 +21,7 @@ class Pi:
     """
 
     def __init__(self, share: Path, cpu: str = "cortex-a72") -> None:
-        self.console = share / "console.log"
+        self.share, self.console = share, share / "console.log"
         ours, theirs = socket.socketpair()
         with self.console.open("w") as console:
             self.machine = subprocess.Popen(
@@ -63,3 +68,18 @@ class Pi:
         self.commands.close()
         self.machine.kill()
         self.machine.wait()
+
+
+@pytest.fixture(scope="session")
+def share(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the machine sees as /share."""
+    folder = tmp_path_factory.mktemp("share")
+    shutil.copy(ROOT / "docs" / "shoe.png", folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def pi(share: Path) -> Iterator[Pi]:
+    machine = Pi(share)
+    yield machine
+    machine.stop()

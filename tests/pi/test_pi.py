@@ -1,32 +1,16 @@
 """The wheel in an emulated 64-bit Raspberry Pi: Debian trixie, Python 3.13, aarch64. `make pi-test` builds it and runs these."""
 
 import json
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-from conftest import MODELS, ROOT
+from conftest import MODELS
 from machine import Pi
 from PIL import Image
 
 from fmnist_edge import Classifier
 from train.dataset import Dataset
 
-
-@pytest.fixture(scope="session")
-def share(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that the machine sees as /share."""
-    folder = tmp_path_factory.mktemp("share")
-    shutil.copy(ROOT / "docs" / "shoe.png", folder)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def pi(share: Path) -> Iterator[Pi]:
-    machine = Pi(share)
-    yield machine
-    machine.stop()
+pytest_plugins = ["machine"]
 
 
 def test_verify_finds_what_the_workstation_computed(pi: Pi) -> None:
