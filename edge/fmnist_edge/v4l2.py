@@ -91,9 +91,14 @@ class V4L2(Video):
 def look_at(path: str) -> Device:
     """What a node is, also if another program uses it. Raises SourceError if it can't be opened, or is none of V4L2."""
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+        return ask(path)
     except OSError as error:
         raise SourceError(trouble(path, error.errno, reason(error))) from None
+
+
+def ask(path: str) -> Device:
+    """The same. Raises OSError."""
+    descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK)
     try:
         answer = CAPABILITY.unpack(fcntl.ioctl(descriptor, QUERYCAP, bytes(CAPABILITY.size)))
         driver, card, bus = (printable(text.split(b"\0")[0].decode("utf-8", "replace")) for text in answer[:3])
@@ -101,8 +106,6 @@ def look_at(path: str) -> Device:
         camera = bool(able & CAN_CAPTURE) and not able & NEEDS_SETUP and driver not in IDLE
         able_to = {name: tuple(sizes(descriptor, code)) for name, code in formats(descriptor)}
         return Device(path, card, driver, bus, camera, able_to)
-    except OSError as error:
-        raise SourceError(trouble(path, error.errno, reason(error))) from None
     finally:
         os.close(descriptor)
 
@@ -153,6 +156,6 @@ def paths() -> list[str]:
 def found() -> Iterator[Device]:
     """The cameras that can be opened."""
     for path in paths():
-        with suppress(SourceError):
-            if (device := look_at(path)).camera:
+        with suppress(OSError):
+            if (device := ask(path)).camera:
                 yield device
