@@ -75,7 +75,7 @@ study: $(SETUP) data  ## measure all recipes several times: docs/study.md (an ho
 test: $(SETUP) data  ## run the tests
 	$(PY) -m pytest
 
-pi-test: data wheel  ## run the wheel in an emulated Raspberry Pi, with a camera (three minutes)
+pi-test: data wheel  ## run the wheel in an emulated Raspberry Pi, with a camera (four minutes)
 	@missing=$$(tests/pi/missing.sh); test -z "$$missing" || { \
 	  echo "the emulated Pi needs more: sudo apt-get install $$missing" >&2; exit 1; }
 	tests/pi/build.sh build/pi-vm "$$(ls -t dist/*.whl | head -n 1)" $(UV)

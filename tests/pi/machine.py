@@ -1,4 +1,7 @@
-"""The emulated Raspberry Pi as the tests use it: booted, and commands run in it."""
+"""The emulated Raspberry Pi as the tests use it: booted, and commands run in it.
+
+PYTEST_DONT_REWRITE: the tests import it before pytest takes its fixtures from it.
+"""
 
 import json
 import shutil
@@ -54,7 +57,7 @@ class Pi:
         theirs.close()
         self.commands = ours.makefile("rw", encoding="utf-8")
 
-    def run(self, *command: str, seconds: int = 120) -> subprocess.CompletedProcess[str]:
+    def run(self, *command: str, seconds: int = 300) -> subprocess.CompletedProcess[str]:
         """A command's exit status, stdout and stderr. After so many seconds it is ended, with the status 124."""
         try:
             self.commands.write(json.dumps(["timeout", str(seconds), *command]) + "\n")
