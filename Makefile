@@ -22,10 +22,10 @@ missing = $(if $(filter-out $(wildcard $(1)),$(1)),FORCE)
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup data train export sign bench study test fuzz lint wheel readme lock clean FORCE
+.PHONY: help setup data train export sign bench study test pi-test fuzz lint wheel readme lock clean FORCE
 
 help:  ## list the jobs
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-7s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-7s %s\n", $$1, $$2}' Makefile
 
 setup: $(SETUP)  ## make .venv with everything that the other jobs need
 
@@ -75,6 +75,12 @@ study: $(SETUP) data  ## measure all recipes several times: docs/study.md (an ho
 
 test: $(SETUP) data  ## run the tests
 	$(PY) -m pytest
+
+pi-test: data wheel  ## run the wheel in an emulated Raspberry Pi, with a camera (four minutes)
+	@missing=$$(tests/pi/missing.sh); test -z "$$missing" || { \
+	  echo "the emulated Pi needs more: sudo apt-get install $$missing" >&2; exit 1; }
+	tests/pi/build.sh build/pi-vm "$$(ls -t dist/*.whl | head -n 1)" $(UV)
+	$(PY) -m pytest -rP tests/pi
 
 fuzz: $(SETUP)  ## 20,000 hostile pictures and as many models (five minutes)
 	PYTHONPATH=edge $(PY) tests/fuzz.py

@@ -1,0 +1,88 @@
+"""The emulated Raspberry Pi as the tests use it: booted, and commands run in it.
+
+PYTEST_DONT_REWRITE: the tests import it before pytest takes its fixtures from it.
+"""
+
+import json
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+BUILT = ROOT / "build" / "pi-vm"
+
+
+class Pi:
+    """A booted machine, whose disk is as it was built, whatever an earlier boot did to it.
+
+    share: a folder, which is /share in the machine; commands are run there
+    cpu: as qemu names it; a Pi 4 has a cortex-a72, a Pi 5 a cortex-a76, with instructions of its own for int8
+    """
+
+    def __init__(self, share: Path, cpu: str = "cortex-a72") -> None:
+        self.share, self.console = share, share / "console.log"
+        ours, theirs = socket.socketpair()
+        with self.console.open("w") as console:
+            self.machine = subprocess.Popen(
+                [
+                    *(
+                        "qemu-system-aarch64",
+                        "-machine",
+                        "virt",
+                        "-accel",
+                        "tcg,thread=multi",
+                        "-cpu",
+                        cpu,
+                        "-smp",
+                        "2",
+                        "-m",
+                        "1024",
+                    ),
+                    *("-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot"),
+                    *("-kernel", BUILT / "kernel", "-initrd", BUILT / "initrd.gz", "-append", "console=ttyAMA0 panic=-1 quiet"),
+                    *("-drive", f"file={BUILT / 'disk.ext4'},if=virtio,format=raw,snapshot=on"),
+                    *("-virtfs", f"local,path={share},mount_tag=share,security_model=none"),
+                    *("-device", "virtio-serial", "-chardev", f"socket,id=commands,fd={theirs.fileno()}"),
+                    *("-device", "virtserialport,chardev=commands"),
+                ],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=console,
+            )
+        theirs.close()
+        self.commands = ours.makefile("rw", encoding="utf-8")
+
+    def run(self, *command: str, seconds: int = 300) -> subprocess.CompletedProcess[str]:
+        """A command's exit status, stdout and stderr. After so many seconds it is ended, with the status 124."""
+        try:
+            self.commands.write(json.dumps(["timeout", str(seconds), *command]) + "\n")
+            self.commands.flush()
+            status, stdout, stderr = json.loads(self.commands.readline())
+        except (OSError, ValueError) as error:
+            raise RuntimeError(f"the machine has stopped:\n{self.console.read_text()}") from error
+        return subprocess.CompletedProcess(command, status, stdout, stderr)
+
+    def stop(self) -> None:
+        self.commands.close()
+        self.machine.kill()
+        self.machine.wait()
+
+
+@pytest.fixture(scope="session")
+def share(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the machine sees as /share."""
+    folder = tmp_path_factory.mktemp("share")
+    shutil.copy(ROOT / "docs" / "shoe.png", folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def pi(share: Path) -> Iterator[Pi]:
+    machine = Pi(share)
+    yield machine
+    machine.stop()
