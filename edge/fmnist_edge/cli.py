@@ -3,30 +3,19 @@
 import gc
 import sys
 import warnings
-from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from fmnist_edge.cli_camera import camera
+from fmnist_edge.cli_options import Input, Language, LanguageOption, MinConfidenceOption, ModelOption
 from fmnist_edge.errors import ModelError, UsageError, reported, stop
 
 MANY = 100
 """More pictures get a progress bar, on a terminal."""
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
-
-
-class Input(str, Enum):
-    """What pictures are taken for."""
-
-    auto, tile, photo = "auto", "tile", "photo"
-
-
-class Language(str, Enum):
-    """Of the labels."""
-
-    en, zh = "en", "zh"
 
 
 def main() -> None:
@@ -49,9 +38,7 @@ def fmnist_edge() -> None:
     """Classify pictures of clothes on a small computer."""
 
 
-ModelOption = Annotated[
-    Path | None, typer.Option(readable=False, help="A .tflite or .onnx file instead of the built-in int8 model.")
-]
+app.command()(camera)
 
 
 @app.command()
@@ -73,11 +60,8 @@ def classify(
     json: Annotated[bool, typer.Option("--json", help="Print JSON Lines, one object per picture.")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV, one line per picture.")] = False,
     all: Annotated[bool, typer.Option("--all", help="With --json or --csv: the probabilities of all classes too.")] = False,
-    labels_lang: Annotated[Language, typer.Option(help="The language of the labels.")] = Language.en,
-    min_confidence: Annotated[
-        float | None,
-        typer.Option(min=0, max=1, help="Mark a label '?' below this confidence, in place of the model's own thresholds."),
-    ] = None,
+    labels_lang: LanguageOption = Language.en,
+    min_confidence: MinConfidenceOption = None,
     save_tiles: Annotated[
         Path | None, typer.Option(help="Write what the model was shown, as 28x28 PNG files.", metavar="DIR", file_okay=False)
     ] = None,

@@ -16,6 +16,10 @@ class InputError(FmnistEdgeError):
     """A picture that can't be used; the others can."""
 
 
+class SourceError(FmnistEdgeError):
+    """A camera, stream or video that can't be opened, or is lost."""
+
+
 class UsageError(FmnistEdgeError):
     """The command or call itself is wrong."""
 

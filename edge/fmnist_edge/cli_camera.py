@@ -1,0 +1,124 @@
+"""`fmnist-edge camera`: its options, and how they go together."""
+
+import re
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fmnist_edge.cli_options import Input, Language, LanguageOption, MinConfidenceOption, ModelOption
+from fmnist_edge.errors import UsageError, reported
+
+SAVE_MB = 100
+
+
+class Turn(str, Enum):
+    """Degrees."""
+
+    none, quarter, half, three_quarters = "0", "90", "180", "270"
+
+
+@reported("fmnist-edge")
+def camera(
+    source: Annotated[
+        str,
+        typer.Option(
+            help="picamera, /dev/videoN or N, a video file, frames/%04d.png, rtsp://... or http://..., FFmpeg's moving 'test' "
+            "picture; 'auto': the first camera that works; 'list': say which there are."
+        ),
+    ] = "auto",
+    size: Annotated[str | None, typer.Option(help="What the camera is asked for, as in 640x480.", metavar="WxH")] = None,
+    fps: Annotated[float | None, typer.Option(min=0.1, help="Frames a second that the camera is asked for.")] = None,
+    roi: Annotated[str | None, typer.Option(help="Look at this part of each frame, in pixels.", metavar="X,Y,W,H")] = None,
+    rotate: Annotated[Turn, typer.Option(help="Turn each frame clockwise.")] = Turn.none,
+    mirror: Annotated[bool, typer.Option("--mirror", help="Mirror each frame, left to right, once it is turned.")] = False,
+    input: Annotated[Input, typer.Option(help="What frames are: 28x28 tiles, photos, or find out.")] = Input.auto,
+    fast: Annotated[bool, typer.Option("--fast", help="Read a file as fast as it goes, and each of its frames.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON Lines on a terminal too.")] = False,
+    on_change: Annotated[bool, typer.Option("--on-change", help="Print a line only when the label is another.")] = False,
+    labels_lang: LanguageOption = Language.en,
+    min_confidence: MinConfidenceOption = None,
+    smooth: Annotated[
+        float, typer.Option(min=0, max=60, help="Seconds after which what was seen counts half as much; 0: each frame alone.")
+    ] = 0.15,
+    idle_fps: Annotated[float, typer.Option(min=0.1, max=1000, help="How often a second to classify while nothing moves.")] = 2,
+    empty_scene: Annotated[
+        bool,
+        typer.Option(
+            "--empty-scene",
+            help="In the first second nothing is there; what looks like it later is 'nothing there'. "
+            "Learned anew when 'e' is pressed, or at SIGUSR1.",
+        ),
+    ] = False,
+    save_unsure: Annotated[
+        Path | None,
+        typer.Option(help="Keep frames that the model is unsure of, one a second at most.", metavar="DIR", file_okay=False),
+    ] = None,
+    save_mb: Annotated[
+        int | None,
+        typer.Option(min=1, help=f"With --save-unsure: megabytes to keep, {SAVE_MB} if not given; the oldest go first."),
+    ] = None,
+    no_retry: Annotated[bool, typer.Option("--no-retry", help="End when the camera or stream is lost.")] = False,
+    systemd: Annotated[bool, typer.Option("--systemd", help="Tell systemd how it goes, and its watchdog.")] = False,
+    seconds: Annotated[float | None, typer.Option(min=0, help="End after so many seconds.")] = None,
+    frames: Annotated[int | None, typer.Option(min=1, help="End after so many frames.")] = None,
+    model: ModelOption = None,
+) -> None:
+    """Say what is before the camera, over and over: on a terminal in one line, else as JSON Lines.
+
+    Exit status: 0 the end of the video, of what was asked for, or SIGTERM; 1 the camera or the output is lost; 2 usage; 3 the
+    model is missing or damaged; 130 Ctrl-C.
+    """
+    import gc
+    import signal
+
+    from fmnist_edge.camera import Options, Watch
+    from fmnist_edge.classifier import Classifier
+    from fmnist_edge.collect import Collection
+    from fmnist_edge.feed import Feed, FeedOptions
+    from fmnist_edge.runtime import quiet_stderr
+    from fmnist_edge.screen import Screen
+    from fmnist_edge.service import Systemd
+
+    if source == "list":
+        from fmnist_edge.devices import listing
+
+        print("\n".join(listing()), flush=True)
+        return
+    if seconds is not None and frames is not None:
+        raise UsageError("--seconds or --frames, not both")
+    if save_mb and not save_unsure:
+        raise UsageError("--save-mb goes with --save-unsure")
+    screen = Screen(json, on_change, labels_lang.value)
+    if on_change and screen.in_place:
+        raise UsageError("--on-change goes with --json, or with output that is no terminal")
+
+    asked_for = FeedOptions(to_size(size) if size else None, fps, fast, not no_retry)
+    collection = Collection(save_unsure, (save_mb or SAVE_MB) * 10**6, screen.tell) if save_unsure else None
+    options = Options(
+        to_roi(roi) if roi else None, int(rotate.value), mirror, input.value, smooth, idle_fps, empty_scene, seconds, frames
+    )
+    with quiet_stderr():
+        classifier = Classifier(model, min_confidence)
+    with Feed(source, asked_for, screen.tell) as feed:
+        if fast and feed.live:
+            raise UsageError("--fast goes with files")
+        screen.tell(feed.name)
+        gc.enable()
+        ended_by = Watch(feed, classifier, options, screen, Systemd(systemd), collection).run()
+    if ended_by == signal.SIGINT:
+        raise KeyboardInterrupt
+
+
+def to_size(text: str) -> tuple[int, int]:
+    if not (found := re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)):
+        raise UsageError(f"--size is width and height, as in '--size 640x480', not '{text}'")
+    return int(found[1]), int(found[2])
+
+
+def to_roi(text: str) -> tuple[int, int, int, int]:
+    if not re.fullmatch(r"\d{1,5}(,\d{1,5}){3}", text):
+        raise UsageError(f"--roi is left, top, width and height, as in '--roi 120,40,400,400', not '{text}'")
+    left, top, width, height = map(int, text.split(","))
+    return left, top, width, height

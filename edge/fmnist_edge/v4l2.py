@@ -1,0 +1,144 @@
+"""Cameras that are ``/dev/videoN``, as those on USB: what they can do, and their frames.
+
+Numbers and structures are those of linux/videodev2.h; they are the same on 32 and 64 bits.
+"""
+
+import errno
+import fcntl
+import os
+import struct
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from fmnist_edge.errors import SourceError
+from fmnist_edge.feed import SIZE, FeedOptions
+from fmnist_edge.video import Video, reason
+
+CAPABILITY, FORMAT, FRAME_SIZE = struct.Struct("16s32s32s6I"), struct.Struct("3I32s5I"), struct.Struct("11I")
+"""struct v4l2_capability, v4l2_fmtdesc and v4l2_frmsizeenum."""
+
+READ, WRITE = 2, 1
+QUERYCAP, ENUM_FMT, ENUM_FRAMESIZES, STREAMOFF = (
+    direction << 30 | size << 16 | ord("V") << 8 | number
+    for direction, size, number in (
+        (READ, CAPABILITY.size, 0),
+        (READ | WRITE, FORMAT.size, 2),
+        (READ | WRITE, FRAME_SIZE.size, 74),
+        (WRITE, 4, 19),
+    )
+)
+
+CAN_CAPTURE, NEEDS_SETUP, KNOWS_DEVICE = 0x1, 0x2000_0000, 0x8000_0000
+"""V4L2_CAP_VIDEO_CAPTURE; V4L2_CAP_IO_MC: part of a pipeline that libcamera sets up; V4L2_CAP_DEVICE_CAPS."""
+
+CAPTURE = 1
+"""V4L2_BUF_TYPE_VIDEO_CAPTURE."""
+
+IDLE = ("bcm2835-isp", "bcm2835-codec")
+"""Drivers of a Pi whose nodes capture what another program puts in."""
+
+RAW_PIXELS = 640 * 480
+"""More don't come uncompressed through USB 2 at 30 frames a second."""
+
+
+class Device(NamedTuple):
+    """card: what the driver calls it. formats: of each pixel format the sizes."""
+
+    path: str
+    card: str
+    driver: str
+    bus: str
+    formats: dict[str, list[str]]
+
+
+class V4L2(Video):
+    """Such a camera. See ``feed.Camera``."""
+
+    live, paced = True, False
+
+    def __init__(self, path: str, options: FeedOptions) -> None:
+        super().__init__(path, options)
+        self.path = path
+
+    def target(self) -> dict[str, Any]:
+        device = look_at(self.path)
+        self.source = f"{self.path} ({device.card})"
+        width, height = self.options.size or SIZE
+        settings = {"video_size": f"{width}x{height}"} | ({"framerate": f"{self.options.fps:g}"} if self.options.fps else {})
+        if width * height > RAW_PIXELS and "MJPG" in device.formats:
+            settings["input_format"] = "mjpeg"
+        return {"file": self.path, "format": "v4l2", "options": settings}
+
+    def explain(self, error: Exception) -> str:
+        return trouble(self.path, getattr(error, "errno", None), reason(error))
+
+    def interrupt(self) -> None:
+        """Stops the camera through FFmpeg's own descriptor: its read, which waits for a frame for ever, then ends."""
+        super().interrupt()
+        path = os.path.realpath(self.path)
+        for number in os.listdir("/proc/self/fd"):
+            with suppress(OSError):
+                if os.readlink(f"/proc/self/fd/{number}") == path:
+                    fcntl.ioctl(int(number), STREAMOFF, struct.pack("i", CAPTURE))
+
+
+def look_at(path: str) -> Device:
+    """Raises SourceError if it is no camera, or can't be opened."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+    except OSError as error:
+        raise SourceError(trouble(path, error.errno, reason(error))) from None
+    try:
+        answer = CAPABILITY.unpack(fcntl.ioctl(descriptor, QUERYCAP, bytes(CAPABILITY.size)))
+        driver, card, bus = (text.split(b"\0")[0].decode("utf-8", "replace") for text in answer[:3])
+        able = answer[5] if answer[4] & KNOWS_DEVICE else answer[4]
+        if not able & CAN_CAPTURE or able & NEEDS_SETUP or driver in IDLE:
+            raise SourceError(f"{card} is not a camera that can be used by itself")
+        return Device(path, card, driver, bus, {name: list(sizes(descriptor, code)) for name, code in formats(descriptor)})
+    except OSError as error:
+        raise SourceError(trouble(path, error.errno, reason(error))) from None
+    finally:
+        os.close(descriptor)
+
+
+def formats(descriptor: int) -> Iterator[tuple[str, int]]:
+    """The four letters of each pixel format, and its number."""
+    for request in answers(descriptor, ENUM_FMT, FORMAT, lambda index: (index, CAPTURE, 0, b"", *[0] * 5)):
+        yield struct.pack("<I", request[4] & 0x7FFF_FFFF).decode("latin-1").strip(), request[4]
+
+
+def sizes(descriptor: int, code: int) -> Iterator[str]:
+    for request in answers(descriptor, ENUM_FRAMESIZES, FRAME_SIZE, lambda index: (index, code, *[0] * 9)):
+        kind, a, b, _, d, e, _ = request[2:9]
+        # discrete: width, height; else: smallest and largest width, step, smallest and largest height, step
+        yield f"{a}x{b}" if kind == 1 else f"{a}x{d} to {b}x{e}"
+
+
+def answers(descriptor: int, question: int, form: struct.Struct, fill: Any) -> Iterator[tuple[Any, ...]]:
+    """What the driver says to a question about the first, the second, ... until there is no other."""
+    for index in range(100):
+        try:
+            yield form.unpack(fcntl.ioctl(descriptor, question, form.pack(*fill(index))))
+        except OSError:
+            return
+
+
+def trouble(path: str, number: int | None, otherwise: str) -> str:
+    """What is wrong with a device, by the error's number, and what to do."""
+    if number in (errno.ENOENT, errno.ENXIO, errno.ENODEV):
+        others = ", ".join(name for name in paths() if name != path)
+        return f"no camera is connected there; {f'there are {others}' if others else '--source test works without one'}"
+    if number in (errno.EACCES, errno.EPERM):
+        return "this user may not open it; sudo usermod -aG video $USER, then log in again"
+    if number == errno.EBUSY:
+        return f"another program uses it; 'fuser -v {path}' says which"
+    if number in (errno.ENOTTY, errno.EINVAL):
+        return "it is no camera, or can't do what is asked; --source list says what there is"
+    return otherwise
+
+
+def paths() -> list[str]:
+    """Of the devices, by number."""
+    return sorted(map(str, Path("/dev").glob("video[0-9]*")), key=lambda path: int("".join(filter(str.isdigit, path))))
