@@ -8,6 +8,7 @@ PY := $(VENV)/bin/python
 SETUP := $(VENV)/installed
 UV := $(VENV)/bin/uv
 OLD_RUNTIME := build/tflite-runtime
+ANSIBLE := build/ansible
 STAMPS := build/stamps/$(MODELS)
 TRAINED := $(STAMPS)/trained-$(RECIPE)
 KERAS := $(MODELS)/fmnist.keras
@@ -21,10 +22,10 @@ missing = $(if $(filter-out $(wildcard $(1)),$(1)),FORCE)
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup data train export bench study test fuzz lint wheel readme lock clean FORCE
+.PHONY: help setup data train export bench study test fuzz lint wheel deploy deploy-model rollback fleet-status fleet-test readme lock clean FORCE
 
 help:  ## list the jobs
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-7s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' Makefile
 
 setup: $(SETUP)  ## make .venv with everything that the other jobs need
 
@@ -84,7 +85,30 @@ lint: $(SETUP)  ## check format, style and types
 	$(VENV)/bin/mypy
 
 wheel: $(SETUP)  ## build the device's wheel in dist/
+	@rm -f dist/fmnist_edge-*.whl
 	$(PY) -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
+# to one device, HOST=pi@raspberrypi.local, or those of INVENTORY=file; ARGS: more for ansible-playbook
+PLAYBOOK = ANSIBLE_CONFIG=deploy/ansible.cfg $(ANSIBLE)/bin/ansible-playbook $(if $(HOST),-i '$(HOST),',$(if $(INVENTORY),-i '$(INVENTORY)', \
+  $(error which device? make $(MAKECMDGOALS) HOST=pi@raspberrypi.local, or INVENTORY=file as in deploy/inventory.example.yml))) $(ARGS)
+
+deploy: wheel $(ANSIBLE)/installed  ## bring wheel and model to HOST=pi@raspberrypi.local, or to all of INVENTORY=file
+	$(PLAYBOOK) -e fmnist_edge_models=$(MODELS) deploy/site.yml
+
+deploy-model: $(ANSIBLE)/installed  ## bring only the model
+	$(PLAYBOOK) -e fmnist_edge_models=$(MODELS) -e '{"fmnist_edge_model_only": true}' deploy/site.yml
+
+rollback: $(ANSIBLE)/installed  ## go back to the release before
+	$(PLAYBOOK) deploy/rollback.yml
+
+fleet-status: $(ANSIBLE)/installed  ## a table of what runs where, and how it is
+	@$(PLAYBOOK) deploy/status.yml
+
+# an environment of its own: the other jobs need nothing of it
+$(ANSIBLE)/installed: pyproject.toml | $(SETUP)
+	$(UV) venv --quiet --clear --python $(PY) $(ANSIBLE)
+	$(UV) pip install --quiet --python $(ANSIBLE)/bin/python --group deploy
+	@touch $@
 
 bench: $(SETUP) $(OLD_RUNTIME)  ## time and weigh the artifacts in each runtime, into docs/bench.json and the README
 	$(PY) -m export.bench --models $(MODELS) --out $(if $(filter models,$(MODELS)),docs,$(MODELS))
