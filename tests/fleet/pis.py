@@ -5,13 +5,14 @@ processor and a read-only /usr. Needs root, and Debian's packages systemd, dbus,
 import shutil
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
-from conftest import ROOT, run
+from conftest import run
 
 BOOT = Path(__file__).with_name("boot.sh")
 FROM_HOST = "nsswitch.conf ld.so.cache pam.d security login.defs alternatives os-release debian_version passwd group".split()
-ACCOUNT = "pi:x:1000:1000::/home/pi:/bin/bash\n"
+ACCOUNTS = {"passwd": "pi:x:1000:1000::/home/pi:/bin/bash", "group": "pi:x:1000:"}
 
 
 def must(*command: str | Path) -> str:
@@ -51,13 +52,16 @@ class Pi:
             (self.root / folder).symlink_to(f"usr/{folder}")
         etc = self.root / "etc"
         for name in FROM_HOST:
-            (shutil.copytree if Path("/etc", name).is_dir() else shutil.copy)(Path("/etc", name), etc / name)
-        users = [line for line in (etc / "passwd").read_text().splitlines(True) if int(line.split(":")[2]) != 1000]
-        (etc / "passwd").write_text("".join([*users, ACCOUNT]))
-        (etc / "shadow").write_text("".join(f"{user.split(':')[0]}:*:19000:0:99999:7:::\n" for user in [*users, ACCOUNT]))
+            must("cp", "-a", f"/etc/{name}", etc)
+        for name, account in ACCOUNTS.items():
+            others = [line for line in (etc / name).read_text().splitlines() if line.split(":")[2] != "1000"]
+            (etc / name).write_text("\n".join([*others, account, ""]))
+        names = [line.split(":")[0] for line in (etc / "passwd").read_text().splitlines()]
+        (etc / "shadow").write_text("".join(f"{name}:*:19000:0:99999:7:::\n" for name in names))
         (etc / "sudoers").write_text("root ALL=(ALL) ALL\npi ALL=(ALL) NOPASSWD: ALL\n")
         (etc / "sudoers").chmod(0o440)
         (etc / "machine-id").touch()
+        (etc / "hosts").write_text(f"127.0.0.1 localhost {self.name}\n")
         (etc / "ssh" / "sshd_config").write_text("UsePAM yes\nSubsystem sftp internal-sftp\n")
         must("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", etc / "ssh" / "ssh_host_ed25519_key")
         self.host_key = (etc / "ssh" / "ssh_host_ed25519_key.pub").read_text()
@@ -79,7 +83,7 @@ class Pi:
         )  # fmt: skip
         self.wait_for("the ssh server", lambda: self.network.run("ssh-keyscan", "-T", "2", self.address).stdout != "")
 
-    def wait_for(self, what: str, happened: "Callable[[], bool]", seconds: float = 60) -> None:
+    def wait_for(self, what: str, happened: Callable[[], bool], seconds: float = 60) -> None:
         end = time.monotonic() + seconds
         while not happened():
             assert time.monotonic() < end, f"{self.name}: {what} did not come"
@@ -95,7 +99,7 @@ class Pi:
     def plug(self) -> None:
         must("ip", "-n", self.network.name, "link", "set", self.link, "up")
 
-    def shell(self, command: str) -> "subprocess.CompletedProcess[str]":
+    def shell(self, command: str) -> subprocess.CompletedProcess[str]:
         """As root at the Pi's own console."""
         (systemd,) = (pid for pid in self._processes() if Path(f"/proc/{pid}/comm").read_text() == "systemd\n")
         return run("nsenter", "--target", systemd, "--all", "/bin/sh", "-c", command, cwd="/")
@@ -134,7 +138,7 @@ class Network:
         for device in ("lo", "lan"):
             must("ip", "-n", name, "link", "set", device, "up")
 
-    def run(self, *command: str | Path, **options: object) -> "subprocess.CompletedProcess[str]":
+    def run(self, *command: str | Path, **options: object) -> subprocess.CompletedProcess[str]:
         """A command on the workstation, which reaches the Pis and nothing else."""
         return run("nsenter", f"--net=/run/netns/{self.name}", *command, **options)
 

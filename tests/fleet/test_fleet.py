@@ -1,0 +1,204 @@
+"""deploy/ from a workstation to four "Pis" (pis.py): what is rolled out, and that whatever goes wrong, a verified version serves."""
+
+import json
+import random
+import re
+import shutil
+import subprocess
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import MODELS, ROOT, run
+from pis import Network, Pi, must
+from test_check import with_a_zeroed_row
+
+from export.bundle import attach_description, fingerprint, to_json
+from fmnist_edge.model import read_tflite_description
+
+INT8 = "fmnist-int8.tflite"
+VARIABLES = {"ansible_user": "pi", "fmnist_edge_source": "test", "fmnist_edge_options": ["--size", "160x120", "--fps", "2"]}
+
+
+class Fleet:
+    """Four Pis on a network, and the workstation that deploys to them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.network = folder, Network("fleet")
+        must("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / "key")
+        self.pis = [Pi(f"pi{number}", self.network, number, folder) for number in (1, 2, 3, 4)]
+        for pi in self.pis:
+            pi.boot()
+        (folder / "known_hosts").write_text("".join(f"{pi.address} {pi.host_key}" for pi in self.pis))
+        hosts = {pi.name: {"ansible_host": pi.address} for pi in self.pis}
+        (folder / "inventory.json").write_text(json.dumps({"all": {"vars": VARIABLES, "hosts": hosts}}))
+        # the workstation in the Pis' network sees nothing else: what it downloads it has downloaded before
+        must("make", "-C", ROOT, "wheel", "build/ansible/installed")
+        facts = json.loads(self.pis[0].shell("python3 -c 'import json, platform as p; print(json.dumps([p.machine(), p.python_version()]))'").stdout)
+        must(ROOT / ".venv/bin/python", ROOT / "deploy/pack.py", "--machine", facts[0], "--python", facts[1].rpartition(".")[0])
+
+    def make(self, target: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.network.run(*self.command(target, *arguments), environment=self.environment(), timeout=900)
+
+    def command(self, target: str, *arguments: str) -> list[str]:
+        return ["make", target, f"INVENTORY={self.folder}/inventory.json", *arguments]
+
+    def environment(self) -> dict[str, str]:
+        ssh = f"-o UserKnownHostsFile={self.folder}/known_hosts -o ControlPath={self.folder}/%C"
+        return {"ANSIBLE_PRIVATE_KEY_FILE": f"{self.folder}/key", "ANSIBLE_SSH_COMMON_ARGS": ssh}
+
+    def releases(self) -> list[str]:
+        return [pi.release() for pi in self.pis]
+
+    def assert_all_serve(self) -> None:
+        for pi in self.pis:
+            assert pi.serves(), pi.shell("journalctl -u fmnist-edge-camera -n 20").stdout
+            assert pi.verifies()
+
+    def model(self, name: str, poisoned: bool = False) -> str:
+        """MODELS=folder: a bundle that is ours but for its name, or also for its answers."""
+        folder = self.folder / name
+        folder.mkdir()
+        content = with_a_zeroed_row(MODELS / INT8) if poisoned else (MODELS / INT8).read_bytes()
+        (folder / INT8).write_bytes(content)
+        with zipfile.ZipFile(folder / INT8) as archive:
+            end = min(member.header_offset for member in archive.infolist())
+        description = read_tflite_description(content)
+        description["training"]["purpose"] = name
+        manifest = json.loads((MODELS / "manifest.json").read_text())
+        manifest["files"][INT8] |= fingerprint(attach_description(content[:end], description))
+        (folder / INT8).write_bytes(attach_description(content[:end], description))
+        (folder / "manifest.json").write_text(to_json(manifest))
+        shutil.copy(MODELS / "golden.npz", folder)
+        return f"MODELS={folder}"
+
+    def remove(self) -> None:
+        for pi in self.pis:
+            pi.remove()
+        self.network.remove()
+
+
+@pytest.fixture(scope="session")
+def empty_fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    fleet = Fleet(tmp_path_factory.mktemp("fleet"))
+    yield fleet
+    fleet.remove()
+
+
+@pytest.fixture(scope="session")
+def fleet(empty_fleet: Fleet) -> Fleet:
+    result = empty_fleet.make("deploy")
+    assert result.returncode == 0, result.stdout + result.stderr
+    return empty_fleet
+
+
+def recap(result: subprocess.CompletedProcess[str], count: str) -> list[int]:
+    """Of each Pi in turn: how many tasks were ``count``: changed, failed, unreachable."""
+    return [int(number) for number in re.findall(rf"^pi\d .* {count}=(\d+)", result.stdout, re.MULTILINE)]
+
+
+def test_a_first_roll_out_serves_everywhere(fleet: Fleet) -> None:
+    assert len(set(fleet.releases())) == 1
+    fleet.assert_all_serve()
+
+
+def test_a_second_time_nothing_changes(fleet: Fleet) -> None:
+    result = fleet.make("deploy")
+
+    assert result.returncode == 0, result.stdout
+    assert recap(result, "changed") == [0, 0, 0, 0]
+
+
+def test_a_check_tells_what_would_change_and_changes_nothing(fleet: Fleet) -> None:
+    before = fleet.releases()
+
+    result = fleet.make("deploy-model", fleet.model("checked"), "ARGS=--check")
+
+    assert result.returncode == 0, result.stdout
+    assert min(recap(result, "changed")) > 0
+    assert fleet.releases() == before
+
+
+def test_another_model_is_rolled_out_and_rolled_back(fleet: Fleet) -> None:
+    before = fleet.releases()
+
+    assert fleet.make("deploy-model", fleet.model("another")).returncode == 0
+    assert not set(fleet.releases()) & set(before)
+    fleet.assert_all_serve()
+
+    assert fleet.make("rollback").returncode == 0
+    assert fleet.releases() == before
+    fleet.assert_all_serve()
+
+
+def test_a_model_that_does_not_verify_stops_at_the_first_device_and_changes_none(fleet: Fleet) -> None:
+    before = fleet.releases()
+
+    result = fleet.make("deploy-model", fleet.model("poisoned", poisoned=True))
+
+    assert result.returncode != 0
+    assert "not what the workstation computed" in result.stdout
+    assert f"is refused; {before[0]} serves" in result.stdout
+    assert "pi2" not in result.stdout
+    assert fleet.releases() == before
+    fleet.assert_all_serve()
+
+
+def test_a_service_that_does_not_come_up_is_put_back(fleet: Fleet) -> None:
+    before = fleet.releases()
+
+    result = fleet.make("deploy-model", "ARGS=-e fmnist_edge_source=/nowhere.mp4")
+
+    assert result.returncode != 0
+    assert "/nowhere.mp4" in result.stdout
+    assert f"does not come up; {before[0]} serves again" in result.stdout
+    assert fleet.releases() == before
+    fleet.assert_all_serve()
+
+
+def test_a_device_that_is_away_is_left_out_and_gets_it_later(fleet: Fleet) -> None:
+    before, model = fleet.releases(), fleet.model("while pi3 is away")
+    fleet.pis[2].unplug()
+    result = fleet.make("deploy-model", model)
+    fleet.pis[2].plug()
+
+    assert result.returncode != 0
+    assert recap(result, "unreachable") == [0, 0, 1, 0]
+    assert [now == then for now, then in zip(fleet.releases(), before, strict=True)] == [False, False, True, False]
+    fleet.assert_all_serve()
+
+    assert fleet.make("deploy-model", model).returncode == 0
+    assert len(set(fleet.releases())) == 1
+
+
+def test_a_full_disk_leaves_the_old_version(fleet: Fleet) -> None:
+    before, pi = fleet.releases(), fleet.pis[3]
+    pi.shell("cat /dev/zero > /opt/full")
+    result = fleet.make("deploy-model", fleet.model("too much"))
+    pi.shell("rm /opt/full")
+
+    assert result.returncode != 0
+    assert "No space left" in result.stdout
+    assert pi.release() == before[3]
+    fleet.assert_all_serve()
+    assert fleet.make("deploy").returncode == 0
+
+
+def test_three_releases_are_kept(fleet: Fleet) -> None:
+    for number in range(4):
+        assert fleet.make("deploy-model", fleet.model(f"number {number}"), "ARGS=--limit pi1").returncode == 0
+
+    assert len(fleet.pis[0].shell("ls /opt/fmnist-edge/releases").stdout.split()) == 3
+    assert fleet.pis[0].serves()
+
+
+def test_the_table_shows_each_device(fleet: Fleet) -> None:
+    fleet.pis[2].unplug()
+    result = fleet.make("fleet-status")
+    fleet.pis[2].plug()
+
+    for pi in ("pi1", "pi2", "pi4"):
+        assert re.search(rf"{pi} +0\.1\.0 +[0-9a-f]{{10}} +True", result.stdout), result.stdout
+    assert re.search(r"pi3 .*(unreachable|timed out|No route)", result.stdout)
