@@ -88,9 +88,11 @@ wheel: $(SETUP)  ## build the device's wheel in dist/
 	@rm -f dist/fmnist_edge-*.whl
 	$(PY) -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 
-# to one device, HOST=pi@raspberrypi.local, or those of INVENTORY=file; ARGS: more for ansible-playbook
-PLAYBOOK = ANSIBLE_CONFIG=deploy/ansible.cfg $(ANSIBLE)/bin/ansible-playbook $(if $(HOST),-i '$(HOST),',$(if $(INVENTORY),-i '$(INVENTORY)', \
-  $(error which device? make $(MAKECMDGOALS) HOST=pi@raspberrypi.local, or INVENTORY=file as in deploy/inventory.example.yml))) $(ARGS)
+# ARGS: more for ansible-playbook, such as --check, or --limit shelf
+comma := ,
+DEVICES = $(or $(if $(HOST),'$(HOST)$(comma)'),$(if $(INVENTORY),'$(INVENTORY)'),$(error \
+  which device? make $(MAKECMDGOALS) HOST=pi@raspberrypi.local, or INVENTORY=file as in deploy/inventory.example.yml))
+PLAYBOOK = ANSIBLE_CONFIG=deploy/ansible.cfg $(ANSIBLE)/bin/ansible-playbook -i $(DEVICES) $(ARGS)
 
 deploy: wheel $(ANSIBLE)/installed  ## bring wheel and model to HOST=pi@raspberrypi.local, or to all of INVENTORY=file
 	$(PLAYBOOK) -e fmnist_edge_models=$(MODELS) deploy/site.yml
