@@ -159,7 +159,7 @@ def test_a_service_that_does_not_come_up_is_put_back(fleet: Fleet) -> None:
 
 
 def test_a_device_that_is_away_is_left_out_and_gets_it_later(fleet: Fleet) -> None:
-    before, model = fleet.releases(), fleet.model("while pi3 is away")
+    before, model = fleet.releases(), fleet.model("pi3-is-away")
     fleet.pis[2].unplug()
     result = fleet.make("deploy-model", model)
     fleet.pis[2].plug()
@@ -176,7 +176,7 @@ def test_a_device_that_is_away_is_left_out_and_gets_it_later(fleet: Fleet) -> No
 def test_a_full_disk_leaves_the_old_version(fleet: Fleet) -> None:
     before, pi = fleet.releases(), fleet.pis[3]
     pi.shell("cat /dev/zero > /opt/full")
-    result = fleet.make("deploy-model", fleet.model("too much"))
+    result = fleet.make("deploy-model", fleet.model("too-much"))
     pi.shell("rm /opt/full")
 
     assert result.returncode != 0
@@ -188,7 +188,7 @@ def test_a_full_disk_leaves_the_old_version(fleet: Fleet) -> None:
 
 def test_three_releases_are_kept(fleet: Fleet) -> None:
     for number in range(4):
-        assert fleet.make("deploy-model", fleet.model(f"number {number}"), "ARGS=--limit pi1").returncode == 0
+        assert fleet.make("deploy-model", fleet.model(f"number-{number}"), "ARGS=--limit pi1").returncode == 0
 
     assert len(fleet.pis[0].shell("ls /opt/fmnist-edge/releases").stdout.split()) == 3
     assert fleet.pis[0].serves()
