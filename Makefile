@@ -2,6 +2,7 @@
 PYTHON ?= python3
 RECIPE ?= standard
 MODELS ?= models
+KEY ?= ~/.ssh/fmnist-edge
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -22,7 +23,7 @@ missing = $(if $(filter-out $(wildcard $(1)),$(1)),FORCE)
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup data train export bench study test fuzz lint wheel deploy deploy-model rollback fleet-status fleet-test readme lock clean FORCE
+.PHONY: help setup data train export sign bench study test fuzz lint wheel deploy deploy-model rollback fleet-status fleet-test readme lock clean FORCE
 
 help:  ## list the jobs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -83,6 +84,9 @@ lint: $(SETUP)  ## check format, style and types
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
+
+sign: $(SETUP)  ## sign the models, for devices that ask for it (KEY=~/.ssh/fmnist-edge)
+	$(PY) -m export.sign --models $(MODELS) --key $(KEY)
 
 wheel: $(SETUP)  ## build the device's wheel in dist/
 	@rm -f dist/fmnist_edge-*.whl

@@ -28,15 +28,16 @@ def scene(dataset: Dataset, class_id: int | None, ground: int = 200) -> Image.Im
 
 def write_film(path: Path, scenes: list[tuple[Image.Image, float]], noise: float = 3, codec: str = "mpeg4") -> Path:
     """Shows pictures one after the other, each for its number of seconds. noise: of the camera, its standard deviation."""
-    random = np.random.default_rng(0)
+    width, height = scenes[0][0].size
+    noises = noise * np.random.default_rng(0).standard_normal((8, height, width, 3), np.float32)
     with av.open(path, "w") as container:
         stream = container.add_stream(codec, FPS)
-        stream.width, stream.height = scenes[0][0].size
+        stream.width, stream.height = width, height
         stream.pix_fmt, stream.bit_rate = "yuvj420p" if codec == "mjpeg" else "yuv420p", 8_000_000
         for picture, seconds in scenes:
             clean = np.asarray(picture, np.float32)
-            for _ in range(round(seconds * FPS)):
-                noisy = (clean + noise * random.standard_normal(clean.shape, np.float32)).clip(0, 255)
+            for number in range(round(seconds * FPS)):
+                noisy = (clean + noises[number % 8]).clip(0, 255)
                 container.mux(stream.encode(av.VideoFrame.from_ndarray(noisy.astype(np.uint8), format="rgb24")))
         container.mux(stream.encode())
     return path

@@ -349,7 +349,7 @@ def test_where_nobody_listens_is_an_error() -> None:
         ("text.mp4", "text.mp4: it is no video that can be read, or damaged"),
         ("folder", "folder: a folder or device, not a video; pictures go by a pattern such as 'frames/%04d.png'"),
         ("folder/%d.png", "folder/%d.png: no file fits this pattern"),
-        ("/dev/null", "/dev/null: it is no camera, or can't do what is asked; --source list says what there is"),
+        ("/dev/null", "/dev/null: it is no camera; --source list says what there is"),
         ("/dev/video77", "/dev/video77: no camera is connected there; --source test works without one"),
         ("77", "/dev/video77: no camera is connected there; --source test works without one"),
     ],

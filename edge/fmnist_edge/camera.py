@@ -21,7 +21,7 @@ from fmnist_edge.service import Signals, Systemd
 from fmnist_edge.steady import Steady
 from fmnist_edge.tile import Wanted, look
 
-TICK = 0.2
+TICK = 0.1
 """Seconds that anything is waited for, at most, before signals and keys are looked at."""
 
 LEARN_KEY = "e"
@@ -40,17 +40,20 @@ Roi = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Options:
-    """What is done with frames. seconds: by the source's own time, if it is a file."""
+    """What is done with frames.
 
-    roi: Roi | None = None
-    rotate: int = 0
-    mirror: bool = False
-    wanted: Wanted = "auto"
-    smooth: float = 0.15
-    idle_fps: float = 2
-    empty_scene: bool = False
-    seconds: float | None = None
-    frames: int | None = None
+    smooth: a half-life in seconds. seconds, frames: after so many it ends; a file's are its own.
+    """
+
+    roi: Roi | None
+    rotate: int
+    mirror: bool
+    wanted: Wanted
+    smooth: float
+    idle_fps: float
+    empty_scene: bool
+    seconds: float | None
+    frames: int | None
 
 
 @dataclass
@@ -116,7 +119,7 @@ class Watch:
         if self._options.empty_scene:
             self._learn()
         try:
-            with Signals() as signals, keys(self._screen.in_place) as pressed, suppress(EndOfFeed):
+            with Signals() as signals, keys(self._screen.on_terminal) as pressed, suppress(EndOfFeed):
                 while signals.ending is None and not self._is_enough():
                     if signals.take_request() or LEARN_KEY in pressed():
                         self._learn()

@@ -120,6 +120,9 @@ def classify(
 def verify(
     model: ModelOption = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    accept: Annotated[
+        bool, typer.Option("--accept", help="From now on, refuse what was signed before this model, if a key is configured.")
+    ] = False,
 ) -> None:
     """Run the golden tiles beside the model and compare with the outputs that the workstation stored with them.
 
@@ -136,6 +139,10 @@ def verify(
     print(dumps(asdict(verdict) | {"holds": verdict.holds}) if json else "\n".join(to_lines(verdict)), flush=True)
     if not verdict.holds:
         raise ModelError(verdict.complaint)
+    if accept:
+        from fmnist_edge.signature import accept_counter
+
+        accept_counter(Path(verdict.model))
 
 
 @app.command()
@@ -155,6 +162,26 @@ def info(
 
     path, content, description = read_description(model)
     print(dumps(description, indent=1) if json else "\n".join(to_lines(path, content, description)), flush=True)
+
+
+@app.command()
+@reported("fmnist-edge")
+def status(
+    model: ModelOption = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Say how this device is: the model, its signature, whether it verifies, the camera's service, the temperature.
+
+    Exit status: 0 healthy, 2 usage, 3 not.
+    """
+    from json import dumps
+
+    from fmnist_edge.status import examine, to_lines
+
+    found = examine(model)
+    print(dumps(found) if json else "\n".join(to_lines(found)), flush=True)
+    if found["problem"]:
+        raise ModelError(found["problem"])
 
 
 @app.command()

@@ -70,6 +70,18 @@ def camera(
     Exit status: 0 the end of the video, of what was asked for, or SIGTERM; 1 the camera or the output is lost; 2 usage; 3 the
     model is missing or damaged; 130 Ctrl-C.
     """
+    if source == "list":
+        from fmnist_edge.devices import listing
+
+        print("\n".join(listing()), flush=True)
+        return
+    if seconds is not None and frames is not None:
+        raise UsageError("--seconds or --frames, not both")
+    if save_mb and not save_unsure:
+        raise UsageError("--save-mb goes with --save-unsure")
+    part = to_roi(roi) if roi else None
+    picture = to_size(size) if size else None
+
     import gc
     import signal
 
@@ -81,27 +93,14 @@ def camera(
     from fmnist_edge.screen import Screen
     from fmnist_edge.service import Systemd
 
-    if source == "list":
-        from fmnist_edge.devices import listing
-
-        print("\n".join(listing()), flush=True)
-        return
-    if seconds is not None and frames is not None:
-        raise UsageError("--seconds or --frames, not both")
-    if save_mb and not save_unsure:
-        raise UsageError("--save-mb goes with --save-unsure")
     screen = Screen(json, on_change, labels_lang.value)
     if on_change and screen.in_place:
         raise UsageError("--on-change goes with --json, or with output that is no terminal")
-
-    asked_for = FeedOptions(to_size(size) if size else None, fps, fast, not no_retry)
+    options = Options(part, int(rotate.value), mirror, input.value, smooth, idle_fps, empty_scene, seconds, frames)
     collection = Collection(save_unsure, (save_mb or SAVE_MB) * 10**6, screen.tell) if save_unsure else None
-    options = Options(
-        to_roi(roi) if roi else None, int(rotate.value), mirror, input.value, smooth, idle_fps, empty_scene, seconds, frames
-    )
     with quiet_stderr():
         classifier = Classifier(model, min_confidence)
-    with Feed(source, asked_for, screen.tell) as feed:
+    with Feed(source, FeedOptions(picture, fps, fast, not no_retry), screen.tell) as feed:
         if fast and feed.live:
             raise UsageError("--fast goes with files")
         screen.tell(feed.name)

@@ -1,14 +1,15 @@
 """Keeps frames that the model was unsure of: sorted into a folder per class, ``python -m train --photos`` learns from them.
 
-DIR/unsure-20260722-101530-123-shirt.jpg is a frame as it was looked at; DIR/.tiles, which the training passes over, has what the
-model was shown of it, by the same name. Files with other names are never touched, and what has been moved into a folder stays.
+DIR/unsure-20260722-101530-123-shirt.jpg is a frame as it was looked at, with the time in UTC and the guess. DIR/.tiles, which the
+training passes over, has what the model was shown of it, by the same name. Files with other names are never touched, and what has
+been moved into a folder stays.
 """
 
 import errno
 import io
 import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timezone
 from pathlib import Path
 
 from PIL import Image
@@ -53,7 +54,11 @@ class Collection:
         if self._next - EVERY <= now < self._next:
             return
         self._next = now + EVERY
-        name = f"unsure-{datetime.now():%Y%m%d-%H%M%S-%f}"[:-3] + "-" + re.sub(r"[^a-z]+", "-", CLASSES[class_id].lower())
+        name = (
+            f"unsure-{datetime.now(timezone.utc):%Y%m%d-%H%M%S-%f}"[:-3]
+            + "-"
+            + re.sub(r"[^a-z]+", "-", CLASSES[class_id].lower())
+        )
         try:
             self._write(self._folder / f"{name}.jpg", frame, quality=JPEG_QUALITY)
             self._write(self._folder / TILES / f"{name}.png", Image.fromarray(tile))

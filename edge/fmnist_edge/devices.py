@@ -44,36 +44,30 @@ def cameras(source: str, options: FeedOptions) -> list[Camera]:
 
 
 def every_camera(options: FeedOptions) -> list[Camera]:
-    """Those of the Pi, then those on USB, then the others. Raises SourceError, or RuntimeUnavailableError, if there are none."""
+    """Those of the Pi, then those on USB, then the others. Raises SourceError if there are none."""
     from fmnist_edge import picamera
 
-    found: list[Camera] = []
-    problems = []
+    cameras: list[Camera] = []
+    problems = [NONE]
     try:
-        found += [picamera.PiCamera(options)] if picamera.found() else []
+        cameras += [picamera.PiCamera(options)] if picamera.found() else []
     except SourceError as error:
         problems.append(f"picamera: {error}")
     try:
-        from fmnist_edge.v4l2 import V4L2, look_at, paths
+        from fmnist_edge import v4l2
 
-        devices = []
-        for path in paths():
-            try:
-                devices.append(look_at(path))
-            except SourceError as error:
-                problems.append(f"{path}: {error}")
-        found += [V4L2(device.path, options) for device in sorted(devices, key=lambda device: not device.bus.startswith("usb"))]
+        devices = sorted(v4l2.found(), key=lambda device: not device.bus.startswith("usb"))
+        cameras += [v4l2.V4L2(device.path, options) for device in devices]
     except RuntimeUnavailableError as error:
         problems.append(str(error))
-    if not found:
-        raise SourceError("; ".join([NONE, *problems]))
-    return found
+    if not cameras:
+        raise SourceError("; ".join(problems))
+    return cameras
 
 
 def listing() -> Iterator[str]:
-    """A line for each camera: what ``--source`` calls it, its name, formats and sizes; or why it can't be used."""
-    from fmnist_edge import picamera
-    from fmnist_edge.v4l2 import look_at, paths
+    """A line for each camera: what ``--source`` calls it, its name, sizes and formats; or why it can't be used."""
+    from fmnist_edge import picamera, v4l2
 
     nothing = True
     try:
@@ -82,16 +76,18 @@ def listing() -> Iterator[str]:
             yield f"picamera     {camera.get('Model', 'a camera')}, {camera['Id']}"
     except SourceError as error:
         yield f"picamera     {error}"
-    for path in paths():
+    for path in v4l2.paths():
         try:
-            device = look_at(path)
+            device = v4l2.look_at(path)
         except SourceError as error:
             yield f"{path:12} {error}"
             continue
-        nothing = False
-        yield f"{path:12} {device.card} ({device.driver}, {device.bus})"
-        for name, sizes in device.formats.items():
-            yield f"{'':12} {name}: {', '.join(sizes)}"
+        if device.camera:
+            nothing = False
+            yield f"{path:12} {device.card} ({device.driver}, {device.bus})"
+            for sizes in dict.fromkeys(device.formats.values()):
+                names = (name for name, others in device.formats.items() if others == sizes)
+                yield f"{'':12} {', '.join(sizes)}: {' '.join(names)}"
     if nothing:
         yield NONE
     yield "test         FFmpeg's test picture"

@@ -32,6 +32,10 @@ class ModelError(FmnistEdgeError):
     exit_status = 3
 
 
+class SignatureError(ModelError):
+    """The model is not one that the device's owner signed."""
+
+
 class RuntimeUnavailableError(FmnistEdgeError):
     """No runtime can run the model on this machine."""
 

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import NamedTuple, Protocol
@@ -24,6 +24,9 @@ PAUSES = (0.5, 30.0)
 
 SIZE = (640, 480)
 """What cameras are asked for where nothing else is: several times what a tile can show."""
+
+MOMENT = 0.25
+"""Seconds that anything is waited for before it is looked whether it is still wanted, where the wait can't be interrupted."""
 
 FAREWELL = 0.9
 """Seconds that closing waits for the thread. What a driver or a name server holds up longer ends by itself."""
@@ -114,15 +117,13 @@ class Feed:
         self._thread = threading.Thread(target=self._run, name="camera", daemon=True)
         self._thread.start()
         try:
-            while not self._wait(self.PAUSE):
+            while not self._wait(MOMENT):
                 self._watch()
             if self._end and not self._newest:
                 raise self._end
         except BaseException:
             self.close()
             raise
-
-    PAUSE = 0.5
 
     @property
     def name(self) -> str:
@@ -232,14 +233,14 @@ class Feed:
             with closing(camera.shots()) as shots:
                 for shot in shots:
                     if self._stop.is_set():
-                        return ""
+                        break
                     self._publish(shot)
             reason = "it has ended" if self._count > before else "nothing in it can be decoded"
         except SourceError as error:
             reason = str(error)
         except Exception as error:
             reason = first_line(error)
-        finally:
+        with suppress(Exception):  # picamera2's too, of a camera that it could not open: nothing is left to be done about it
             camera.close()
         return f"no frame for {self._options.patience:g} seconds" if self._stalled else reason
 

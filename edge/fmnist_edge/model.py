@@ -15,7 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fmnist_edge.errors import FmnistEdgeError, ModelError
+from fmnist_edge.errors import FmnistEdgeError, ModelError, SignatureError
 from fmnist_edge.runtime import CLASSES, OnnxSession, Session, TFLiteSession
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def open_model(path: str | os.PathLike[str] | None = None, threads: int = 1) -> 
     One that nobody vouches for, neither this package nor a manifest.json beside it, runs in a process of its own.
 
     Raises ModelError if it is missing, damaged, not self-described, another shape, not the file that a manifest.json beside it
-    lists, or harmful; RuntimeUnavailableError if no runtime here can run it.
+    lists, not signed where that is asked for, or harmful; RuntimeUnavailableError if no runtime here can run it.
     """
     path = default_model() if path is None else Path(path)
     try:
@@ -78,7 +78,8 @@ def apart(content: bytes, suffix: str, threads: int) -> "ApartSession":
 def read_description(path: str | os.PathLike[str] | None = None) -> tuple[Path, bytes, dict[str, Any]]:
     """A model's path, content and description, for which no runtime is needed; checked as ``open_model`` does.
 
-    Raises ModelError if it is missing, damaged, not self-described or not the file that a manifest.json beside it lists.
+    Raises ModelError if it is missing, damaged, not self-described, not the file that a manifest.json beside it lists, or not
+    signed where that is asked for.
     """
     path = default_model() if path is None else Path(path)
     try:
@@ -86,7 +87,7 @@ def read_description(path: str | os.PathLike[str] | None = None) -> tuple[Path, 
         is_listed(path, content)  # raises if it is listed otherwise
         return path, content, (read_onnx_description if path.suffix == ".onnx" else read_tflite_description)(content)
     except ModelError as error:
-        raise ModelError(f"{path}: {error}") from None
+        raise type(error)(f"{path}: {error}") from None
 
 
 def default_model() -> Path:
@@ -113,19 +114,47 @@ def read(path: Path, max_bytes: int) -> bytes:
 
 
 def is_listed(path: Path, content: bytes) -> bool:
-    """Whether a manifest.json beside the file lists it. Raises ModelError if it lists it with another SHA-256."""
-    manifest = path.with_name("manifest.json")
-    if not os.path.lexists(manifest):
+    """Whether a manifest.json beside the file, signed if a key is configured, lists it.
+
+    Raises ModelError if it lists it with another SHA-256, SignatureError if there has to be a signed one and is none.
+    """
+    manifest, keys = path.with_name("manifest.json"), configured_keys()
+    expected = None
+    if os.path.lexists(manifest):
+        try:
+            text = read(manifest, MAX_MANIFEST_BYTES)
+            listing = parse(text.decode())
+            expected = {**listing["files"], **listing.get("proof", {})}[path.name]["sha256"]
+        except (KeyError, TypeError):  # one of something else
+            pass
+        except (ModelError, ValueError):
+            raise ModelError("the manifest.json beside it is damaged; copy or export both again") from None
+    if expected is None:
+        if keys:
+            raise SignatureError(
+                f"no manifest.json beside it lists it, and {keys} asks for a signed one; copy all from one export"
+            )
         return False
-    try:
-        expected = parse(read(manifest, MAX_MANIFEST_BYTES).decode())["files"][path.name]["sha256"]
-    except (KeyError, TypeError):  # one of something else
-        return False
-    except (ModelError, ValueError):
-        raise ModelError("the manifest.json beside it is damaged; copy or export both again") from None
     if expected != sha256(content).hexdigest():
         raise ModelError("it is not the file that the manifest.json beside it lists; copy or export both again")
+    if keys:
+        from fmnist_edge.signature import check  # what it imports, a device without a key need not wait for
+
+        check(manifest, text, keys)
     return True
+
+
+def configured_keys() -> Path | None:
+    """The file of the keys by which models have to be signed, in the configuration's folder; None if any model may run."""
+    folder = os.environ.get("FMNIST_EDGE_CONFIG")
+    keys = Path(folder or "/etc/fmnist-edge", "allowed_signers")
+    try:
+        os.lstat(keys)
+    except FileNotFoundError:
+        return keys if folder else None
+    except OSError:  # there may be one that we can't see
+        pass
+    return keys
 
 
 def parse(text: str) -> Any:

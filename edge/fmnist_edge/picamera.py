@@ -4,6 +4,7 @@ import importlib
 import logging
 import os
 import sys
+import threading
 import time
 from collections.abc import Generator
 from functools import partial
@@ -14,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from fmnist_edge.errors import SourceError, first_line
-from fmnist_edge.feed import SIZE, FeedOptions, Shot, trusted
+from fmnist_edge.feed import MOMENT, SIZE, FeedOptions, Shot, trusted
 
 SYSTEM = "/usr/lib/python3/dist-packages"
 """Where Debian's packages are, which a venv does not look at."""
@@ -29,8 +30,10 @@ class PiCamera:
         self.source, self.form = "picamera", ""
         self.options = options
         self._camera: Any = None
+        self._interrupted = threading.Event()
 
     def open(self) -> None:
+        self._interrupted.clear()
         Picamera2 = import_picamera2()
         controls = {"FrameRate": self.options.fps} if self.options.fps else {}
         try:
@@ -52,12 +55,14 @@ class PiCamera:
         self.form = f"{width}x{height} nv12"
 
     def shots(self) -> Generator[Shot, None, None]:
-        while True:
-            job = self._camera.capture_request(wait=False)
+        job = None
+        while not self._interrupted.is_set():
+            job = job or self._camera.capture_request(wait=False)
             try:
-                request = self._camera.wait(job, timeout=self.options.patience)
+                request = self._camera.wait(job, timeout=MOMENT)
             except TimeoutError:
-                raise SourceError(f"no frame for {self.options.patience:g} seconds; is its cable well plugged in?") from None
+                continue
+            job = None
             try:
                 stamp, buffer = request.get_metadata().get("SensorTimestamp"), request.make_buffer("main")
             finally:
@@ -66,12 +71,12 @@ class PiCamera:
             yield Shot(taken, None, partial(to_image, buffer, self._main["size"], self._main["stride"]))
 
     def interrupt(self) -> None:
-        pass
+        self._interrupted.set()
 
     def close(self) -> None:
-        if self._camera is not None:
-            self._camera.close()
-        self._camera = None
+        camera, self._camera = self._camera, None
+        if camera is not None:
+            camera.close()
 
 
 def to_image(buffer: Any, size: tuple[int, int], stride: int) -> Image.Image:

@@ -21,8 +21,6 @@ NOTHING_THERE = {"en": "nothing there", "zh": "没有东西"}
 BAR = 10
 """Characters of the bar that stands for 1."""
 
-CLEAR = "\r\033[K"
-
 
 class Result(NamedTuple):
     """An answer, and the frame that it is of. dropped: frames that were never looked at; fps: those that are."""
@@ -34,11 +32,12 @@ class Result(NamedTuple):
 
 
 class Screen:
-    """stdout, and the terminal's keys. as_json: JSON Lines on a terminal too; on_change: only when the label is another."""
+    """What is written. as_json: JSON Lines on a terminal too; on_change: only when the label is another."""
 
     def __init__(self, as_json: bool, on_change: bool, language: str) -> None:
         self.names = (*LANGUAGES[language], NOTHING_THERE[language])
-        self.in_place = not as_json and sys.stdout is not None and sys.stdout.isatty()
+        self.on_terminal = sys.stdout is not None and sys.stdout.isatty()
+        self.in_place = self.on_terminal and not as_json
         self._on_change, self._shown = on_change, -1
         self._poll = select.poll()
         if sys.stdout is not None:
@@ -56,20 +55,21 @@ class Screen:
         return bool(events)
 
     def show(self, result: Result) -> float:
-        """Returns the age that the frame has then, in seconds. Raises OSError if it can't be written."""
+        """Returns how old the frame is once that is done, in seconds. Raises OSError if it can't be written."""
         age = time.monotonic() - result.frame.taken
         if self.in_place:
             print(f"\r{self._to_line(result, age)}\033[K", end="", flush=True)
         elif not (self._on_change and result.answer.class_id == self._shown):
             print(json.dumps(self._to_record(result, age)), flush=True)
         self._shown = result.answer.class_id
-        return age
+        return time.monotonic() - result.frame.taken
 
     def tell(self, message: str) -> None:
         """A message on stderr, on a line of its own."""
         with suppress(OSError):
             if sys.stderr is not None:
-                print(f"{CLEAR if self.in_place else ''}fmnist-edge: {printable(message)}", file=sys.stderr, flush=True)
+                clear = "\r\033[K" if self.in_place and sys.stderr.isatty() else ""
+                print(f"{clear}fmnist-edge: {printable(message)}", file=sys.stderr, flush=True)
 
     def end(self) -> None:
         """Leaves the last line where it is."""

@@ -7,6 +7,8 @@ import time
 from contextlib import suppress
 from types import FrameType, TracebackType
 
+from fmnist_edge.pulse import PulseWriter
+
 BEATS = 2
 """Signs of life in the time that the watchdog waits for one; sd_watchdog_enabled(3) advises it."""
 
@@ -52,6 +54,7 @@ class Systemd:
         self._beat_at = -float("inf")
         self._said: set[str] = set()
         self._status = ""
+        self._pulse = PulseWriter()
 
     def ready(self) -> None:
         self._once("READY=1")
@@ -66,10 +69,11 @@ class Systemd:
             self._send(f"STATUS={text}")
 
     def alive(self) -> None:
-        """To be called often while all is well: the watchdog hears of it as often as it wants to."""
+        """To be called often while all is well: the watchdog, and `fmnist-edge status`, hear of it as often as they want to."""
         if self._interval is not None and time.monotonic() - self._beat_at >= self._interval:
             self._beat_at = time.monotonic()
             self._send("WATCHDOG=1")
+        self._pulse.beat(self._status)
 
     def _once(self, message: str) -> None:
         if message not in self._said:

@@ -44,13 +44,14 @@ RAW_PIXELS = 640 * 480
 
 
 class Device(NamedTuple):
-    """card: what the driver calls it. formats: of each pixel format the sizes."""
+    """card: what the driver calls it. camera: whether it delivers pictures by itself. formats: the sizes of each pixel format."""
 
     path: str
     card: str
     driver: str
     bus: str
-    formats: dict[str, list[str]]
+    camera: bool
+    formats: dict[str, tuple[str, ...]]
 
 
 class V4L2(Video):
@@ -64,6 +65,8 @@ class V4L2(Video):
 
     def target(self) -> dict[str, Any]:
         device = look_at(self.path)
+        if not device.camera:
+            raise SourceError(f"{device.card} is no camera; --source list says what there is")
         self.source = f"{self.path} ({device.card})"
         width, height = self.options.size or SIZE
         settings = {"video_size": f"{width}x{height}"} | ({"framerate": f"{self.options.fps:g}"} if self.options.fps else {})
@@ -85,7 +88,7 @@ class V4L2(Video):
 
 
 def look_at(path: str) -> Device:
-    """Raises SourceError if it is no camera, or can't be opened."""
+    """What a node is, also if another program uses it. Raises SourceError if it can't be opened, or is none of V4L2."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK)
     except OSError as error:
@@ -94,9 +97,10 @@ def look_at(path: str) -> Device:
         answer = CAPABILITY.unpack(fcntl.ioctl(descriptor, QUERYCAP, bytes(CAPABILITY.size)))
         driver, card, bus = (text.split(b"\0")[0].decode("utf-8", "replace") for text in answer[:3])
         able = answer[5] if answer[4] & KNOWS_DEVICE else answer[4]
-        if not able & CAN_CAPTURE or able & NEEDS_SETUP or driver in IDLE:
-            raise SourceError(f"{card} is not a camera that can be used by itself")
-        return Device(path, card, driver, bus, {name: list(sizes(descriptor, code)) for name, code in formats(descriptor)})
+        camera = bool(able & CAN_CAPTURE) and not able & NEEDS_SETUP and driver not in IDLE
+        return Device(
+            path, card, driver, bus, camera, {name: tuple(sizes(descriptor, code)) for name, code in formats(descriptor)}
+        )
     except OSError as error:
         raise SourceError(trouble(path, error.errno, reason(error))) from None
     finally:
@@ -128,17 +132,27 @@ def answers(descriptor: int, question: int, form: struct.Struct, fill: Any) -> I
 def trouble(path: str, number: int | None, otherwise: str) -> str:
     """What is wrong with a device, by the error's number, and what to do."""
     if number in (errno.ENOENT, errno.ENXIO, errno.ENODEV):
-        others = ", ".join(name for name in paths() if name != path)
+        others = ", ".join(f"{device.path} ({device.card})" for device in found())
         return f"no camera is connected there; {f'there are {others}' if others else '--source test works without one'}"
     if number in (errno.EACCES, errno.EPERM):
         return "this user may not open it; sudo usermod -aG video $USER, then log in again"
     if number == errno.EBUSY:
         return f"another program uses it; 'fuser -v {path}' says which"
-    if number in (errno.ENOTTY, errno.EINVAL):
-        return "it is no camera, or can't do what is asked; --source list says what there is"
+    if number == errno.ENOTTY:
+        return "it is no camera; --source list says what there is"
+    if number in (errno.EINVAL, errno.ENOMEM):
+        return "it does not deliver what is asked for; --source list says which sizes it has"
     return otherwise
 
 
 def paths() -> list[str]:
     """Of the devices, by number."""
     return sorted(map(str, Path("/dev").glob("video[0-9]*")), key=lambda path: int("".join(filter(str.isdigit, path))))
+
+
+def found() -> Iterator[Device]:
+    """The cameras that can be opened."""
+    for path in paths():
+        with suppress(SourceError):
+            if (device := look_at(path)).camera:
+                yield device

@@ -1,5 +1,6 @@
 """Does this device compute what the workstation computed? The golden tiles, run here, against the outputs stored with them."""
 
+import io
 import json
 import os
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmnist_edge.errors import ModelError
-from fmnist_edge.model import FORMAT, Model, open_model
+from fmnist_edge.model import FORMAT, Model, is_listed, open_model
 from fmnist_edge.runtime import CLASSES, Probabilities, Tiles
 from fmnist_edge.tile import TILE_SIZE
 
@@ -121,21 +122,24 @@ def artifact_like(model: Model) -> str:
 
 
 def read_golden(path: Path, artifact: str) -> Golden:
-    """The golden set in a golden.npz. Raises ModelError if it is missing, damaged or of another format."""
+    """The golden set in a golden.npz. Raises ModelError if it is missing, damaged, of another format, or not the one that a
+    manifest.json beside it lists."""
     try:
-        with np.load(path) as arrays:
+        content = path.read_bytes()
+        is_listed(path, content)  # raises if it is listed otherwise
+        with np.load(io.BytesIO(content)) as arrays:
             if sum(entry.file_size for entry in arrays.zip.infolist()) > MAX_GOLDEN_BYTES:
                 raise ValueError("too large")
             about = json.loads(str(arrays[ABOUT]))
             if about["format"] != FORMAT:
-                raise ModelError(f"{path}: its format is {about['format']}, this fmnist-edge reads {FORMAT}; export again")
+                raise ModelError(f"its format is {about['format']}, this fmnist-edge reads {FORMAT}; export again")
             tolerances = {name: (float(largest), float(mean)) for name, (largest, mean) in about["tolerances"][artifact].items()}
             golden = Golden(arrays["tiles"], arrays["labels"], arrays[artifact], arrays["reference"], tolerances)
         check(golden)
     except FileNotFoundError:
         raise ModelError(f"{path}: no such file; copy it from where the model comes from") from None
-    except ModelError:
-        raise
+    except ModelError as error:
+        raise type(error)(f"{path}: {error}") from None
     # numpy's and zipfile's parsers let through whatever a broken file makes them raise
     except Exception:
         raise ModelError(f"{path}: it is damaged, or not a golden set; copy it and the model again, or export again") from None

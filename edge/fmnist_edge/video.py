@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from PIL import Image
 
 from fmnist_edge.errors import RuntimeUnavailableError, SourceError, first_line
-from fmnist_edge.feed import SIZE, FeedOptions, Shot, trusted
+from fmnist_edge.feed import MOMENT, SIZE, FeedOptions, Shot, trusted
 from fmnist_edge.tile import MAX_PIXELS
 
 try:
@@ -34,9 +34,6 @@ NO_PROTOCOL = {"protocol_whitelist": "none"}
 RTSP = {"protocol_whitelist": "rtsp,rtp,udp,tcp,tls", "rtsp_flags": "prefer_tcp", "fpsprobesize": "0"}
 """Over UDP, which FFmpeg would try first, frames come damaged on a busy wireless network, and not at all through a firewall.
 It would look at 20 frames to find out their rate, which nobody asks for."""
-
-MOMENT = 0.25
-"""Seconds that FFmpeg waits for a packet of a stream before it lets us look whether we still want one."""
 
 BEHIND = 1.0
 """Seconds that a video may be behind before only its key frames are decoded, until it has caught up."""

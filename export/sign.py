@@ -1,0 +1,54 @@
+"""Signs a bundle's manifest.json, so that devices that ask for a signature run it. Writes manifest.json.sig beside it.
+
+The manifest gets a counter, the seconds since 1970: a device refuses what was signed before the bundle that it accepted last.
+"""
+
+import subprocess
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from export import swap
+from export.bundle import to_json
+from export.check import check_listed, read_json
+from export.errors import BundleError, ExportError
+from fmnist_edge.errors import reported
+from fmnist_edge.signature import NAME
+
+
+@reported("export")
+def main(
+    key: Annotated[Path, typer.Option(help="The private key; or its .pub, if ssh-agent has it.")],
+    models: Annotated[Path, typer.Option(help="The folder of the bundle.", file_okay=False)] = Path("models"),
+    counter: Annotated[int | None, typer.Option(min=1, help="Instead of the seconds since 1970.")] = None,
+) -> None:
+    """Sign the bundle in a folder with an SSH key."""
+    manifest = read_json(models / "manifest.json")
+    try:
+        for name, listed in {**manifest["files"], **manifest["proof"]}.items():
+            check_listed(models / name, listed, manifest["training"])
+    except (KeyError, TypeError, AttributeError):
+        raise BundleError(f"{models / 'manifest.json'}: it is incomplete; export again") from None
+    counter = counter or max(int(time.time()), manifest.get("counter", 0) + 1)
+    text = to_json(manifest | {"counter": counter}).encode()
+    swap.write(models, {"manifest.json": text, "manifest.json.sig": sign(text, key)})
+    print(f"signed {models} with {key}, counter {counter}")
+
+
+def sign(text: bytes, key: Path) -> bytes:
+    """ssh-keygen asks for the key's passphrase itself. Raises ExportError if it can't sign."""
+    if not key.exists():
+        raise ExportError(f"{key}: no such key; make one: ssh-keygen -t ed25519 -f {key}")
+    try:
+        done = subprocess.run(["ssh-keygen", "-Y", "sign", "-f", key, "-n", NAME], input=text, capture_output=True)
+    except OSError as error:
+        raise ExportError(f"ssh-keygen can't be started ({error.strerror}); install OpenSSH's client") from None
+    if done.returncode != 0:
+        raise ExportError(f"{key} can't sign: {done.stderr.decode(errors='replace').strip().splitlines()[-1]}")
+    return done.stdout
+
+
+if __name__ == "__main__":
+    typer.run(main)
