@@ -80,10 +80,11 @@ test: $(SETUP) data  ## run the tests
 fuzz: $(SETUP)  ## 20,000 hostile pictures and as many models (five minutes)
 	PYTHONPATH=edge $(PY) tests/fuzz.py
 
-lint: $(SETUP)  ## check format, style and types
+lint: $(SETUP) $(ANSIBLE)/installed  ## check format, style and types
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
+	PATH=$(ANSIBLE)/bin:$$PATH ANSIBLE_CONFIG=deploy/ansible.cfg ansible-lint --offline --quiet --profile production deploy
 
 sign: $(SETUP)  ## sign the models, for devices that ask for it (KEY=~/.ssh/fmnist-edge)
 	$(PY) -m export.sign --models $(MODELS) --key $(KEY)
@@ -108,7 +109,13 @@ rollback: $(ANSIBLE)/installed  ## go back to the release before
 	$(PLAYBOOK) deploy/rollback.yml
 
 fleet-status: $(ANSIBLE)/installed  ## a table of what runs where, and how it is
-	@$(PLAYBOOK) deploy/status.yml
+	@$(PLAYBOOK) deploy/status.yml > build/fleet.log || { cat build/fleet.log; exit 1; }
+	@cat build/fleet.txt
+
+fleet-test: $(SETUP) data  ## deploy to four "Pis" on this machine, and pull plugs (half an hour; FLEET='not cut_off': three minutes)
+	@missing=$$(tests/fleet/missing.sh); test -z "$$missing" || { \
+	  echo "the four Pis want root and more packages: sudo apt install $$missing" >&2; exit 1; }
+	$(PY) -m pytest -rP tests/fleet $(if $(FLEET),-k '$(FLEET)')
 
 # an environment of its own: the other jobs need nothing of it
 $(ANSIBLE)/installed: pyproject.toml | $(SETUP)

@@ -5,6 +5,7 @@ cd "$1"
 mount --make-rprivate /
 mount --rbind /usr usr
 mount -o remount,bind,ro usr
+mount --bind local usr/local
 mount -t proc proc proc
 mount --bind proc/sys proc/sys # the machine's own settings are none of a Pi's business
 mount -o remount,bind,ro proc/sys

@@ -46,7 +46,9 @@ class Pi:
     def _make_root(self, disk: int, key: Path) -> None:
         self.root.mkdir()
         must("mount", "-t", "tmpfs", "-o", f"size={disk}m,mode=755", "tmpfs", self.root)
-        for folder in "usr proc sys dev run tmp var/lib var/log var/tmp opt home/pi/.ssh root etc/ssh etc/sudoers.d".split():
+        for (
+            folder
+        ) in "usr proc sys dev run tmp var/lib var/log var/tmp opt home/pi/.ssh root etc/ssh etc/sudoers.d local/sbin".split():
             (self.root / folder).mkdir(parents=True)
         for folder in ("bin", "sbin", "lib", "lib64"):
             (self.root / folder).symlink_to(f"usr/{folder}")
