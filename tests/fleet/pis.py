@@ -11,7 +11,8 @@ from pathlib import Path
 from conftest import run
 
 BOOT = Path(__file__).with_name("boot.sh")
-FROM_HOST = "nsswitch.conf ld.so.cache pam.d security login.defs alternatives os-release debian_version passwd group".split()
+FROM_HOST = "nsswitch.conf ld.so.cache pam.d security login.defs alternatives os-release debian_version passwd group"
+FOLDERS = "usr proc sys dev run tmp var/lib var/log var/tmp opt home/pi/.ssh root etc/ssh etc/sudoers.d local/sbin"
 ACCOUNTS = {"passwd": "pi:x:1000:1000::/home/pi:/bin/bash", "group": "pi:x:1000:"}
 
 
@@ -46,14 +47,12 @@ class Pi:
     def _make_root(self, disk: int, key: Path) -> None:
         self.root.mkdir()
         must("mount", "-t", "tmpfs", "-o", f"size={disk}m,mode=755", "tmpfs", self.root)
-        for (
-            folder
-        ) in "usr proc sys dev run tmp var/lib var/log var/tmp opt home/pi/.ssh root etc/ssh etc/sudoers.d local/sbin".split():
+        for folder in FOLDERS.split():
             (self.root / folder).mkdir(parents=True)
         for folder in ("bin", "sbin", "lib", "lib64"):
             (self.root / folder).symlink_to(f"usr/{folder}")
         etc = self.root / "etc"
-        for name in FROM_HOST:
+        for name in FROM_HOST.split():
             must("cp", "-a", f"/etc/{name}", etc)
         for name, account in ACCOUNTS.items():
             others = [line for line in (etc / name).read_text().splitlines() if line.split(":")[2] != "1000"]

@@ -1,4 +1,4 @@
-"""deploy/ from a workstation to four "Pis" (pis.py): what is rolled out, and that whatever goes wrong, a verified version serves."""
+"""From a workstation to four "Pis" (pis.py) with deploy/: what is rolled out; and whatever goes wrong, a verified version serves."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import MODELS, ROOT, run
+from conftest import MODELS, ROOT
 from pis import Network, Pi, must
 from test_check import with_a_zeroed_row
 
