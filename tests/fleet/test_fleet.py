@@ -1,4 +1,4 @@
-"""From a workstation to four "Pis" (pis.py) with deploy/: what is rolled out; and whatever goes wrong, a verified version serves."""
+"""From a workstation to four "Pis" (pis.py) with deploy/: what is rolled out; whatever goes wrong, a verified version serves."""
 
 import json
 import os
