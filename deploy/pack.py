@@ -87,6 +87,7 @@ def pack_release(venv: str, models: Path, camera: list[str], out: Path) -> str:
         raise ModelError(f"{error.filename}: it can't be read ({error.strerror}); run 'make export'") from None
     if camera:
         contents[f"service/{UNIT}"] = (ROOT / "deploy" / UNIT).read_bytes()
+        contents["service/options.json"] = json.dumps(camera).encode()  # for who brings only another model
         contents["service/deploy.conf"] = DROP_IN.format(options=" ".join(map(quoted, camera))).encode()
     release = named(venv.rpartition("-")[0], venv.encode(), *(name.encode() for name in contents), *contents.values())
     with tarfile.open(out / f"release-{release}.tar", "w") as archive:

@@ -172,7 +172,7 @@ def test_a_model_that_does_not_verify_stops_at_the_first_device_and_changes_none
 def test_a_service_that_does_not_come_up_is_put_back(fleet: Fleet) -> None:
     before = fleet.releases()
 
-    result = fleet.make("deploy-model", "ARGS=-e fmnist_edge_source=/nowhere.mp4")
+    result = fleet.make("deploy", "ARGS=-e fmnist_edge_source=/nowhere.mp4")
 
     assert result.returncode != 0
     assert "/nowhere.mp4" in result.stdout
