@@ -112,7 +112,7 @@ fleet-status: $(ANSIBLE)/installed  ## a table of what runs where, and how it is
 	@$(PLAYBOOK) deploy/status.yml > build/fleet.log || { cat build/fleet.log; exit 1; }
 	@cat build/fleet.txt
 
-fleet-test: $(SETUP) data  ## deploy to four "Pis" on this machine, and pull plugs (half an hour; FLEET='not cut_off': three minutes)
+fleet-test: $(SETUP) data  ## deploy to four "Pis" on this machine, and pull plugs (half an hour; FLEET='not cut_off': some minutes)
 	@missing=$$(tests/fleet/missing.sh); test -z "$$missing" || { \
 	  echo "the four Pis want root and more packages: sudo apt install $$missing" >&2; exit 1; }
 	$(PY) -m pytest -rP tests/fleet $(if $(FLEET),-k '$(FLEET)')

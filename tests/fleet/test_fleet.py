@@ -119,7 +119,7 @@ def fleet(empty_fleet: Fleet) -> Fleet:
 
 def recap(result: subprocess.CompletedProcess[str], count: str) -> list[int]:
     """Of each Pi in turn: how many tasks were ``count``: changed, failed, unreachable."""
-    return [int(number) for number in re.findall(rf"^pi\d .* {count}=(\d+)", result.stdout, re.MULTILINE)]
+    return [int(number) for number in re.findall(rf"^pi\S+ .* {count}=(\d+)", result.stdout, re.MULTILINE)]
 
 
 def test_a_first_roll_out_serves_everywhere(fleet: Fleet) -> None:
@@ -223,6 +223,23 @@ def test_the_table_shows_each_device(fleet: Fleet) -> None:
     for pi in ("pi1", "pi2", "pi4"):
         assert re.search(rf"{pi} +0\.1\.0 +[0-9a-f]{{10}} +True", result.stdout), result.stdout
     assert re.search(r"pi3 .*(unreachable|timed out|No route)", result.stdout)
+
+
+def test_the_readmes_commands_do_what_it_says(fleet: Fleet) -> None:
+    pi = fleet.pis[3]
+    environment = fleet.environment()
+    environment["ANSIBLE_SSH_COMMON_ARGS"] += f" -o HostName={pi.address} -o HostKeyAlias={pi.address}"
+    (block,) = re.findall(r"<!-- deploy -->\n```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    before = pi.release()
+
+    deployed, model, rollback, status = [
+        fleet.network.run("sh", "-c", line, environment={**environment, "SOURCE": "test"}) for line in block.splitlines()
+    ]
+
+    assert [deployed.returncode, model.returncode, rollback.returncode] == [0, 0, 0]
+    assert (recap(deployed, "changed"), recap(model, "changed")) == ([3], [0])
+    assert pi.release() == before
+    assert re.search(r"pi@raspberrypi.local +0\.1\.0 +[0-9a-f]{10} +True", status.stdout)
 
 
 def test_cut_off_at_any_moment_the_old_or_the_new_version_serves(fleet: Fleet) -> None:
