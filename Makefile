@@ -84,7 +84,7 @@ lint: $(SETUP) $(ANSIBLE)/installed  ## check format, style and types
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
-	PATH=$(ANSIBLE)/bin:$$PATH ANSIBLE_CONFIG=deploy/ansible.cfg ansible-lint --offline --quiet --profile production deploy
+	PATH=$(ANSIBLE)/bin:$$PATH ANSIBLE_CONFIG=deploy/ansible.cfg ansible-lint --offline -q --profile production deploy
 
 sign: $(SETUP)  ## sign the models, for devices that ask for it (KEY=~/.ssh/fmnist-edge)
 	$(PY) -m export.sign --models $(MODELS) --key $(KEY)
@@ -113,8 +113,9 @@ fleet-status: $(ANSIBLE)/installed  ## a table of what runs where, and how it is
 	@cat build/fleet.txt
 
 fleet-test: $(SETUP) data  ## deploy to four "Pis" on this machine, and pull plugs (half an hour; FLEET='not cut_off': some minutes)
+	@test "$$(id -u)" = 0 || { echo "the four Pis want root: sudo make fleet-test" >&2; exit 1; }
 	@missing=$$(tests/fleet/missing.sh); test -z "$$missing" || { \
-	  echo "the four Pis want root and more packages: sudo apt install $$missing" >&2; exit 1; }
+	  echo "the four Pis want more packages: sudo apt install $$missing" >&2; exit 1; }
 	$(PY) -m pytest -rP tests/fleet $(if $(FLEET),-k '$(FLEET)')
 
 # an environment of its own: the other jobs need nothing of it

@@ -30,11 +30,15 @@ class Fleet:
     """Four Pis on a network, and the workstation that deploys to them."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.network = folder, Network("fleet")
+        self.folder, self.network = folder, Network(f"fleet{os.getpid()}")
+        self.pis: list[Pi] = []
+
+    def boot(self) -> None:
+        folder = self.folder
         must("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / "key")
-        self.pis = [Pi(f"pi{number}", self.network, number, folder) for number in (1, 2, 3, 4)]
-        for pi in self.pis:
-            pi.boot()
+        for number in (1, 2, 3, 4):
+            self.pis.append(Pi(f"pi{number}", self.network, number, folder))
+            self.pis[-1].boot()
         (folder / "known_hosts").write_text("".join(f"{pi.address} {pi.host_key}" for pi in self.pis))
         hosts = {pi.name: {"ansible_host": pi.address} for pi in self.pis}
         (folder / "inventory.json").write_text(json.dumps({"all": {"vars": VARIABLES, "hosts": hosts}}))
@@ -104,17 +108,16 @@ class Fleet:
 
 
 @pytest.fixture(scope="session")
-def empty_fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """After a first roll-out."""
     fleet = Fleet(tmp_path_factory.mktemp("fleet"))
-    yield fleet
-    fleet.remove()
-
-
-@pytest.fixture(scope="session")
-def fleet(empty_fleet: Fleet) -> Fleet:
-    result = empty_fleet.make("deploy")
-    assert result.returncode == 0, result.stdout + result.stderr
-    return empty_fleet
+    try:
+        fleet.boot()
+        result = fleet.make("deploy")
+        assert result.returncode == 0, result.stdout + result.stderr
+        yield fleet
+    finally:
+        fleet.remove()
 
 
 def recap(result: subprocess.CompletedProcess[str], count: str) -> list[int]:
