@@ -87,7 +87,7 @@ class Fleet:
     def model(self, name: str, poisoned: bool = False) -> Path:
         """A bundle that is ours but for its name, or also for its answers."""
         folder = self.folder / name
-        folder.mkdir()
+        shutil.copytree(MODELS, folder, ignore=shutil.ignore_patterns("report", ".*"))
         content = with_a_zeroed_row(MODELS / INT8) if poisoned else (MODELS / INT8).read_bytes()
         (folder / INT8).write_bytes(content)
         with zipfile.ZipFile(folder / INT8) as archive:
@@ -98,7 +98,6 @@ class Fleet:
         manifest["files"][INT8] |= fingerprint(attach_description(content[:end], description))
         (folder / INT8).write_bytes(attach_description(content[:end], description))
         (folder / "manifest.json").write_text(to_json(manifest))
-        shutil.copy(MODELS / "golden.npz", folder)
         return folder
 
     def remove(self) -> None:
@@ -226,6 +225,31 @@ def test_the_table_shows_each_device(fleet: Fleet) -> None:
     for pi in ("pi1", "pi2", "pi4"):
         assert re.search(rf"{pi} +0\.1\.0 +[0-9a-f]{{10}} +True", result.stdout), result.stdout
     assert re.search(r"pi3 .*(unreachable|timed out|No route)", result.stdout)
+
+
+def test_a_device_with_a_key_takes_only_what_is_signed_and_nothing_older(fleet: Fleet) -> None:
+    pi, key, limit = fleet.pis[1], fleet.folder / "signer", "ARGS=--limit pi2"
+    must("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key)
+    (pi.root / "etc" / "fmnist-edge").mkdir()
+    (pi.root / "etc" / "fmnist-edge" / "allowed_signers").write_text(f"fmnist-edge {key.with_suffix('.pub').read_text()}")
+    models = {counter: fleet.model(f"signed-{counter}") for counter in (1, 2, 3)}
+    for counter, folder in models.items():
+        must(sys.executable, "-m", "export.sign", "--models", folder, "--key", key, "--counter", str(counter))
+
+    unsigned = fleet.make("deploy-model", f"MODELS={fleet.model('unsigned')}", limit)
+    accepted = [fleet.make("deploy-model", f"MODELS={models[counter]}", limit) for counter in (2, 3)]
+    replayed = fleet.make("deploy-model", f"MODELS={models[1]}", limit)
+    back = fleet.make("rollback", limit)
+    serves = pi.serves() and pi.verifies()
+    shutil.rmtree(pi.root / "etc" / "fmnist-edge")
+
+    assert unsigned.returncode != 0
+    assert "is not signed" in unsigned.stdout
+    assert [result.returncode for result in accepted] == [0, 0]
+    assert replayed.returncode != 0
+    assert "signed before the one accepted last" in replayed.stdout
+    assert back.returncode == 0
+    assert serves
 
 
 def test_the_readmes_commands_do_what_it_says(fleet: Fleet) -> None:
