@@ -9,6 +9,7 @@ PY := $(VENV)/bin/python
 SETUP := $(VENV)/installed
 UV := $(VENV)/bin/uv
 OLD_RUNTIME := build/tflite-runtime
+ANSIBLE := build/ansible
 STAMPS := build/stamps/$(MODELS)
 TRAINED := $(STAMPS)/trained-$(RECIPE)
 KERAS := $(MODELS)/fmnist.keras
@@ -22,10 +23,10 @@ missing = $(if $(filter-out $(wildcard $(1)),$(1)),FORCE)
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup data train export sign bench study test pi-test fuzz lint wheel readme lock clean FORCE
+.PHONY: help setup data train export sign bench study test pi-test fuzz lint wheel deploy deploy-model rollback fleet-status fleet-test readme lock clean FORCE
 
 help:  ## list the jobs
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-7s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' Makefile
 
 setup: $(SETUP)  ## make .venv with everything that the other jobs need
 
@@ -85,16 +86,49 @@ pi-test: data wheel  ## run the wheel in an emulated Raspberry Pi, with a camera
 fuzz: $(SETUP)  ## 20,000 hostile pictures and as many models (five minutes)
 	PYTHONPATH=edge $(PY) tests/fuzz.py
 
-lint: $(SETUP)  ## check format, style and types
+lint: $(SETUP) $(ANSIBLE)/installed  ## check format, style and types
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
+	PATH=$(ANSIBLE)/bin:$$PATH ANSIBLE_CONFIG=deploy/ansible.cfg ansible-lint --offline -q --profile production deploy
 
 sign: $(SETUP)  ## sign the models, for devices that ask for it (KEY=~/.ssh/fmnist-edge)
 	$(PY) -m export.sign --models $(MODELS) --key $(KEY)
 
 wheel: $(SETUP)  ## build the device's wheel in dist/
+	@rm -f dist/fmnist_edge-*.whl
 	$(PY) -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
+# ARGS: more for ansible-playbook, such as --check, or --limit shelf
+comma := ,
+DEVICES = $(or $(if $(HOST),'$(HOST)$(comma)'),$(if $(INVENTORY),'$(INVENTORY)'),$(error \
+  which device? make $(MAKECMDGOALS) HOST=pi@raspberrypi.local, or INVENTORY=file as in deploy/inventory.example.yml))
+PLAYBOOK = ANSIBLE_CONFIG=deploy/ansible.cfg $(ANSIBLE)/bin/ansible-playbook -i $(DEVICES) $(ARGS)
+
+deploy: wheel $(ANSIBLE)/installed  ## bring wheel and model to HOST=pi@raspberrypi.local, or to all of INVENTORY=file
+	$(PLAYBOOK) -e fmnist_edge_models=$(MODELS) deploy/site.yml
+
+deploy-model: $(ANSIBLE)/installed  ## bring only the model
+	$(PLAYBOOK) -e fmnist_edge_models=$(MODELS) -e '{"fmnist_edge_model_only": true}' deploy/site.yml
+
+rollback: $(ANSIBLE)/installed  ## go back to the release before
+	$(PLAYBOOK) deploy/rollback.yml
+
+fleet-status: $(ANSIBLE)/installed  ## a table of what runs where, and how it is
+	@$(PLAYBOOK) deploy/status.yml > build/fleet.log || { cat build/fleet.log; exit 1; }
+	@cat build/fleet.txt
+
+fleet-test: $(SETUP) data  ## deploy to four "Pis" on this machine, and pull plugs (half an hour; FLEET='not cut_off': some minutes)
+	@test "$$(id -u)" = 0 || { echo "the four Pis want root: sudo make fleet-test" >&2; exit 1; }
+	@missing=$$(tests/fleet/missing.sh); test -z "$$missing" || { \
+	  echo "the four Pis want more packages: sudo apt install $$missing" >&2; exit 1; }
+	$(PY) -m pytest -rP tests/fleet $(if $(FLEET),-k '$(FLEET)')
+
+# an environment of its own: the other jobs need nothing of it
+$(ANSIBLE)/installed: pyproject.toml | $(SETUP)
+	$(UV) venv --quiet --clear --python $(PY) $(ANSIBLE)
+	$(UV) pip install --quiet --python $(ANSIBLE)/bin/python --group deploy
+	@touch $@
 
 bench: $(SETUP) $(OLD_RUNTIME)  ## time and weigh the artifacts in each runtime, into docs/bench.json and the README
 	$(PY) -m export.bench --models $(MODELS) --out $(if $(filter models,$(MODELS)),docs,$(MODELS))

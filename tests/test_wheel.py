@@ -1,6 +1,7 @@
 """The wheel as it is installed on a device: in clean environments, one per runtime, away from the checkout."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -100,6 +101,42 @@ def test_the_wheel_holds_the_package_the_model_and_the_golden_set_alone(wheel: P
 
     assert {name.split("/")[0].split("-")[0] for name in names} == {"fmnist_edge"}
     assert {"fmnist_edge/models/fmnist-int8.tflite", "fmnist_edge/models/golden.npz", "fmnist_edge/py.typed"} <= set(names)
+
+
+def test_without_the_model_the_wheel_is_small(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        model = archive.getinfo("fmnist_edge/models/fmnist-int8.tflite").compress_size
+
+    assert wheel.stat().st_size - model < 300_000
+
+
+def test_the_wheel_is_as_a_wheel_should_be(wheel: Path, tmp_path: Path) -> None:
+    tools = install(tmp_path / "tools", "check-wheel-contents", "twine").parent
+
+    for check in ([tools / "twine", "check", "--strict"], [tools / "check-wheel-contents"]):
+        result = run(*check, wheel)
+        assert result.returncode == 0, result.stdout
+
+
+@pytest.mark.parametrize("python", ["3.10", "3.11", "3.12", "3.13"])
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_each_device_finds_wheels_of_all_that_ours_needs(machine: str, python: str, wheel: Path) -> None:
+    platform = ["--python-platform", f"{machine}-manylinux_2_28", "--python-version", python]
+
+    result = run(
+        UV,
+        "pip",
+        "compile",
+        "--quiet",
+        "--only-binary",
+        ":all:",
+        *platform,
+        "-",
+        input=f"fmnist-edge[camera,onnx] @ {wheel.as_uri()}",
+    )
+
+    assert result.returncode == 0, result.stderr
+    assert {"ai-edge-litert", "numpy", "pillow", "typer", "av"} <= set(re.findall(r"^([a-z-]+)==", result.stdout, re.MULTILINE))
 
 
 def test_the_wheel_alone_scores_what_the_manifest_says(litert: Path, tiles: Path, dataset: Dataset, tmp_path: Path) -> None:

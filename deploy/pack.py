@@ -1,0 +1,111 @@
+"""python deploy/pack.py: what a device is sent, as two archives in build/deploy that are named after what is in them.
+
+venv-HASH.tar.gz has the packages for the device's processor and Python: our wheel's, and those that it needs in the versions of
+requirements.txt. release-VERSION-HASH.tar has the model and the service, and belongs to one venv. What was packed once is not
+packed again: for the next device of the same kind, nothing is downloaded.
+"""
+
+import io
+import json
+import shutil
+import subprocess
+import sys
+import tarfile
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fmnist_edge.errors import FmnistEdgeError, ModelError, reported
+
+ROOT = Path(__file__).parents[1]
+BUNDLE = ("fmnist-int8.tflite", "golden.npz", "manifest.json")
+SIGNATURE = "manifest.json.sig"
+UNIT = "fmnist-edge-camera.service"
+UV = Path(sys.executable).with_name("uv")
+
+DROP_IN = """\
+[Service]
+ExecStart=
+ExecStart=/opt/fmnist-edge/current/venv/bin/fmnist-edge camera --systemd --json --on-change \\
+  --save-unsure %S/fmnist-edge/unsure --model /opt/fmnist-edge/current/models/fmnist-int8.tflite {options}
+"""
+
+
+class PackError(FmnistEdgeError):
+    """The packages can't be had."""
+
+
+@reported("pack")
+def main(
+    camera: Annotated[list[str] | None, typer.Argument(help="The service's options, after --; none: no service.")] = None,
+    models: Annotated[Path, typer.Option(help="The folder with the model, its golden set and manifest.")] = ROOT / "models",
+    machine: Annotated[str, typer.Option(help="The device's processor: aarch64 or x86_64.")] = "aarch64",
+    python: Annotated[str, typer.Option(help="The device's Python.", metavar="3.N")] = "3.13",
+    keep: Annotated[str, typer.Option(help="The packages that are there already, to pack the model only.", metavar="VENV")] = "",
+    out: Annotated[Path, typer.Option(help="Where to put the archives.")] = ROOT / "build" / "deploy",
+) -> None:
+    """Pack a release for a device. Prints its name and that of its venv as one JSON object."""
+    out.mkdir(parents=True, exist_ok=True)
+    venv = keep or pack_packages(machine, python, out)
+    print(json.dumps({"release": pack_release(venv, models, camera or [], out), "venv": venv}))
+
+
+def pack_packages(machine: str, python: str, out: Path) -> str:
+    """Makes venv-VERSION-HASH.tar.gz, of what belongs into site-packages; returns VERSION-HASH."""
+    wheels = list((ROOT / "dist").glob("fmnist_edge-*.whl"))
+    if len(wheels) != 1:
+        raise PackError(f"dist/ holds {len(wheels)} wheels of fmnist-edge, not one; run 'make wheel'")
+    (wheel,), lock = wheels, ROOT / "requirements.txt"
+    name = named(wheel.name.split("-")[1], wheel.read_bytes(), lock.read_bytes(), f"{machine} {python}".encode())
+    archive, folder, part = (out / f"venv-{name}{suffix}" for suffix in (".tar.gz", "", ".part"))
+    if archive.exists():
+        return name
+    shutil.rmtree(folder, ignore_errors=True)
+    # 2.28 is the C library that ai-edge-litert asks for
+    command = f"pip install --quiet --python-platform {machine}-manylinux_2_28 --python-version {python} --only-binary :all:"
+    done = subprocess.run(
+        [UV, *command.split(), "--constraint", lock, "--target", folder, f"{wheel}[camera]"], capture_output=True, text=True
+    )
+    if done.returncode != 0:
+        raise PackError(f"no packages for {machine} and Python {python}: {' '.join(done.stderr.split())[:500]}")
+    shutil.rmtree(folder / "bin")  # they would start this machine's Python
+    with tarfile.open(part, "w:gz", compresslevel=1) as packages:
+        packages.add(folder, ".")
+    part.replace(archive)
+    shutil.rmtree(folder)
+    return name
+
+
+def pack_release(venv: str, models: Path, camera: list[str], out: Path) -> str:
+    """Makes release-VERSION-HASH.tar; returns VERSION-HASH. The version is the packages'."""
+    names = [*BUNDLE, SIGNATURE] if (models / SIGNATURE).exists() else BUNDLE
+    try:
+        contents = {f"models/{name}": (models / name).read_bytes() for name in names}
+    except OSError as error:
+        raise ModelError(f"{error.filename}: it can't be read ({error.strerror}); run 'make export'") from None
+    if camera:
+        contents[f"service/{UNIT}"] = (ROOT / "deploy" / UNIT).read_bytes()
+        contents["service/options.json"] = json.dumps(camera).encode()  # for who brings only another model
+        contents["service/deploy.conf"] = DROP_IN.format(options=" ".join(map(quoted, camera))).encode()
+    release = named(venv.rpartition("-")[0], venv.encode(), *(name.encode() for name in contents), *contents.values())
+    with tarfile.open(out / f"release-{release}.tar", "w") as archive:
+        for name, content in contents.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    return release
+
+
+def quoted(option: str) -> str:
+    """As systemd wants a command's words (systemd.service(5), "Command lines"): it expands % and $."""
+    return json.dumps(option).replace("%", "%%").replace("$", "$$")
+
+
+def named(version: str, *contents: bytes) -> str:
+    return f"{version}-{sha256(b''.join(sha256(content).digest() for content in contents)).hexdigest()[:10]}"
+
+
+if __name__ == "__main__":
+    typer.run(main)
