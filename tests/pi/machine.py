@@ -43,7 +43,14 @@ class Pi:
                         "1024",
                     ),
                     *("-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot"),
-                    *("-kernel", BUILT / "kernel", "-initrd", BUILT / "initrd.gz", "-append", "console=ttyAMA0 panic=-1 quiet"),
+                    *(
+                        "-kernel",
+                        BUILT / "kernel",
+                        "-initrd",
+                        BUILT / "initrd.gz",
+                        "-append",
+                        "console=ttyAMA0 oops=panic panic=-1 quiet",
+                    ),
                     *("-drive", f"file={BUILT / 'disk.ext4'},if=virtio,format=raw,snapshot=on"),
                     *("-virtfs", f"local,path={share},mount_tag=share,security_model=none"),
                     *("-device", "virtio-serial", "-chardev", f"socket,id=commands,fd={theirs.fileno()}"),
@@ -55,6 +62,7 @@ class Pi:
                 stderr=console,
             )
         theirs.close()
+        ours.settimeout(600)
         self.commands = ours.makefile("rw", encoding="utf-8")
 
     def run(self, *command: str, seconds: int = 300) -> subprocess.CompletedProcess[str]:
