@@ -26,36 +26,17 @@ class Pi:
     def __init__(self, share: Path, cpu: str = "cortex-a72") -> None:
         self.share, self.console = share, share / "console.log"
         ours, theirs = socket.socketpair()
+        options = (
+            f"-machine virt -accel tcg,thread=multi -cpu {cpu} -smp 2 -m 1024 -nodefaults -display none -serial stdio -no-reboot "
+            "-kernel kernel -initrd initrd.gz -drive file=disk.ext4,if=virtio,format=raw,snapshot=on "
+            f"-device virtio-serial -chardev socket,id=commands,fd={theirs.fileno()} -device virtserialport,chardev=commands"
+        ).split()
+        options += ["-virtfs", f"local,path={share},mount_tag=share,security_model=none"]
+        options += ["-append", "console=ttyAMA0 oops=panic panic=-1 quiet"]
         with self.console.open("w") as console:
             self.machine = subprocess.Popen(
-                [
-                    *(
-                        "qemu-system-aarch64",
-                        "-machine",
-                        "virt",
-                        "-accel",
-                        "tcg,thread=multi",
-                        "-cpu",
-                        cpu,
-                        "-smp",
-                        "2",
-                        "-m",
-                        "1024",
-                    ),
-                    *("-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot"),
-                    *(
-                        "-kernel",
-                        BUILT / "kernel",
-                        "-initrd",
-                        BUILT / "initrd.gz",
-                        "-append",
-                        "console=ttyAMA0 oops=panic panic=-1 quiet",
-                    ),
-                    *("-drive", f"file={BUILT / 'disk.ext4'},if=virtio,format=raw,snapshot=on"),
-                    *("-virtfs", f"local,path={share},mount_tag=share,security_model=none"),
-                    *("-device", "virtio-serial", "-chardev", f"socket,id=commands,fd={theirs.fileno()}"),
-                    *("-device", "virtserialport,chardev=commands"),
-                ],
+                ["qemu-system-aarch64", *options],
+                cwd=BUILT,
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=console,
