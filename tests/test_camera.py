@@ -136,7 +136,10 @@ def test_a_part_outside_of_the_frame_is_a_usage_error_that_says_the_frames_size(
         (["--seconds", "1", "--frames", "1"], "--seconds or --frames, not both"),
         (["--save-mb", "1"], "--save-mb goes with --save-unsure"),
         (["--roi", "1,2,3"], "--roi is left, top, width and height, as in '--roi 120,40,400,400', not '1,2,3'"),
-        (["--size", "large"], "--size is width and height, as in '--size 640x480', not 'large'"),
+        *(
+            (["--size", size], f"--size is width and height, 64 million pixels at most, as in '--size 640x480', not '{size}'")
+            for size in ("large", "0x0", "99999x99999")
+        ),
         (["--fast", "--source", "test"], "--fast goes with files"),
     ],
 )

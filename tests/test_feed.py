@@ -349,8 +349,8 @@ def test_where_nobody_listens_is_an_error() -> None:
         ("folder", "folder: a folder or device, not a video; pictures go by a pattern such as 'frames/%04d.png'"),
         ("folder/%d.png", "folder/%d.png: no file fits this pattern"),
         ("/dev/null", "/dev/null: it is no camera; --source list says what there is"),
-        ("/dev/video77", "/dev/video77: no camera is connected there; --source test works without one"),
-        ("77", "/dev/video77: no camera is connected there; --source test works without one"),
+        ("/dev/video77", "/dev/video77: no camera is connected there; plug it in"),
+        ("77", "/dev/video77: no camera is connected there; plug it in"),
     ],
 )
 def test_what_can_not_be_opened_is_one_line(source: str, complaint: str, tmp_path: Path) -> None:

@@ -113,9 +113,15 @@ def camera(
 
 
 def to_size(text: str) -> tuple[int, int]:
-    if not (found := re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)):
-        raise UsageError(f"--size is width and height, as in '--size 640x480', not '{text}'")
-    return int(found[1]), int(found[2])
+    from fmnist_edge.tile import MAX_PIXELS
+
+    found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
+    width, height = (int(found[1]), int(found[2])) if found else (0, 0)
+    if not 0 < width * height <= MAX_PIXELS:
+        raise UsageError(
+            f"--size is width and height, {MAX_PIXELS // 10**6} million pixels at most, as in '--size 640x480', not '{text}'"
+        )
+    return width, height
 
 
 def to_roi(text: str) -> tuple[int, int, int, int]:

@@ -136,7 +136,7 @@ def trouble(path: str, number: int | None, otherwise: str) -> str:
     """What is wrong with a device, by the error's number, and what to do."""
     if number in (errno.ENOENT, errno.ENXIO, errno.ENODEV):
         others = ", ".join(f"{device.path} ({device.card})" for device in found())
-        return f"no camera is connected there; {f'there are {others}' if others else '--source test works without one'}"
+        return f"no camera is connected there; {f'there are {others}' if others else 'plug it in'}"
     if number in (errno.EACCES, errno.EPERM):
         return "this user may not open it; sudo usermod -aG video $USER, then log in again"
     if number == errno.EBUSY:
