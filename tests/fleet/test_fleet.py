@@ -201,7 +201,7 @@ def test_a_device_that_is_away_is_left_out_and_gets_it_later(fleet: Fleet) -> No
 def test_a_full_disk_leaves_the_old_version(fleet: Fleet) -> None:
     before, pi = fleet.releases(), fleet.pis[3]
     pi.shell("cat /dev/zero > /opt/full")
-    result = fleet.make("deploy-model", f"MODELS={fleet.model('too-much')}")
+    result = fleet.make("deploy-model", f"MODELS={fleet.model('too-much')}", "ARGS=--limit pi4")
     pi.shell("rm /opt/full")
 
     assert result.returncode != 0
