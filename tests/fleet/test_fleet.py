@@ -183,6 +183,17 @@ def test_a_service_that_does_not_come_up_is_put_back(fleet: Fleet) -> None:
     fleet.assert_all_serve()
 
 
+def test_without_a_camera_there_is_the_command_and_no_service(fleet: Fleet) -> None:
+    pi = fleet.pis[3]
+
+    assert fleet.make("deploy", "ARGS=--limit pi4 -e fmnist_edge_source=none").returncode == 0
+    assert pi.verifies()
+    assert not pi.serves()
+
+    assert fleet.make("rollback", "ARGS=--limit pi4").returncode == 0
+    assert pi.serves()
+
+
 def test_a_device_that_is_away_is_left_out_and_gets_it_later(fleet: Fleet) -> None:
     before, model = fleet.releases(), f"MODELS={fleet.model('pi3-is-away')}"
     fleet.pis[2].unplug()
@@ -201,7 +212,7 @@ def test_a_device_that_is_away_is_left_out_and_gets_it_later(fleet: Fleet) -> No
 def test_a_full_disk_leaves_the_old_version(fleet: Fleet) -> None:
     before, pi = fleet.releases(), fleet.pis[3]
     pi.shell("cat /dev/zero > /opt/full")
-    result = fleet.make("deploy-model", f"MODELS={fleet.model('too-much')}")
+    result = fleet.make("deploy-model", f"MODELS={fleet.model('too-much')}", "ARGS=--limit pi4")
     pi.shell("rm /opt/full")
 
     assert result.returncode != 0
