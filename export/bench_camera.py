@@ -99,7 +99,7 @@ def label(line: str) -> str:
 def in_words(result: dict[str, Any]) -> str:
     load = result["load"]
     return (
-        f"The camera, for {load['seconds'] / 60:.0f} minutes at 640x480 and 30 frames a second, all of them classified: "
+        f"The camera, for {load['seconds'] / 60:.0f} minutes at 640x480 and 30 frames a second, each that it gets classified: "
         f"{load['cpu_ms_per_frame']:.1f} ms of processor time\nfor a frame (to decode it alone: "
         f"{load['bare_decode_ms_per_frame']:.1f}), {load['dropped']:.0f} of {load['frames']:.0f} dropped; "
         f"a frame's age when its result is printed: {load['age_p50_ms']:.0f} ms\n(median), {load['age_p99_ms']:.0f} (p99); "

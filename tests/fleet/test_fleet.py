@@ -70,8 +70,9 @@ class Fleet:
             "pi1",
             "deploy/site.yml",
         ]
+        together = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]  # all of its processes end at once
         return subprocess.Popen(
-            ["nsenter", f"--net=/run/netns/{self.network.name}", *command, "-e", f"fmnist_edge_models={model}"],
+            [*together, "nsenter", f"--net=/run/netns/{self.network.name}", *command, "-e", f"fmnist_edge_models={model}"],
             cwd=ROOT, env={**os.environ, **self.environment(), "ANSIBLE_CONFIG": "deploy/ansible.cfg"}, start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
