@@ -23,7 +23,7 @@ missing = $(if $(filter-out $(wildcard $(1)),$(1)),FORCE)
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup data train export sign bench study test pi-test fuzz lint wheel deploy deploy-model rollback fleet-status fleet-test readme lock clean FORCE
+.PHONY: help setup data train export sign bench study test pi-test fuzz lint wheel deploy deploy-model trust rollback fleet-status fleet-test readme lock clean FORCE
 
 help:  ## list the jobs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -110,6 +110,10 @@ deploy: wheel $(ANSIBLE)/installed  ## bring wheel and model to HOST=pi@raspberr
 
 deploy-model: $(ANSIBLE)/installed  ## bring only the model
 	$(PLAYBOOK) -e fmnist_edge_models=$(MODELS) -e '{"fmnist_edge_model_only": true}' deploy/site.yml
+
+trust: $(ANSIBLE)/installed  ## from now on HOST runs only models signed with KEY (or with one of several)
+	@for key in $(KEY); do test -e $$key.pub || { echo "$$key.pub: no such key; make one: ssh-keygen -t ed25519 -f $$key" >&2; exit 1; }; done
+	$(PLAYBOOK) -e 'fmnist_edge_keys="$(KEY)"' deploy/trust.yml
 
 rollback: $(ANSIBLE)/installed  ## go back to the release before
 	$(PLAYBOOK) deploy/rollback.yml

@@ -48,17 +48,17 @@ def main(
 ) -> None:
     """Pack a release for a device. Prints its name and that of its venv as one JSON object."""
     out.mkdir(parents=True, exist_ok=True)
-    venv = keep or pack_packages(machine, python, out)
+    venv = keep or pack_packages("[camera]" if camera else "", machine, python, out)
     print(json.dumps({"release": pack_release(venv, models, camera or [], out), "venv": venv}))
 
 
-def pack_packages(machine: str, python: str, out: Path) -> str:
+def pack_packages(extra: str, machine: str, python: str, out: Path) -> str:
     """Makes venv-VERSION-HASH.tar.gz, of what belongs into site-packages; returns VERSION-HASH."""
     wheels = list((ROOT / "dist").glob("fmnist_edge-*.whl"))
     if len(wheels) != 1:
         raise PackError(f"dist/ holds {len(wheels)} wheels of fmnist-edge, not one; run 'make wheel'")
     (wheel,), lock = wheels, ROOT / "requirements.txt"
-    name = named(wheel.name.split("-")[1], wheel.read_bytes(), lock.read_bytes(), f"{machine} {python}".encode())
+    name = named(wheel.name.split("-")[1], wheel.read_bytes(), lock.read_bytes(), f"{extra} {machine} {python}".encode())
     archive, folder, part = (out / f"venv-{name}{suffix}" for suffix in (".tar.gz", "", ".part"))
     if archive.exists():
         return name
@@ -66,7 +66,7 @@ def pack_packages(machine: str, python: str, out: Path) -> str:
     # 2.28 is the C library that ai-edge-litert asks for
     command = f"pip install --quiet --python-platform {machine}-manylinux_2_28 --python-version {python} --only-binary :all:"
     done = subprocess.run(
-        [UV, *command.split(), "--constraint", lock, "--target", folder, f"{wheel}[camera]"], capture_output=True, text=True
+        [UV, *command.split(), "--constraint", lock, "--target", folder, f"{wheel}{extra}"], capture_output=True, text=True
     )
     if done.returncode != 0:
         raise PackError(f"no packages for {machine} and Python {python}: {' '.join(done.stderr.split())[:500]}")

@@ -48,7 +48,8 @@ class Fleet:
     def pack(self) -> None:
         """In the Pis' network the workstation can download nothing: it does it before."""
         version = self.pis[0].shell("python3 -c 'import sys; print(\"3.%d\" % sys.version_info[1])'").stdout.strip()
-        must(sys.executable, ROOT / "deploy" / "pack.py", "--machine", platform.machine(), "--python", version)
+        for camera in (["--", "--source", "test"], []):
+            must(sys.executable, ROOT / "deploy" / "pack.py", "--machine", platform.machine(), "--python", version, *camera)
 
     def make(self, target: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = ["make", target, f"INVENTORY={self.folder}/inventory.json", *arguments]
@@ -58,21 +59,22 @@ class Fleet:
         ssh = f"-o UserKnownHostsFile={self.folder}/known_hosts -o ControlPath={self.folder}/%C"
         return {"ANSIBLE_PRIVATE_KEY_FILE": f"{self.folder}/key", "ANSIBLE_SSH_COMMON_ARGS": ssh}
 
-    def start(self, model: Path) -> "subprocess.Popen[str]":
+    def start(self, model: Path, **variables: str) -> "subprocess.Popen[str]":
         """Deploys to pi1 what was packed, in the background; without connections of before."""
         for connection in self.folder.glob("?" * 40):
             connection.unlink()
-        command = [
+        playbook = [
             "build/ansible/bin/ansible-playbook",
-            "-i",
-            f"{self.folder}/inventory.json",
+            "deploy/site.yml",
             "--limit",
             "pi1",
-            "deploy/site.yml",
+            "-i",
+            f"{self.folder}/inventory.json",
         ]
+        variables["fmnist_edge_models"] = str(model)
         together = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]  # all of its processes end at once
         return subprocess.Popen(
-            [*together, "nsenter", f"--net=/run/netns/{self.network.name}", *command, "-e", f"fmnist_edge_models={model}"],
+            [*together, "nsenter", f"--net=/run/netns/{self.network.name}", *playbook, "-e", json.dumps(variables)],
             cwd=ROOT, env={**os.environ, **self.environment(), "ANSIBLE_CONFIG": "deploy/ansible.cfg"}, start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
@@ -184,6 +186,22 @@ def test_a_service_that_does_not_come_up_is_put_back(fleet: Fleet) -> None:
     fleet.assert_all_serve()
 
 
+def test_a_power_cut_in_the_trial_of_a_service_that_does_not_come_up_ends_with_the_old_one(fleet: Fleet) -> None:
+    pi = fleet.pis[0]
+    before = pi.release()
+
+    process = fleet.start(MODELS, fmnist_edge_source="/nowhere.mp4")
+    pi.wait_for("the trial", lambda: pi.release() != before)
+    pi.cut_power()
+    pi.boot()
+
+    assert "could not find job" in process.communicate(timeout=120)[0]
+    pi.wait_for("the end of the trial", lambda: not (pi.root / "opt" / "fmnist-edge" / "trial").exists())
+    assert pi.release() == before
+    assert pi.serves()
+    assert pi.verifies()
+
+
 def test_without_a_camera_there_is_the_command_and_no_service(fleet: Fleet) -> None:
     pi = fleet.pis[3]
 
@@ -264,21 +282,45 @@ def test_a_device_with_a_key_takes_only_what_is_signed_and_nothing_older(fleet: 
     assert serves
 
 
+def the_readmes(fleet: Fleet, block: str, **environment: str) -> list[subprocess.CompletedProcess[str]]:
+    """Its commands as they stand there, with pi4 for raspberrypi.local."""
+    environment |= {**fleet.environment(), "SOURCE": "test"}
+    address = fleet.pis[3].address
+    environment["ANSIBLE_SSH_COMMON_ARGS"] += f" -o HostName={address} -o HostKeyAlias={address}"
+    (found,) = re.findall(rf"<!-- {block} -->\n```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    # no terminal: ssh-keygen would ask for a passphrase there
+    options = {"environment": environment, "timeout": 900, "stdin": subprocess.DEVNULL, "start_new_session": True}
+    return [fleet.network.run("sh", "-c", line, **options) for line in found.splitlines()]
+
+
 def test_the_readmes_commands_do_what_it_says(fleet: Fleet) -> None:
     pi = fleet.pis[3]
-    environment = fleet.environment()
-    environment["ANSIBLE_SSH_COMMON_ARGS"] += f" -o HostName={pi.address} -o HostKeyAlias={pi.address}"
-    (block,) = re.findall(r"<!-- deploy -->\n```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     before = pi.release()
 
-    deployed, model, rollback, status = [
-        fleet.network.run("sh", "-c", line, environment={**environment, "SOURCE": "test"}) for line in block.splitlines()
-    ]
+    deployed, model, rollback, status = the_readmes(fleet, "deploy")
 
     assert [deployed.returncode, model.returncode, rollback.returncode] == [0, 0, 0]
     assert (recap(deployed, "changed"), recap(model, "changed")) == ([3], [0])
     assert pi.release() == before
     assert re.search(r"pi@raspberrypi.local +0\.1\.0 +[0-9a-f]{10} +True", status.stdout)
+
+
+def test_the_readmes_commands_let_a_device_trust_a_key(fleet: Fleet, tmp_path: Path) -> None:
+    pi, models = fleet.pis[3], fleet.model("trusted")
+    (tmp_path / ".ssh").mkdir()
+
+    results = the_readmes(fleet, "trust", HOME=str(tmp_path), MODELS=str(models))
+    unsigned = fleet.make("deploy-model", f"MODELS={fleet.model('not-trusted')}", "ARGS=--limit pi4")
+    other = fleet.make("trust", "ARGS=--limit pi4", f"KEY={fleet.folder}/key")
+    serves = pi.serves() and pi.verifies()
+    shutil.rmtree(pi.root / "etc" / "fmnist-edge")
+
+    assert [result.returncode for result in results] == [0, 0, 0], results
+    assert unsigned.returncode != 0
+    assert "is not signed" in unsigned.stdout
+    assert other.returncode != 0
+    assert "is not signed as" in other.stdout
+    assert serves
 
 
 def test_cut_off_at_any_moment_the_old_or_the_new_version_serves(fleet: Fleet) -> None:
@@ -316,6 +358,6 @@ def cut_off(pi: Pi, process: "subprocess.Popen[str]", how: int) -> None:
     elif how == 1:
         pi.cut_power()
         pi.boot()
-    if how > 0:  # Ansible would wait for what the Pi no longer does
+    if how == 2:
         os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+    process.communicate(timeout=300)
