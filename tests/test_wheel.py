@@ -147,6 +147,23 @@ def test_the_wheel_alone_scores_what_the_manifest_says(litert: Path, tiles: Path
     assert accuracy == manifest["files"]["fmnist-int8.tflite"]["accuracy"]
 
 
+def test_what_the_readme_says_of_your_pi_works_as_it_stands_there(wheel: Path, tmp_path: Path) -> None:
+    section = (ROOT / "README.md").read_text().split("## On your Pi\n")[1]
+    commands, program = re.findall(r"```(?:sh|python)\n(.*?)```", section, re.DOTALL)[:2]
+    shutil.copy(wheel, tmp_path)
+    for picture in ("shoe.png", "shirt.jpg", "photos/left.jpg", "photos/more/right.png"):
+        (tmp_path / picture).parent.mkdir(parents=True, exist_ok=True)
+        Image.open(ROOT / "docs" / "shoe.png").save(tmp_path / picture)
+
+    typed = run("sh", "-ec", commands, cwd=tmp_path)
+    written = run(tmp_path / "fmnist" / "bin" / "python", "-c", program, cwd=tmp_path)
+
+    assert typed.returncode == 0, typed.stderr
+    assert [typed.stdout.count(name) for name in ("left.jpg", "right.png")] == [3, 1], typed.stdout
+    assert "problem" not in typed.stdout
+    assert written.stdout.startswith("Sneaker "), written.stderr
+
+
 def test_the_wheel_brings_no_tensorflow(litert: Path) -> None:
     result = run(UV, "pip", "list", "--python", litert.with_name("python"), "--format", "json")
 
@@ -229,6 +246,21 @@ def test_the_wheel_verifies_itself_and_the_doctor_finds_no_problem(
     assert f"runtime   {runtime}" in verified.stdout
     assert (examined.returncode, examined.stderr) == (0, "")
     assert "\nok       verify " in examined.stdout
+
+
+@pytest.mark.parametrize("version", ["3.10", "3.11", "3.12", "3.13"])
+def test_the_wheel_verifies_itself_and_sees_a_film_with_each_python(version: str, wheel: Path, tmp_path: Path) -> None:
+    python = run(UV, "python", "find", "--no-python-downloads", version).stdout.strip()
+    if not python:
+        pytest.skip(f"Python {version} is not on this machine")
+
+    command = install(tmp_path / "venv", f"{wheel}[camera]", python=python)
+    verified = run(command, "verify", cwd=tmp_path)
+    seen = run(command, "camera", "--source", ROOT / "docs" / "clothes.mp4", "--fast", "--json", cwd=tmp_path)
+
+    assert (verified.returncode, verified.stderr) == (0, "")
+    assert seen.returncode == 0, seen.stderr
+    assert "Sneaker" in seen.stdout
 
 
 @pytest.mark.parametrize("model", ["fmnist-float.onnx", "fmnist-int8.onnx"])
