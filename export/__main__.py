@@ -12,12 +12,11 @@ import typer
 from export import bundle, parity, reference, swap
 from export.check import check, judge
 from export.errors import ExportError
-from export.parity import Probabilities
 from export.reference import Mlp
 from export.table import make_table
 from fmnist_edge.errors import first_line, reported
 from fmnist_edge.model import FORMAT
-from fmnist_edge.runtime import OnnxSession, Session, TFLiteSession, quiet_stderr, to_pixels
+from fmnist_edge.runtime import OnnxSession, Probabilities, Session, TFLiteSession, quiet_stderr, to_pixels
 from train.dataset import Dataset, load
 
 

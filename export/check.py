@@ -12,11 +12,11 @@ from export import parity, reference, runtimes
 from export.bundle import ARTIFACTS
 from export.diagnose import diagnose
 from export.errors import BundleError, ParityError
-from export.parity import Figures, Probabilities
+from export.parity import Figures
 from export.reference import Mlp
 from fmnist_edge.errors import ModelError
 from fmnist_edge.model import DESCRIPTION, FORMAT, check_onnx_description, open_model, read_tflite_description
-from fmnist_edge.runtime import OnnxSession, Session, Tiles, quiet_stderr, to_pixels
+from fmnist_edge.runtime import OnnxSession, Probabilities, Session, Tiles, quiet_stderr, to_pixels
 from train.dataset import Dataset
 
 WAIVED_AT_MOST = 0.01

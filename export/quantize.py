@@ -14,10 +14,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from export.parity import agreement
 from export.reference import Floats, Layers, Mlp, probabilities
 from export.to_tflite import ROOTS, Range
 from fmnist_edge.runtime import Tiles, to_pixels
+from fmnist_edge.verify import agreement
 
 Array = NDArray[np.float64]
 

@@ -18,6 +18,7 @@ from export.bundle import ARTIFACTS
 from export.table import align, delta, make_table
 from fmnist_edge.model import FORMAT
 from fmnist_edge.runtime import CLASSES, Probabilities
+from fmnist_edge.verify import distance
 from train.dataset import Dataset
 
 MOVED = 16  # images in the picture of those that moved most
@@ -44,8 +45,8 @@ def prove(
         name: {
             **figures[name],
             "changes": parity.changes(answers, outputs[name], dataset.test_labels),
-            "moved_most": [int(number) for number in moved_most(answers, outputs[name])],
-            "histogram": np.histogram(difference(answers, outputs[name]), EDGES)[0].tolist(),
+            "moved_most": np.argsort(-distance(answers, outputs[name]).max(1), kind="stable")[:MOVED].tolist(),
+            "histogram": np.histogram(distance(answers, outputs[name]), EDGES)[0].tolist(),
             "runtimes": {
                 runtime: compare_runtime(runtime, contents[name], dataset, answers, outputs[name], dtype)
                 for runtime in runtimes.runtimes_for(name)
@@ -88,14 +89,6 @@ def tolerances(proof: dict[str, Any]) -> dict[str, dict[str, tuple[float, float]
     return found
 
 
-def difference(answers: Probabilities, output: Probabilities) -> NDArray[np.float64]:
-    return np.abs(output.astype(np.float64) - answers)
-
-
-def moved_most(answers: Probabilities, output: Probabilities) -> NDArray[np.intp]:
-    return np.argsort(-difference(answers, output).max(1), kind="stable")[:MOVED]
-
-
 def make_report(
     manifest: dict[str, Any],
     proof: dict[str, Any],
@@ -110,7 +103,7 @@ def make_report(
         matplotlib.rcParams["figure.constrained_layout.use"] = True
         pictures = {
             "parity-histogram": draw_histogram(proof),
-            "parity-moved": draw_moved(dataset, answers, output),
+            "parity-moved": draw_moved(proof["files"][SHIPPED]["moved_most"], dataset, answers, output),
             "parity-confusion": draw_confusion(dataset.test_labels, answers, output),
         }
         files = {f"report/{name}.png": to_png(figure) for name, figure in pictures.items()}
@@ -132,7 +125,7 @@ def make_report(
             won=right["artifact"],
             lost=right["keras"],
             neither=len(changes) - sum(right.values()),
-            moved=len(proof["files"][SHIPPED]["moved_most"]),
+            moved=MOVED,
             changes=change_table(changes),
         )
     )
@@ -160,10 +153,10 @@ def draw_histogram(proof: dict[str, Any]) -> Figure:
     return figure
 
 
-def draw_moved(dataset: Dataset, answers: Probabilities, output: Probabilities) -> Figure:
+def draw_moved(numbers: Sequence[int], dataset: Dataset, answers: Probabilities, output: Probabilities) -> Figure:
     figure = Figure((9, 7))
     cells = figure.subplots(4, 8, width_ratios=[1, 1.3] * 4).reshape(-1, 2)
-    for (picture, bars), i in zip(cells, moved_most(answers, output), strict=False):
+    for (picture, bars), i in zip(cells, numbers, strict=True):
         picture.imshow(dataset.test_images[i], "gray_r", vmin=0, vmax=255)
         picture.set_title(f"no. {i}:\n{CLASSES[dataset.test_labels[i]]}", fontsize=8)
         picture.set_axis_off()
