@@ -61,7 +61,7 @@ def main(
         raise type(error)(f"{error}. Nothing was written") from None
 
     say("comparing runtimes")
-    measured = prove(contents, dataset, answers, outputs, {name: asdict(figures[name]) for name in contents}, int8_losses)
+    measured = prove(contents, dataset, answers, outputs, figures, int8_losses)
     proof = {
         "golden.npz": bundle.pack_golden(dataset, {"reference": answers, **outputs}, tolerances(measured)),
         "parity.json": bundle.to_json(measured).encode(),

@@ -5,6 +5,7 @@ The outputs of Keras and of each artifact come in; parity.json and the files of 
 
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from export import parity, runtimes
 from export.bundle import ARTIFACTS
+from export.parity import Figures
 from export.table import align, delta, make_table
 from fmnist_edge.model import FORMAT
 from fmnist_edge.runtime import CLASSES, Probabilities
@@ -33,7 +35,7 @@ def prove(
     dataset: Dataset,
     answers: Probabilities,
     outputs: Mapping[str, Probabilities],
-    figures: Mapping[str, Mapping[str, Any]],
+    figures: Mapping[str, Figures],
     int8_losses: Mapping[str, Mapping[str, float]],
 ) -> dict[str, Any]:
     """parity.json: all that was measured of each artifact over the test images.
@@ -43,7 +45,7 @@ def prove(
     """
     files = {
         name: {
-            **figures[name],
+            **asdict(figures[name]),
             "changes": parity.changes(answers, outputs[name], dataset.test_labels),
             "moved_most": np.argsort(-distance(answers, outputs[name]).max(1), kind="stable")[:MOVED].tolist(),
             "histogram": np.histogram(distance(answers, outputs[name]), EDGES)[0].tolist(),
@@ -108,26 +110,22 @@ def make_report(
         }
         files = {f"report/{name}.png": to_png(figure) for name, figure in pictures.items()}
     right = {which: sum(change[which] == change["label"] for change in changes) for which in ("keras", "artifact")}
-    page = (
-        Path(__file__)
-        .with_suffix(".md")
-        .read_text("utf-8")
-        .format(
-            table=make_table(manifest),
-            more=more_figures(proof),
-            losses=loss_table(proof["int8_losses"]),
-            runtimes=runtime_table(proof),
-            rule=proof["tolerance"],
-            images=proof["images"],
-            int8=proof["files"][SHIPPED],
-            floats=proof["files"]["fmnist-float.tflite"],
-            changed=len(changes),
-            won=right["artifact"],
-            lost=right["keras"],
-            neither=len(changes) - sum(right.values()),
-            moved=MOVED,
-            changes=change_table(changes),
-        )
+    template = Path(__file__).with_suffix(".md").read_text("utf-8")
+    page = template.format(
+        table=make_table(manifest),
+        more=more_figures(proof),
+        losses=loss_table(proof["int8_losses"]),
+        runtimes=runtime_table(proof),
+        rule=proof["tolerance"],
+        images=proof["images"],
+        int8=proof["files"][SHIPPED],
+        floats=proof["files"]["fmnist-float.tflite"],
+        changed=len(changes),
+        won=right["artifact"],
+        lost=right["keras"],
+        neither=len(changes) - sum(right.values()),
+        moved=MOVED,
+        changes=change_table(changes),
     )
     return {**files, "report/parity.md": page.encode()}
 
@@ -173,23 +171,23 @@ def draw_moved(numbers: Sequence[int], dataset: Dataset, answers: Probabilities,
 
 def draw_confusion(labels: NDArray[np.uint8], answers: Probabilities, output: Probabilities) -> Figure:
     """int8's confusion matrix minus Keras'."""
-    count = len(CLASSES)
-    before, after = (np.bincount(labels * np.intp(count) + p.argmax(1), minlength=count**2) for p in (answers, output))
-    change = (after - before).reshape(count, count)
+    change = np.zeros((len(CLASSES), len(CLASSES)), int)
+    np.add.at(change, (labels, output.argmax(1)), 1)
+    np.subtract.at(change, (labels, answers.argmax(1)), 1)
     figure = Figure((7, 5))
     axes, most = figure.subplots(), max(int(np.abs(change).max()), 1)
     axes.imshow(change, "PuOr_r", vmin=-2 * most, vmax=2 * most, aspect="auto")
     for (row, column), number in np.ndenumerate(change):
         if number:
             axes.text(column, row, f"{number:+}", ha="center", va="center", fontsize=9)
-    axes.set_xticks(range(count), CLASSES, rotation=40, ha="right", fontsize=8)
-    axes.set_yticks(range(count), CLASSES, fontsize=8)
+    axes.set_xticks(range(len(CLASSES)), CLASSES, rotation=40, ha="right", fontsize=8)
+    axes.set_yticks(range(len(CLASSES)), CLASSES, fontsize=8)
     axes.set(xlabel="what the model says", ylabel="what it is")
     return figure
 
 
 def more_figures(proof: dict[str, Any]) -> str:
-    rows: list[tuple[str, ...]] = [("file", "images of another class", "mean Δp", "mean KL divergence", "calibration error")]
+    rows = [("file", "images of another class", "mean Δp", "mean KL divergence", "calibration error")]
     for name, file in proof["files"].items():
         figures = (f"{file['mean_dp']:.1e}", f"{file['mean_kl']:.1e}", f"{file['calibration_error']:.4f}")
         rows.append((name, str(len(file["changes"])), *figures))
@@ -197,36 +195,25 @@ def more_figures(proof: dict[str, Any]) -> str:
 
 
 def loss_table(losses: Mapping[str, Mapping[str, float]]) -> str:
-    rows: list[tuple[str, ...]] = [("rounded", "agreement", "largest Δp", "Δp (rms)")]
-    rows += [
-        (part, f"{row['top1_agreement']:.2%}", f"{row['max_dp']:.3f}", f"{row['rms_dp']:.5f}") for part, row in losses.items()
-    ]
+    rows = [("rounded", "agreement", "largest Δp", "Δp (rms)")]
+    for part, row in losses.items():
+        rows.append((part, f"{row['top1_agreement']:.2%}", f"{row['max_dp']:.3f}", f"{row['rms_dp']:.5f}"))
     return align(rows)
 
 
 def runtime_table(proof: dict[str, Any]) -> str:
-    rows: list[tuple[str, ...]] = [
-        ("file", "runtime", "same class as Keras", "as the default", "largest Δp to the default", "tolerance")
-    ]
+    rows = [["file", "runtime", "same class as Keras", "as the default", "largest Δp to the default", "tolerance"]]
     for name, file in proof["files"].items():
         for runtime, row in file["runtimes"].items():
             if row is None:
-                rows.append((name, runtime, "not measured here", "", "", ""))
+                rows.append([name, runtime, "not measured here", "", "", ""])
                 continue
-            shares = (f"{row['agreement_with_keras']:.2%}", f"{row['agreement_with_default']:.2%}")
-            dtype = ARTIFACTS[name]
-            rows.append(
-                (
-                    name,
-                    f"{runtime} {row['version']}",
-                    *shares,
-                    delta(row["max_dp_to_default"], dtype),
-                    delta(row["tolerance"], dtype),
-                )
-            )
+            shares = [f"{row[key]:.2%}" for key in ("agreement_with_keras", "agreement_with_default")]
+            deltas = [delta(row[key], ARTIFACTS[name]) for key in ("max_dp_to_default", "tolerance")]
+            rows.append([name, f"{runtime} {row['version']}", *shares, *deltas])
     return align(rows)
 
 
 def change_table(changes: Sequence[Mapping[str, Any]]) -> str:
-    rows: list[tuple[str, ...]] = [("image", "what it is", "Keras said", "int8 says")]
-    return align([*rows, *(tuple(str(value) for value in change.values()) for change in changes)])
+    head = ["image", "what it is", "Keras said", "int8 says"]
+    return align([head, *([str(value) for value in change.values()] for change in changes)])
