@@ -85,7 +85,7 @@ def tolerances(proof: dict[str, Any]) -> dict[str, dict[str, tuple[float, float]
     for name, file in proof["files"].items():
         for runtime, row in file["runtimes"].items():
             if row is not None:
-                device_name = f"{runtimes.RUNTIMES[runtime][1]} {row['version']}"
+                device_name = f"{runtimes.RUNTIMES[runtime][0]} {row['version']}"
                 largest, mean = found[name].get(device_name, (0, 0))
                 found[name][device_name] = max(row["tolerance"], largest), max(row["mean_tolerance"], mean)
     return found
