@@ -123,15 +123,14 @@ def convert(mlp: Mlp, dataset: Dataset, training: dict[str, Any]) -> tuple[dict[
     # the errors that count are rare: all images are asked about them
     int8 = quantize(mlp, dataset.train_images, make_strange(even))
     with quiet_stderr():
-        flatbuffers = {"float32": to_float_tflite(mlp), "int8": to_int8_tflite(int8.rounded, int8.ranges, even, mlp.root)}
-    onnx = {"float32": to_float_onnx(mlp), "int8": to_int8_onnx(flatbuffers["int8"], mlp.root)}
-    contents = {}
-    for name, dtype in bundle.ARTIFACTS.items():
-        description = bundle.describe(dtype, training)
-        if name.endswith(".tflite"):
-            contents[name] = bundle.attach_description(flatbuffers[dtype], description)
-        else:
-            contents[name] = bundle.attach_onnx_description(onnx[dtype], description)
+        float_tflite, int8_tflite = to_float_tflite(mlp), to_int8_tflite(int8.rounded, int8.ranges, even, mlp.root)
+    of_float, of_int8 = (bundle.describe(dtype, training) for dtype in ("float32", "int8"))
+    contents = {
+        "fmnist-float.tflite": bundle.attach_description(float_tflite, of_float),
+        "fmnist-int8.tflite": bundle.attach_description(int8_tflite, of_int8),
+        "fmnist-float.onnx": bundle.attach_onnx_description(to_float_onnx(mlp), of_float),
+        "fmnist-int8.onnx": bundle.attach_onnx_description(to_int8_onnx(int8_tflite, mlp.root), of_int8),
+    }
     return contents, losses(int8, dataset.test_images)
 
 
