@@ -86,22 +86,6 @@ def changes(reference: Probabilities, probabilities: Probabilities, labels: Labe
     ]
 
 
-def compare_runtime(reference: Probabilities, default: Probabilities, found: Probabilities, dtype: str) -> dict[str, float]:
-    """One artifact in another runtime, against the Keras model and against the artifact's default runtime; by TOLERANCE_RULE,
-    how far this runtime's outputs may be from the golden ones."""
-    difference = distance(found, default)
-    most, mean = float(difference.max()), float(difference.mean())
-    return {
-        "agreement_with_keras": agreement(reference, found),
-        "max_dp_to_keras": float(np.abs(found - reference).max()),
-        "agreement_with_default": agreement(default, found),
-        "max_dp_to_default": most,
-        "mean_dp_to_default": mean,
-        "tolerance": max(2 * most, ELSEWHERE[dtype]),
-        "mean_tolerance": max(2 * mean, MEAN_ELSEWHERE[dtype]),
-    }
-
-
 def calibration_error(probabilities: Probabilities, labels: Labels) -> float:
     """Expected calibration error: distance of confidence and accuracy, over equal bins of confidence weighted by their size."""
     confidence, right = probabilities.max(1).astype(np.float64), probabilities.argmax(1) == labels
