@@ -12,12 +12,11 @@ import typer
 from export import bundle, parity, reference, swap
 from export.check import check, judge
 from export.errors import ExportError
-from export.parity import Probabilities
 from export.reference import Mlp
 from export.table import make_table
 from fmnist_edge.errors import first_line, reported
 from fmnist_edge.model import FORMAT
-from fmnist_edge.runtime import OnnxSession, Session, TFLiteSession, quiet_stderr, to_pixels
+from fmnist_edge.runtime import OnnxSession, Probabilities, Session, TFLiteSession, quiet_stderr, to_pixels
 from train.dataset import Dataset, load
 
 
@@ -62,7 +61,7 @@ def main(
         raise type(error)(f"{error}. Nothing was written") from None
 
     say("comparing runtimes")
-    measured = prove(contents, dataset, answers, outputs, {name: asdict(figures[name]) for name in contents}, int8_losses)
+    measured = prove(contents, dataset, answers, outputs, figures, int8_losses)
     proof = {
         "golden.npz": bundle.pack_golden(dataset, {"reference": answers, **outputs}, tolerances(measured)),
         "parity.json": bundle.to_json(measured).encode(),
@@ -124,15 +123,14 @@ def convert(mlp: Mlp, dataset: Dataset, training: dict[str, Any]) -> tuple[dict[
     # the errors that count are rare: all images are asked about them
     int8 = quantize(mlp, dataset.train_images, make_strange(even))
     with quiet_stderr():
-        flatbuffers = {"float32": to_float_tflite(mlp), "int8": to_int8_tflite(int8.rounded, int8.ranges, even, mlp.root)}
-    onnx = {"float32": to_float_onnx(mlp), "int8": to_int8_onnx(flatbuffers["int8"], mlp.root)}
-    contents = {}
-    for name, dtype in bundle.ARTIFACTS.items():
-        description = bundle.describe(dtype, training)
-        if name.endswith(".tflite"):
-            contents[name] = bundle.attach_description(flatbuffers[dtype], description)
-        else:
-            contents[name] = bundle.attach_onnx_description(onnx[dtype], description)
+        float_tflite, int8_tflite = to_float_tflite(mlp), to_int8_tflite(int8.rounded, int8.ranges, even, mlp.root)
+    of_float, of_int8 = (bundle.describe(dtype, training) for dtype in ("float32", "int8"))
+    contents = {
+        "fmnist-float.tflite": bundle.attach_description(float_tflite, of_float),
+        "fmnist-int8.tflite": bundle.attach_description(int8_tflite, of_int8),
+        "fmnist-float.onnx": bundle.attach_onnx_description(to_float_onnx(mlp), of_float),
+        "fmnist-int8.onnx": bundle.attach_onnx_description(to_int8_onnx(int8_tflite, mlp.root), of_int8),
+    }
     return contents, losses(int8, dataset.test_images)
 
 

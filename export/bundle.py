@@ -3,7 +3,7 @@
 import io
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -32,23 +32,15 @@ LABELS = "\n".join(CLASSES) + "\n"
 
 def describe(dtype: str, training: dict[str, Any]) -> dict[str, Any]:
     """What an artifact says of itself: the contract, the classes, and where it comes from."""
-    quantized = dtype == "int8"
+
+    def tensor(name: str, sizes: Sequence[int], scale: float, meaning: str) -> dict[str, Any]:
+        quantization = {"scale": scale, "zero_point": ZERO_POINT} if dtype == "int8" else {}
+        return {"name": name, "shape": ["N", *sizes], "dtype": dtype, "meaning": meaning, **quantization}
+
     return {
         "format": FORMAT,
-        "input": {
-            "name": INPUT,
-            "shape": ["N", TILE_SIZE, TILE_SIZE],
-            "dtype": dtype,
-            "meaning": "gray pixel / 255: garment bright, background 0",
-            **({"scale": INPUT_SCALE, "zero_point": ZERO_POINT} if quantized else {}),
-        },
-        "output": {
-            "name": OUTPUT,
-            "shape": ["N", len(CLASSES)],
-            "dtype": dtype,
-            "meaning": "probability of each class",
-            **({"scale": OUTPUT_SCALE, "zero_point": ZERO_POINT} if quantized else {}),
-        },
+        "input": tensor(INPUT, [TILE_SIZE, TILE_SIZE], INPUT_SCALE, "gray pixel / 255: garment bright, background 0"),
+        "output": tensor(OUTPUT, [len(CLASSES)], OUTPUT_SCALE, "probability of each class"),
         "classes": CLASSES,
         "training": training,
     }
@@ -76,9 +68,8 @@ def attach_onnx_description(model: bytes, description: dict[str, Any]) -> bytes:
 
 def choose_golden(labels: NDArray[np.uint8]) -> NDArray[np.intp]:
     """Numbers of the golden tiles: the first ones of each class, the classes as even as 256 allows."""
-    per_class = [np.flatnonzero(labels == class_id) for class_id in range(len(CLASSES))]
-    counts = [len(part) for part in np.array_split(np.arange(GOLDEN_TILES), len(CLASSES))]
-    return np.sort(np.concatenate([numbers[:count] for numbers, count in zip(per_class, counts, strict=True)]))
+    shares = np.array_split(np.arange(GOLDEN_TILES), len(CLASSES))
+    return np.sort(np.concatenate([np.flatnonzero(labels == k)[: len(share)] for k, share in enumerate(shares)]))
 
 
 def pack_golden(

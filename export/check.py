@@ -2,21 +2,20 @@
 
 import json
 from collections.abc import Mapping
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from export import parity, reference, runtimes
-from export.bundle import ARTIFACTS
+from export.bundle import ARTIFACTS, fingerprint
 from export.diagnose import diagnose
 from export.errors import BundleError, ParityError
-from export.parity import Figures, Probabilities
+from export.parity import Figures
 from export.reference import Mlp
 from fmnist_edge.errors import ModelError
-from fmnist_edge.model import DESCRIPTION, FORMAT, check_onnx_description, open_model, read_tflite_description
-from fmnist_edge.runtime import OnnxSession, Session, Tiles, quiet_stderr, to_pixels
+from fmnist_edge.model import FORMAT, open_model, read_onnx_description, read_tflite_description
+from fmnist_edge.runtime import Probabilities, Session, Tiles, quiet_stderr, to_pixels
 from train.dataset import Dataset
 
 WAIVED_AT_MOST = 0.01
@@ -86,53 +85,43 @@ def check_files(folder: Path, model: Path, manifest: Mapping[str, Any]) -> dict[
     """The open artifacts, if each file is there, is the one that the manifest lists, and describes itself as it does."""
     if manifest["format"] != FORMAT:
         raise BundleError(f"{folder / 'manifest.json'}: its format is {manifest['format']}, this export reads {FORMAT}")
-    sessions = {}
+    check_listed(folder, manifest)
+    if not is_as_listed(model, manifest["reference"]):
+        raise BundleError(f"{model}: it is not the model that this bundle was exported from; export again")
     for name in ARTIFACTS:
-        check_listed(folder / name, manifest["files"][name], manifest["training"])
-        with quiet_stderr():
-            artifact = open_model(folder / name)
-        if artifact.description["training"] != manifest["training"]:
-            raise BundleError(f"{folder / name}: {other_training(artifact.description['training'], manifest['training'])}")
-        sessions[name] = artifact.session
-    for name, listed in manifest["proof"].items():
-        check_listed(folder / name, listed)
-    check_listed(model, manifest["reference"])
-    return sessions
+        check_training(folder / name, manifest["training"])
+    with quiet_stderr():
+        return {name: open_model(folder / name).session for name in ARTIFACTS}
 
 
-def check_listed(path: Path, listed: Mapping[str, Any], training: Any = None) -> None:
-    """Raises BundleError unless the file is the one that is listed. training: of an artifact, what the manifest says of it."""
+def check_listed(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Raises BundleError for the first file that the manifest lists and that is missing or another one, with the cause."""
+    for name, listed in {**manifest["files"], **manifest["proof"]}.items():
+        path = folder / name
+        if is_as_listed(path, listed):
+            continue
+        if name in manifest["proof"]:
+            raise BundleError(f"{path}: it is not the file that the manifest lists; export again")
+        check_training(path, manifest["training"])
+        raise BundleError(f"{path}: it is of another export than the manifest; export again")
+
+
+def is_as_listed(path: Path, listed: Mapping[str, Any]) -> bool:
+    return fingerprint(read(path)).items() <= listed.items()
+
+
+def check_training(path: Path, wanted: Mapping[str, Any]) -> None:
+    """Raises BundleError unless the artifact is whole and says that it comes from this training."""
+    describe = read_onnx_description if path.suffix == ".onnx" else read_tflite_description
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise BundleError(f"{path}: it can't be read ({error.strerror})") from None
-    if sha256(content).hexdigest() == listed["sha256"] and len(content) == listed["bytes"]:
-        return
-    why = "it is not the file that the manifest lists"
-    if path.suffix == ".keras":
-        why = "it is not the model that this bundle was exported from"
-    elif training:
-        try:
-            why = other_training(describe(path, content)["training"], training)
-        except ModelError as error:
-            why = str(error)
-    raise BundleError(f"{path}: {why}; export again")
-
-
-def describe(path: Path, content: bytes) -> dict[str, Any]:
-    if path.suffix == ".onnx":
-        return check_onnx_description(content, OnnxSession(content).metadata.get(DESCRIPTION, ""))
-    return read_tflite_description(content)
-
-
-def other_training(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
-    """What of the two trainings differs, in a few words."""
+        found = describe(read(path))["training"]
+    except ModelError as error:
+        raise BundleError(f"{path}: {error}") from None
     differences = [
         f"{key} {found.get(key)}, not {wanted.get(key)}" for key in {**wanted, **found} if found.get(key) != wanted.get(key)
     ]
-    if not differences:
-        return "it is of another export than the manifest"
-    return f"it is of another training than the manifest: {'; '.join(differences[:3])}"
+    if differences:
+        raise BundleError(f"{path}: it is of another training than the manifest: {'; '.join(differences[:3])}; export again")
 
 
 def check_figures(path: Path, figures: Figures, listed: Mapping[str, Any], tolerance: float) -> None:
@@ -164,9 +153,14 @@ def check_golden(folder: Path, name: str, content: bytes) -> None:
 
 def read_json(path: Path) -> dict[str, Any]:
     try:
-        value: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        return value
-    except OSError as error:
-        raise BundleError(f"{path}: it can't be read ({error.strerror})") from None
+        value: dict[str, Any] = json.loads(read(path))
     except ValueError:
         raise BundleError(f"{path}: it is damaged; export again") from None
+    return value
+
+
+def read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BundleError(f"{path}: it can't be read ({error.strerror})") from None

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fmnist_edge.runtime import CLASSES, OUTPUT_SCALE
+from fmnist_edge.runtime import CLASSES, OUTPUT_SCALE, Probabilities
+from fmnist_edge.verify import agreement, distance
 
-Probabilities = NDArray[np.float32]
 Labels = NDArray[np.uint8]
 
 CALIBRATION_BINS = 15  # Guo et al. 2017, "On Calibration of Modern Neural Networks"
@@ -56,13 +56,9 @@ def accuracy(probabilities: Probabilities, labels: Labels) -> float:
     return float((probabilities.argmax(1) == labels).mean())
 
 
-def agreement(one: Probabilities, other: Probabilities) -> float:
-    return float((one.argmax(1) == other.argmax(1)).mean())
-
-
 def compare(reference: Probabilities, probabilities: Probabilities, labels: Labels) -> Figures:
     """reference, probabilities: float32 (N, 10) of the Keras model and of the artifact, over the same images."""
-    difference = np.abs(probabilities.astype(np.float64) - reference)
+    difference = distance(probabilities, reference)
     # an int8 output knows no probability between 0 and a step: both sides count at least as half a step
     p, q = (np.maximum(values.astype(np.float64), OUTPUT_SCALE / 2) for values in (reference, probabilities))
     p, q = (values / values.sum(1, keepdims=True) for values in (p, q))
@@ -88,22 +84,6 @@ def changes(reference: Probabilities, probabilities: Probabilities, labels: Labe
         }
         for i in np.flatnonzero(reference.argmax(1) != probabilities.argmax(1))
     ]
-
-
-def compare_runtime(reference: Probabilities, default: Probabilities, found: Probabilities, dtype: str) -> dict[str, float]:
-    """One artifact in another runtime, against the Keras model and against the artifact's default runtime; by TOLERANCE_RULE,
-    how far this runtime's outputs may be from the golden ones."""
-    difference = np.abs(found.astype(np.float64) - default)
-    most, mean = float(difference.max()), float(difference.mean())
-    return {
-        "agreement_with_keras": agreement(reference, found),
-        "max_dp_to_keras": float(np.abs(found - reference).max()),
-        "agreement_with_default": agreement(default, found),
-        "max_dp_to_default": most,
-        "mean_dp_to_default": mean,
-        "tolerance": max(2 * most, ELSEWHERE[dtype]),
-        "mean_tolerance": max(2 * mean, MEAN_ELSEWHERE[dtype]),
-    }
 
 
 def calibration_error(probabilities: Probabilities, labels: Labels) -> float:

@@ -8,16 +8,16 @@ All units of a layer share one range. Before, they are scaled so that each uses 
 2019, arXiv:1906.04721), which took a quarter off the errors (root mean square).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from export.parity import agreement
 from export.reference import Floats, Layers, Mlp, probabilities
 from export.to_tflite import ROOTS, Range
 from fmnist_edge.runtime import Tiles, to_pixels
+from fmnist_edge.verify import agreement
 
 Array = NDArray[np.float64]
 
@@ -49,10 +49,11 @@ def quantize(mlp: Mlp, tiles: Tiles, strange: Tiles) -> Int8Mlp:
     """tiles: training images, all of which count; strange: what a device may be shown besides. Both uint8 (N, 28, 28)."""
     if mlp.root:  # int8 is fitted to what its first layer gets
         tiles, strange = ROOTS[tiles], ROOTS[strange]
-    everything = np.concatenate([tiles, strange])
-    exact = centre_logits(balance_units(mlp.layers, tiles, strange), everything)
+    everything = flat_pixels(np.concatenate([tiles, strange]))
+    values, strange_values = np.split(everything, [len(tiles)])
+    exact = centre_logits(balance_units(mlp.layers, values, strange_values), everything)
     rounded = round_weights(exact, everything)
-    return Int8Mlp(exact, rounded, choose_ranges(exact, rounded, tiles, strange), mlp.root)
+    return Int8Mlp(exact, rounded, choose_ranges(exact, rounded, values, strange_values), mlp.root)
 
 
 def losses(model: Int8Mlp, tiles: Tiles) -> dict[str, dict[str, float]]:
@@ -64,11 +65,10 @@ def losses(model: Int8Mlp, tiles: Tiles) -> dict[str, dict[str, float]]:
     exact = probabilities(values, model.exact)
     parts = {"pixels' square roots": probabilities(np.sqrt(flat_pixels(tiles)), model.exact)} if model.root else {}
     parts["weights"] = probabilities(values, model.rounded)
-    last = len(model.ranges)
     for layer, ends in enumerate(model.ranges, start=1):
-        name = "logits" if layer == last else f"values of hidden layer {layer}"
-        parts[name] = in_int8(values, model.exact, [ends if number == layer else None for number in range(1, last + 1)])
-    parts["all of these"] = in_int8(values, model.rounded, model.ranges)
+        name = "logits" if layer == len(model.ranges) else f"values of hidden layer {layer}"
+        parts[name] = in_int8(values, model.exact, {layer: ends})
+    parts["all of these"] = in_int8(values, model.rounded, dict(enumerate(model.ranges, start=1)))
     return {
         part: {
             "top1_agreement": agreement(exact, found),
@@ -79,23 +79,22 @@ def losses(model: Int8Mlp, tiles: Tiles) -> dict[str, dict[str, float]]:
     }
 
 
-def in_int8(values: Floats, layers: Layers, ranges: Sequence[Range | None]) -> Floats:
-    """Probabilities of the values (N, inputs), if each layer's outputs are held in steps where it has a range."""
-    for number, ((kernel, bias), ends) in enumerate(zip(layers, ranges, strict=True), start=1):
+def in_int8(values: Floats, layers: Layers, ranges: Mapping[int, Range]) -> Floats:
+    """Probabilities of the values (N, inputs), if the outputs of the layers that have a range here are held in its steps."""
+    for number, (kernel, bias) in enumerate(layers, start=1):
         values = values @ kernel + bias
         if number < len(layers):
             values = np.maximum(values, 0)
-        if ends:
-            values = in_steps(values, ends)
+        if number in ranges:
+            values = in_steps(values, ranges[number])
     return probabilities(values, [])
 
 
-def balance_units(layers: Layers, tiles: Tiles, strange: Tiles) -> Layers:
+def balance_units(layers: Layers, values: Floats, strange_values: Floats) -> Layers:
     """Makes each hidden unit smaller by a factor, and its weights in the next layer larger by it: with ReLU that changes nothing.
 
-    tiles, strange: uint8 (N, 28, 28), on which the units are to reach about as far as each other; on most of the strange ones.
+    values, strange_values: float32 (N, 784), on which the units are to reach about as far as each other; on most of the strange.
     """
-    values, strange_values = flat_pixels(tiles), flat_pixels(strange)
     balanced: Layers = []
     factors = np.ones(values.shape[1], np.float32)
     for kernel, bias in layers[:-1]:
@@ -108,12 +107,11 @@ def balance_units(layers: Layers, tiles: Tiles, strange: Tiles) -> Layers:
     return [*balanced, (factors[:, None] * kernel, bias)]
 
 
-def round_weights(layers: Layers, tiles: Tiles) -> Layers:
+def round_weights(layers: Layers, inputs: Floats) -> Layers:
     """The same MLP with kernels that int8 holds exactly, and biases that make up for the mean of what was rounded off.
 
-    tiles: uint8 (N, 28, 28) from the training data; what counts is what the rounding does to them.
+    inputs: float32 (N, 784) from the training data; what counts is what the rounding does to them.
     """
-    inputs = flat_pixels(tiles)
     rounded: Layers = []
     for kernel, bias in layers:
         new_kernel = round_kernel(kernel.astype(np.float64), np.atleast_2d(np.cov(inputs, rowvar=False, bias=True)))
@@ -123,15 +121,12 @@ def round_weights(layers: Layers, tiles: Tiles) -> Layers:
     return rounded
 
 
-def centre_logits(layers: Layers, tiles: Tiles) -> Layers:
+def centre_logits(layers: Layers, values: Floats) -> Layers:
     """Takes from all logits the same amount, which softmax does not see, so that they need a smaller range and get finer steps.
 
     That is the mean of the image's two largest logits, as near as a linear function of the last hidden layer comes to it (least
-    squares). With the mean of all ten instead, the steps were 1.7 times as large.
-
-    tiles: uint8 (N, 28, 28).
+    squares). With the mean of all ten instead, the steps were 1.7 times as large. values: float32 (N, 784).
     """
-    values = flat_pixels(tiles)
     *hidden, (kernel, bias) = layers
     for hidden_kernel, hidden_bias in hidden:
         values = np.maximum(values @ hidden_kernel + hidden_bias, 0)
@@ -171,14 +166,13 @@ def choose_scale(kernel: Array, variances: Array) -> Array:
     return best
 
 
-def choose_ranges(layers: Layers, rounded: Layers, tiles: Tiles, strange: Tiles) -> list[Range]:
-    """Smallest and largest value that int8 holds of each layer's output, from its activations on the tiles, uint8 (N, 28, 28).
+def choose_ranges(layers: Layers, rounded: Layers, values: Floats, strange_values: Floats) -> list[Range]:
+    """Smallest and largest value that int8 holds of each layer's output, from its activations on values, float32 (N, 784).
 
     Hidden layers: from 0, which is the ReLU, to the largest. Logits: from a low end to a high one, not far above the largest that
     is no image's first, between which the probabilities change least (mean fourth power: large changes count). What lies below
     hardly counts in a softmax, what lies above is sure anyway, and leaving them out makes the steps finer.
     """
-    values, strange_values = flat_pixels(tiles), flat_pixels(strange)
     wanted = probabilities(values, layers)
     ranges: list[Range] = []
     for kernel, bias in rounded:

@@ -5,6 +5,7 @@ The outputs of Keras and of each artifact come in; parity.json and the files of 
 
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ from numpy.typing import NDArray
 
 from export import parity, runtimes
 from export.bundle import ARTIFACTS
+from export.parity import Figures
 from export.table import align, delta, make_table
 from fmnist_edge.model import FORMAT
 from fmnist_edge.runtime import CLASSES, Probabilities
+from fmnist_edge.verify import agreement, distance
 from train.dataset import Dataset
 
 MOVED = 16  # images in the picture of those that moved most
@@ -32,7 +35,7 @@ def prove(
     dataset: Dataset,
     answers: Probabilities,
     outputs: Mapping[str, Probabilities],
-    figures: Mapping[str, Mapping[str, Any]],
+    figures: Mapping[str, Figures],
     int8_losses: Mapping[str, Mapping[str, float]],
 ) -> dict[str, Any]:
     """parity.json: all that was measured of each artifact over the test images.
@@ -42,10 +45,10 @@ def prove(
     """
     files = {
         name: {
-            **figures[name],
+            **asdict(figures[name]),
             "changes": parity.changes(answers, outputs[name], dataset.test_labels),
-            "moved_most": [int(number) for number in moved_most(answers, outputs[name])],
-            "histogram": np.histogram(difference(answers, outputs[name]), EDGES)[0].tolist(),
+            "moved_most": np.argsort(-distance(answers, outputs[name]).max(1), kind="stable")[:MOVED].tolist(),
+            "histogram": np.histogram(distance(answers, outputs[name]), EDGES)[0].tolist(),
             "runtimes": {
                 runtime: compare_runtime(runtime, contents[name], dataset, answers, outputs[name], dtype)
                 for runtime in runtimes.runtimes_for(name)
@@ -66,11 +69,23 @@ def prove(
 def compare_runtime(
     runtime: str, content: bytes, dataset: Dataset, answers: Probabilities, default: Probabilities, dtype: str
 ) -> dict[str, Any] | None:
-    """The figures of an artifact in one runtime; None where that is not on this machine."""
+    """An artifact in one runtime, against the Keras model and against the artifact's default runtime; by TOLERANCE_RULE, how far
+    this runtime's outputs may be from the golden ones. None where it is not on this machine."""
     if not runtimes.is_here(runtime):
         return None
     found = runtimes.run(runtime, content, dataset.test_images, dtype)
-    return {"version": runtimes.version_of(runtime), **parity.compare_runtime(answers, default, found, dtype)}
+    difference = distance(found, default)
+    most, mean = float(difference.max()), float(difference.mean())
+    return {
+        "version": runtimes.version_of(runtime),
+        "agreement_with_keras": agreement(answers, found),
+        "max_dp_to_keras": float(np.abs(found - answers).max()),
+        "agreement_with_default": agreement(default, found),
+        "max_dp_to_default": most,
+        "mean_dp_to_default": mean,
+        "tolerance": max(2 * most, parity.ELSEWHERE[dtype]),
+        "mean_tolerance": max(2 * mean, parity.MEAN_ELSEWHERE[dtype]),
+    }
 
 
 def tolerances(proof: dict[str, Any]) -> dict[str, dict[str, tuple[float, float]]]:
@@ -82,18 +97,10 @@ def tolerances(proof: dict[str, Any]) -> dict[str, dict[str, tuple[float, float]
     for name, file in proof["files"].items():
         for runtime, row in file["runtimes"].items():
             if row is not None:
-                device_name = f"{runtimes.RUNTIMES[runtime][1]} {row['version']}"
+                device_name = f"{runtimes.RUNTIMES[runtime][0]} {row['version']}"
                 largest, mean = found[name].get(device_name, (0, 0))
                 found[name][device_name] = max(row["tolerance"], largest), max(row["mean_tolerance"], mean)
     return found
-
-
-def difference(answers: Probabilities, output: Probabilities) -> NDArray[np.float64]:
-    return np.abs(output.astype(np.float64) - answers)
-
-
-def moved_most(answers: Probabilities, output: Probabilities) -> NDArray[np.intp]:
-    return np.argsort(-difference(answers, output).max(1), kind="stable")[:MOVED]
 
 
 def make_report(
@@ -110,31 +117,27 @@ def make_report(
         matplotlib.rcParams["figure.constrained_layout.use"] = True
         pictures = {
             "parity-histogram": draw_histogram(proof),
-            "parity-moved": draw_moved(dataset, answers, output),
+            "parity-moved": draw_moved(proof["files"][SHIPPED]["moved_most"], dataset, answers, output),
             "parity-confusion": draw_confusion(dataset.test_labels, answers, output),
         }
         files = {f"report/{name}.png": to_png(figure) for name, figure in pictures.items()}
     right = {which: sum(change[which] == change["label"] for change in changes) for which in ("keras", "artifact")}
-    page = (
-        Path(__file__)
-        .with_suffix(".md")
-        .read_text("utf-8")
-        .format(
-            table=make_table(manifest),
-            more=more_figures(proof),
-            losses=loss_table(proof["int8_losses"]),
-            runtimes=runtime_table(proof),
-            rule=proof["tolerance"],
-            images=proof["images"],
-            int8=proof["files"][SHIPPED],
-            floats=proof["files"]["fmnist-float.tflite"],
-            changed=len(changes),
-            won=right["artifact"],
-            lost=right["keras"],
-            neither=len(changes) - sum(right.values()),
-            moved=len(proof["files"][SHIPPED]["moved_most"]),
-            changes=change_table(changes),
-        )
+    template = Path(__file__).with_suffix(".md").read_text("utf-8")
+    page = template.format(
+        table=make_table(manifest),
+        more=more_figures(proof),
+        losses=loss_table(proof["int8_losses"]),
+        runtimes=runtime_table(proof),
+        rule=proof["tolerance"],
+        images=proof["images"],
+        int8=proof["files"][SHIPPED],
+        floats=proof["files"]["fmnist-float.tflite"],
+        changed=len(changes),
+        won=right["artifact"],
+        lost=right["keras"],
+        neither=len(changes) - sum(right.values()),
+        moved=MOVED,
+        changes=change_table(changes),
     )
     return {**files, "report/parity.md": page.encode()}
 
@@ -160,10 +163,10 @@ def draw_histogram(proof: dict[str, Any]) -> Figure:
     return figure
 
 
-def draw_moved(dataset: Dataset, answers: Probabilities, output: Probabilities) -> Figure:
+def draw_moved(numbers: Sequence[int], dataset: Dataset, answers: Probabilities, output: Probabilities) -> Figure:
     figure = Figure((9, 7))
     cells = figure.subplots(4, 8, width_ratios=[1, 1.3] * 4).reshape(-1, 2)
-    for (picture, bars), i in zip(cells, moved_most(answers, output), strict=False):
+    for (picture, bars), i in zip(cells, numbers, strict=True):
         picture.imshow(dataset.test_images[i], "gray_r", vmin=0, vmax=255)
         picture.set_title(f"no. {i}:\n{CLASSES[dataset.test_labels[i]]}", fontsize=8)
         picture.set_axis_off()
@@ -180,23 +183,23 @@ def draw_moved(dataset: Dataset, answers: Probabilities, output: Probabilities) 
 
 def draw_confusion(labels: NDArray[np.uint8], answers: Probabilities, output: Probabilities) -> Figure:
     """int8's confusion matrix minus Keras'."""
-    count = len(CLASSES)
-    before, after = (np.bincount(labels * np.intp(count) + p.argmax(1), minlength=count**2) for p in (answers, output))
-    change = (after - before).reshape(count, count)
+    change = np.zeros((len(CLASSES), len(CLASSES)), int)
+    np.add.at(change, (labels, output.argmax(1)), 1)
+    np.subtract.at(change, (labels, answers.argmax(1)), 1)
     figure = Figure((7, 5))
     axes, most = figure.subplots(), max(int(np.abs(change).max()), 1)
     axes.imshow(change, "PuOr_r", vmin=-2 * most, vmax=2 * most, aspect="auto")
     for (row, column), number in np.ndenumerate(change):
         if number:
             axes.text(column, row, f"{number:+}", ha="center", va="center", fontsize=9)
-    axes.set_xticks(range(count), CLASSES, rotation=40, ha="right", fontsize=8)
-    axes.set_yticks(range(count), CLASSES, fontsize=8)
+    axes.set_xticks(range(len(CLASSES)), CLASSES, rotation=40, ha="right", fontsize=8)
+    axes.set_yticks(range(len(CLASSES)), CLASSES, fontsize=8)
     axes.set(xlabel="what the model says", ylabel="what it is")
     return figure
 
 
 def more_figures(proof: dict[str, Any]) -> str:
-    rows: list[tuple[str, ...]] = [("file", "images of another class", "mean Δp", "mean KL divergence", "calibration error")]
+    rows = [("file", "images of another class", "mean Δp", "mean KL divergence", "calibration error")]
     for name, file in proof["files"].items():
         figures = (f"{file['mean_dp']:.1e}", f"{file['mean_kl']:.1e}", f"{file['calibration_error']:.4f}")
         rows.append((name, str(len(file["changes"])), *figures))
@@ -204,36 +207,25 @@ def more_figures(proof: dict[str, Any]) -> str:
 
 
 def loss_table(losses: Mapping[str, Mapping[str, float]]) -> str:
-    rows: list[tuple[str, ...]] = [("rounded", "agreement", "largest Δp", "Δp (rms)")]
-    rows += [
-        (part, f"{row['top1_agreement']:.2%}", f"{row['max_dp']:.3f}", f"{row['rms_dp']:.5f}") for part, row in losses.items()
-    ]
+    rows = [("rounded", "agreement", "largest Δp", "Δp (rms)")]
+    for part, row in losses.items():
+        rows.append((part, f"{row['top1_agreement']:.2%}", f"{row['max_dp']:.3f}", f"{row['rms_dp']:.5f}"))
     return align(rows)
 
 
 def runtime_table(proof: dict[str, Any]) -> str:
-    rows: list[tuple[str, ...]] = [
-        ("file", "runtime", "same class as Keras", "as the default", "largest Δp to the default", "tolerance")
-    ]
+    rows = [["file", "runtime", "same class as Keras", "as the default", "largest Δp to the default", "tolerance"]]
     for name, file in proof["files"].items():
         for runtime, row in file["runtimes"].items():
             if row is None:
-                rows.append((name, runtime, "not measured here", "", "", ""))
+                rows.append([name, runtime, "not measured here", "", "", ""])
                 continue
-            shares = (f"{row['agreement_with_keras']:.2%}", f"{row['agreement_with_default']:.2%}")
-            dtype = ARTIFACTS[name]
-            rows.append(
-                (
-                    name,
-                    f"{runtime} {row['version']}",
-                    *shares,
-                    delta(row["max_dp_to_default"], dtype),
-                    delta(row["tolerance"], dtype),
-                )
-            )
+            shares = [f"{row[key]:.2%}" for key in ("agreement_with_keras", "agreement_with_default")]
+            deltas = [delta(row[key], ARTIFACTS[name]) for key in ("max_dp_to_default", "tolerance")]
+            rows.append([name, f"{runtime} {row['version']}", *shares, *deltas])
     return align(rows)
 
 
 def change_table(changes: Sequence[Mapping[str, Any]]) -> str:
-    rows: list[tuple[str, ...]] = [("image", "what it is", "Keras said", "int8 says")]
-    return align([*rows, *(tuple(str(value) for value in change.values()) for change in changes)])
+    head = ["image", "what it is", "Keras said", "int8 says"]
+    return align([head, *([str(value) for value in change.values()] for change in changes)])

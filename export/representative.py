@@ -7,7 +7,7 @@ With the training images alone, a photo's background or brightness drives values
 import numpy as np
 from numpy.typing import NDArray
 
-Tiles = NDArray[np.uint8]
+from fmnist_edge.runtime import Tiles
 
 PER_CLASS = 1000
 DISTURBED = 250  # of each kind

@@ -53,9 +53,10 @@ def open_tflite(package: str, kernels: str, content: bytes) -> Invoke:
     return invoke
 
 
-def open_onnx(package: str, optimization: str, content: bytes) -> Invoke:
+def open_onnx(optimization: str, content: bytes) -> Invoke:
     """The model in onnxruntime, on one thread. optimization: a name of GraphOptimizationLevel."""
-    onnxruntime = importlib.import_module(package)
+    import onnxruntime  # which another environment need not have
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 4
@@ -64,27 +65,26 @@ def open_onnx(package: str, optimization: str, content: bytes) -> Invoke:
     return lambda values: session.run([OUTPUT], {INPUT: values})[0]
 
 
-RUNTIMES: dict[str, tuple[Callable[[str, str, bytes], Invoke], str, str]] = {
-    "ai-edge-litert": (open_tflite, "ai-edge-litert", "AUTO"),
-    "ai-edge-litert, built-in kernels": (open_tflite, "ai-edge-litert", "BUILTIN_WITHOUT_DEFAULT_DELEGATES"),
-    "tf.lite": (open_tflite, "tensorflow", "AUTO"),
-    "tflite-runtime": (open_tflite, "tflite-runtime", "AUTO"),
-    "onnxruntime": (open_onnx, "onnxruntime", "ORT_ENABLE_ALL"),
-    "onnxruntime, graph as it is": (open_onnx, "onnxruntime", "ORT_DISABLE_ALL"),
+RUNTIMES = {
+    "ai-edge-litert": ("ai-edge-litert", "AUTO"),
+    "ai-edge-litert, built-in kernels": ("ai-edge-litert", "BUILTIN_WITHOUT_DEFAULT_DELEGATES"),
+    "tf.lite": ("tensorflow", "AUTO"),
+    "tflite-runtime": ("tflite-runtime", "AUTO"),
+    "onnxruntime": ("onnxruntime", "ORT_ENABLE_ALL"),
+    "onnxruntime, graph as it is": ("onnxruntime", "ORT_DISABLE_ALL"),
 }
-"""How each is opened, its package, and which kernels it is told to use. The first of each format is the default one."""
+"""The package of each, and which kernels it is told to use. The first of each format is the default one."""
 
 
 def runtimes_for(name: str) -> list[str]:
     """The names of those that run the artifact with this file name."""
-    opener = open_onnx if name.endswith(".onnx") else open_tflite
-    return [runtime for runtime, (opens, _, _) in RUNTIMES.items() if opens is opener]
+    return [runtime for runtime, (package, _) in RUNTIMES.items() if (package == "onnxruntime") == name.endswith(".onnx")]
 
 
 def open_bare(runtime: str, content: bytes) -> Invoke:
-    opens, package, kernels = RUNTIMES[runtime]
+    package, kernels = RUNTIMES[runtime]
     with quiet_stderr():
-        return opens(package, kernels, content)
+        return open_onnx(kernels, content) if package == "onnxruntime" else open_tflite(package, kernels, content)
 
 
 def is_here(runtime: str) -> bool:
@@ -116,7 +116,7 @@ def in_fresh_process(runtime: str, module: str, *arguments: object) -> str:
 
 
 def version_of(runtime: str) -> str:
-    return "2.14.0" if runtime == "tflite-runtime" else version(RUNTIMES[runtime][1])
+    return "2.14.0" if runtime == "tflite-runtime" else version(RUNTIMES[runtime][0])
 
 
 if __name__ == "__main__":

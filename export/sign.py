@@ -27,8 +27,7 @@ def main(
     """Sign the bundle in a folder with an SSH key."""
     manifest = read_json(models / "manifest.json")
     try:
-        for name, listed in {**manifest["files"], **manifest["proof"]}.items():
-            check_listed(models / name, listed, manifest["training"])
+        check_listed(models, manifest)
     except (KeyError, TypeError, AttributeError):
         raise BundleError(f"{models / 'manifest.json'}: it is incomplete; export again") from None
     counter = counter or max(int(time.time()), manifest.get("counter", 0) + 1)

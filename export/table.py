@@ -1,5 +1,6 @@
 """The figures of a bundle as a Markdown table: for the terminal, the README and the parity page."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from export import parity
@@ -8,10 +9,9 @@ from export import parity
 def make_table(manifest: dict[str, Any]) -> str:
     """The figures of a manifest as Markdown that is readable as it is. Difference is in points, against the Keras model."""
     reference = manifest["reference"]
-    size = f"{reference['bytes'] / 1000:.0f}" if "bytes" in reference else "-"
-    rows: list[tuple[str, ...]] = [
+    rows = [
         ("file", "KB", "accuracy", "difference", "agreement", "largest Δp"),
-        (reference["file"], size, f"{reference['accuracy']:.2%}", "-", "-", "-"),
+        (reference["file"], f"{reference['bytes'] / 1000:.0f}", f"{reference['accuracy']:.2%}", "-", "-", "-"),
     ]
     rows += [
         (
@@ -31,7 +31,7 @@ def make_table(manifest: dict[str, Any]) -> str:
     return f"{align(rows)}\n\nLimits: {'; '.join(limits)}.\n"
 
 
-def align(rows: list[tuple[str, ...]]) -> str:
+def align(rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table, the first row its head, with columns that line up."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows]

@@ -29,7 +29,7 @@ def weigh(runtime: str, file: str) -> dict[str, float | None]:
     The time is without the import of the runtime, the memory with it.
     """
     content, values = Path(file).read_bytes(), to_input(tiles(1), dtype_of(file))
-    package = RUNTIMES[runtime][1]
+    package, _ = RUNTIMES[runtime]
     before = resident_bytes()
     with quiet_stderr():
         importlib.import_module(TFLITE_RUNTIMES.get(package, package))
@@ -83,7 +83,7 @@ def take_turns(competitors: list[tuple[Callable[[Any], Any], NDArray[Any]]], cal
 
 def open_session(runtime: str, content: bytes) -> Session | None:
     """fmnist_edge's own session; None for kernels that it does not choose."""
-    _, package, kernels = RUNTIMES[runtime]
+    package, kernels = RUNTIMES[runtime]
     with quiet_stderr():
         if kernels == "AUTO":
             return TFLiteSession(content, package)

@@ -1,6 +1,6 @@
 """From a Keras MLP's layers to a float32 and an int8 TFLite file that keep the contract (see the README)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from copy import copy
 from typing import Any
 
@@ -32,13 +32,9 @@ def to_int8_tflite(layers: Layers, ranges: Sequence[Range], representative: NDAr
     ranges: of each layer's output. representative: tiles, uint8 (N, 28, 28), among whose pixels 0 and 255 must both occur: they
     set the range of the input, and so its scale of 1/255. root: the layers are for ROOTS of pixels.
     """
-
-    def samples() -> Iterator[list[NDArray[np.float32]]]:
-        yield [to_pixels(representative)]
-
     quantizing = converter(layers, ranges)
     quantizing.optimizations = [tf.lite.Optimize.DEFAULT]
-    quantizing.representative_dataset = samples
+    quantizing.representative_dataset = lambda: [[to_pixels(representative)]]
     quantizing.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     quantizing.inference_input_type = quantizing.inference_output_type = tf.int8
     return finish(quantizing.convert(), root)
