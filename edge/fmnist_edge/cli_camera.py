@@ -28,7 +28,7 @@ def camera(
             "picture; 'auto': the first camera that works; 'list': say which there are."
         ),
     ] = "auto",
-    size: Annotated[str | None, typer.Option(help="What the camera is asked for, as in 640x480.", metavar="WxH")] = None,
+    size: Annotated[str, typer.Option(help="What the camera is asked for.", metavar="WxH")] = "640x480",
     fps: Annotated[float | None, typer.Option(min=0.1, help="Frames a second that the camera is asked for.")] = None,
     roi: Annotated[str | None, typer.Option(help="Look at this part of each frame, in pixels.", metavar="X,Y,W,H")] = None,
     rotate: Annotated[Turn, typer.Option(help="Turn each frame clockwise.")] = Turn.none,
@@ -82,10 +82,8 @@ def camera(
     if save_mb and not save_unsure:
         raise UsageError("--save-mb goes with --save-unsure")
     part = to_roi(roi) if roi else None
-    picture = to_size(size) if size else None
 
     import gc
-    import signal
 
     from fmnist_edge.camera import Options, Watch
     from fmnist_edge.classifier import Classifier
@@ -98,18 +96,17 @@ def camera(
     screen = Screen(json, on_change, labels_lang.value)
     if on_change and screen.in_place:
         raise UsageError("--on-change goes with --json, or with output that is no terminal")
+    wanted = FeedOptions(to_size(size), fps, fast, not no_retry)
     options = Options(part, int(rotate.value), mirror, input.value, smooth, idle_fps, empty_scene, seconds, frames)
     collection = Collection(save_unsure, (save_mb or SAVE_MB) * 10**6, screen.tell) if save_unsure else None
     with quiet_stderr():
         classifier = Classifier(model, min_confidence)
-    with Feed(source, FeedOptions(picture, fps, fast, not no_retry), screen.tell) as feed:
+    with Feed(source, wanted, screen.tell) as feed:
         if fast and feed.live:
             raise UsageError("--fast goes with files")
         screen.tell(feed.name)
         gc.enable()
-        ended_by = Watch(feed, classifier, options, screen, Systemd(systemd), collection).run()
-    if ended_by == signal.SIGINT:
-        raise KeyboardInterrupt
+        Watch(feed, classifier, options, screen, Systemd(systemd), collection).run()
 
 
 def to_size(text: str) -> tuple[int, int]:
