@@ -97,7 +97,7 @@ class Watch:
 
     def __post_init__(self) -> None:
         self.scene, self.steady, self.tally = Scene(self.options.idle_fps), Steady(self.options.smooth), Tally()
-        self.due = self.seconds = 0.0
+        self.now = self.due = 0.0  # by the source's own time
         self.fault: str | None = None
 
     def run(self) -> None:
@@ -111,7 +111,8 @@ class Watch:
         try:
             with keys(self.screen.on_terminal) as pressed, suppress(EndOfFeed):
                 while signals.ending is None and not self.is_enough():
-                    if signals.take_request() or LEARN_KEY in pressed():
+                    if signals.requested or LEARN_KEY in pressed():
+                        signals.requested = False
                         self.learn()
                     if self.screen.ready(TICK):
                         self.take()
@@ -133,32 +134,31 @@ class Watch:
                 self.systemd.alive()
             return
         self.tally.count_frame()
-        self.seconds = frame.seconds
-        now = frame.taken if self.feed.live else frame.seconds
-        if now < self.due:
+        self.now = frame.seconds
+        if self.now < self.due:
             return
         picture = prepare(frame.image, self.options)
-        sight = self.scene.look(picture, now)
+        sight = self.scene.look(picture, self.now)
         if sight.worth_a_result:
-            self.answer(frame, picture, sight.nothing, now)
+            self.answer(frame, picture, sight.nothing)
         self.tell_fault()
         self.systemd.say("READY")
         self.systemd.alive()
-        self.due = now + sight.pause
+        self.due = self.now + sight.pause
         if self.feed.live:
             time.sleep(sight.pause)
 
-    def answer(self, frame: Frame, picture: Image.Image, nothing: bool, now: float) -> None:
+    def answer(self, frame: Frame, picture: Image.Image, nothing: bool) -> None:
         view = None if nothing else look(picture, self.options.wanted)
         prediction = self.classifier.predict([view])[0] if view else None
-        answer = self.steady.update(prediction, now)
+        answer = self.steady.update(prediction, self.now)
         self.tally.count_result(self.screen.show(answer, frame, self.feed.dropped, self.tally.fps))
         self.systemd.say("STATUS", self.screen.names[answer.class_id])
         if self.collection and view and prediction and prediction.unsure:
-            self.collection.add(picture, view.tile, prediction.class_id, now)
+            self.collection.add(picture, view.tile, prediction.class_id, self.now)
 
     def is_enough(self) -> bool:
-        seconds = time.monotonic() - self.tally.began if self.feed.live else self.seconds
+        seconds = time.monotonic() - self.tally.began if self.feed.live else self.now
         enough = self.options.seconds is not None and seconds >= self.options.seconds
         return enough or self.tally.frames == self.options.frames
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from fmnist_edge import picamera, v4l2
-from fmnist_edge.errors import RuntimeUnavailableError, SourceError, UsageError
+from fmnist_edge.errors import RuntimeUnavailableError, SourceError, UsageError, first_line
 from fmnist_edge.feed import Camera, FeedOptions
 
 NONE = "no camera is connected; '--source test' works without one"
@@ -31,7 +31,10 @@ def cameras(source: str, options: FeedOptions) -> list[Camera]:
             near = difflib.get_close_matches(scheme, kinds, 1)
             cure = f"did you mean {near[0]}://?" if near else "rtsp:// and http:// are known"
             raise UsageError(f"{scheme}:// is unknown; {cure}")
-        return [kinds[scheme](source, options)]
+        try:
+            return [kinds[scheme](source, options)]
+        except ValueError as error:
+            raise UsageError(f"no URL can be like this ({first_line(error)})") from None
     if source.isdecimal() or source.startswith("/dev/"):
         return [video.V4L2(f"/dev/video{source}" if source.isdecimal() else source, options)]
     if re.search(r"%\d*d", source) and not os.path.exists(source):

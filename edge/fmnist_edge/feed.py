@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from PIL import Image
 
@@ -77,15 +78,15 @@ class Shot(NamedTuple):
 class Camera:
     """What frames come from. A thread takes shots until they end, over and over.
 
-    source: what it is called. form: of its frames, known once there is one: ``640x480 yuyv422 at 30``.
-    live: whether it has no end, as cameras and streams.
+    name: without secrets. form: of its frames, known once there is one: ``640x480 yuyv422 at 30``.
+    live: whether it has no end, as cameras and streams. paced: whether frames are due at the times that they carry, as in a file.
     """
 
-    live = True
+    live, paced = True, False
 
     def __init__(self, source: str, options: FeedOptions) -> None:
-        self.source, self.form = source, ""
-        self.options = options
+        self.source, self.options = source, options
+        self.name, self.form = without_secrets(source), ""
         self.interrupted = threading.Event()
 
     def shots(self) -> Generator[Shot, None, None]:
@@ -136,7 +137,7 @@ class Feed(AbstractContextManager["Feed"]):
     @property
     def name(self) -> str:
         """What was really opened: ``/dev/video0 (USB camera), 640x480 yuyv422 at 30``."""
-        return printable(f"{self._camera.source}, {self._camera.form}")
+        return printable(f"{self._camera.name}, {self._camera.form}")
 
     @property
     def live(self) -> bool:
@@ -193,7 +194,7 @@ class Feed(AbstractContextManager["Feed"]):
     def _watch(self) -> None:
         """Ends what has stalled, so that it is opened again."""
         now = time.monotonic()
-        if now - self._heard > self._options.patience:
+        if now - self._heard > self._options.patience and not self._camera.paced:
             self._heard, self._stalled, self._corrupt = now, True, False
             self._camera.interrupt()
 
@@ -212,7 +213,7 @@ class Feed(AbstractContextManager["Feed"]):
             for camera in self._cameras:
                 self._camera = camera
                 reason = self._capture(camera)
-                problems.append(f"{printable(camera.source)}: {reason}")
+                problems.append(f"{printable(camera.name)}: {reason}")
                 if self._count:
                     self._cameras = [camera]
                     break
@@ -264,7 +265,15 @@ class Feed(AbstractContextManager["Feed"]):
             self._changed.notify_all()
 
     def _say(self, message: str) -> None:
-        self._messages.append(f"{printable(self._camera.source)}: {message}")
+        self._messages.append(f"{printable(self._camera.name)}: {message}")
+
+
+def without_secrets(source: str) -> str:
+    """A URL without user, password and query, which may hold a password too. Raises ValueError if it is none."""
+    if "://" not in source:
+        return source
+    parts = urlsplit(source)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def trusted(clock: float | None, now: float) -> float:

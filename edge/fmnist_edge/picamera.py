@@ -36,7 +36,7 @@ class PiCamera(Camera):
             if form["format"] != "NV12":
                 raise SourceError(f"it delivers {form['format']}, not NV12; take its /dev/videoN")
             width, height = form["size"]
-            self.source = f"picamera ({camera.camera_properties.get('Model', 'of an unknown kind')})"
+            self.name = f"picamera ({camera.camera_properties.get('Model', 'of an unknown kind')})"
             self.form = f"{width}x{height} nv12"
             job = None
             while not self.interrupted.is_set():

@@ -16,12 +16,11 @@ BEATS = 2
 
 
 class Signals:
-    """From now on SIGINT and SIGTERM are wishes to end, SIGUSR1 is a request; the command looks for them. A second wish is an
-    order."""
+    """SIGINT and SIGTERM are wishes to end, SIGUSR1 is a request; the command looks for them. A second wish is an order."""
 
     def __init__(self) -> None:
         self.ending: int | None = None
-        self._requested = False
+        self.requested = False
         self._before = {number: signal.signal(number, self._end) for number in (signal.SIGINT, signal.SIGTERM)}
         signal.signal(signal.SIGUSR1, self._request)
 
@@ -30,12 +29,7 @@ class Signals:
         signal.signal(number, self._before[signal.Signals(number)])
 
     def _request(self, number: int, frame: FrameType | None) -> None:
-        self._requested = True
-
-    def take_request(self) -> bool:
-        """Whether SIGUSR1 came since the last call."""
-        requested, self._requested = self._requested, False
-        return requested
+        self.requested = True
 
 
 class Systemd:

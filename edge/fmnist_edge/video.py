@@ -7,13 +7,12 @@ from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from io import FileIO
 from typing import Any
-from urllib.parse import urlsplit
 
 from PIL import Image
 
 from fmnist_edge import v4l2
 from fmnist_edge.errors import RuntimeUnavailableError, SourceError, first_line
-from fmnist_edge.feed import MOMENT, Camera, FeedOptions, Shot, trusted
+from fmnist_edge.feed import MOMENT, Camera, Shot, trusted
 from fmnist_edge.tile import MAX_PIXELS
 
 try:
@@ -45,12 +44,7 @@ Pictures = Iterator[tuple[float | None, Callable[[], Image.Image]]]
 
 
 class Video(Camera):
-    """A camera whose frames FFmpeg reads. What kind it is, a subclass says in ``target``.
-
-    paced: whether frames are due at the times that they carry, as in a file.
-    """
-
-    paced = False
+    """A camera whose frames FFmpeg reads. What kind it is, a subclass says in ``target``."""
 
     def target(self) -> dict[str, Any]:
         """What is opened, as ``av.open`` takes it. Raises SourceError or OSError."""
@@ -89,7 +83,7 @@ class Video(Camera):
                     due = now if self.options.fast else began + seconds
                     if not alone:
                         codec.skip_frame = "NONKEY" if now - due > BEHIND else "DEFAULT"
-                    self.interrupted.wait(due - now)
+                    self.interrupted.wait(due - time.monotonic())
                     yield Shot(due, seconds, develop)
 
     def packets(self, container: Any, stream: Any) -> Iterator[Any]:
@@ -137,12 +131,8 @@ class Sequence(Video):
 
 
 class Rtsp(Video):
-    def __init__(self, url: str, options: FeedOptions) -> None:
-        super().__init__(without_secrets(url), options)
-        self.url = url
-
     def target(self) -> dict[str, Any]:
-        return {"file": self.url, "timeout": (self.timeout, MOMENT), "options": RTSP}
+        return {"file": self.source, "timeout": (self.timeout, MOMENT), "options": RTSP}
 
     def explain(self, error: Exception) -> str:
         return "no answer, or none that RTSP has" if isinstance(error, av.InvalidDataError) else super().explain(error)
@@ -151,27 +141,23 @@ class Rtsp(Video):
 class V4L2(Video):
     """A camera that is ``/dev/videoN``, as those on USB."""
 
-    def __init__(self, path: str, options: FeedOptions) -> None:
-        super().__init__(path, options)
-        self.path = path
-
     def target(self) -> dict[str, Any]:
-        device = v4l2.look_at(self.path)
+        device = v4l2.look_at(self.source)
         if not device.camera:
             raise SourceError(f"{device.card} is no camera; --source list says what there is")
-        self.source = f"{self.path} ({device.card})"
+        self.name = f"{self.source} ({device.card})"
         width, height = self.options.size
         settings = {"video_size": f"{width}x{height}"} | ({"framerate": f"{self.options.fps:g}"} if self.options.fps else {})
         if width * height > RAW_PIXELS and "MJPG" in device.formats:
             settings["input_format"] = "mjpeg"
-        return {"file": self.path, "format": "v4l2", "options": settings}
+        return {"file": self.source, "format": "v4l2", "options": settings}
 
     def explain(self, error: Exception) -> str:
-        return v4l2.trouble(self.path, getattr(error, "errno", None)) or super().explain(error)
+        return v4l2.trouble(self.source, getattr(error, "errno", None)) or super().explain(error)
 
     def interrupt(self) -> None:
         super().interrupt()
-        v4l2.stop(self.path)  # FFmpeg waits for a frame for ever
+        v4l2.stop(self.source)  # FFmpeg waits for a frame for ever
 
 
 def form_of(stream: Any) -> str:
@@ -214,9 +200,3 @@ def to_image(frame: Any) -> Image.Image:
     # PyAV's own to_image copies row by row, in Python: 1 ms more for 640x480
     image = Image.fromarray(frame.to_ndarray(format="rgb24"))
     return image.rotate(frame.rotation, expand=True) if frame.rotation else image
-
-
-def without_secrets(url: str) -> str:
-    """Without user, password and query, which may hold a password too."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

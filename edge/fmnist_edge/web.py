@@ -17,7 +17,7 @@ from urllib.request import HTTPBasicAuthHandler, HTTPDigestAuthHandler, HTTPPass
 from fmnist_edge.errors import SourceError
 from fmnist_edge.feed import FeedOptions, Shot
 from fmnist_edge.reading import MAX_BYTES
-from fmnist_edge.video import NO_PROTOCOL, Video, without_secrets
+from fmnist_edge.video import NO_PROTOCOL, Video
 
 PICTURES_PER_SECOND = 1.0
 """That are fetched where a URL sends one at a time."""
@@ -29,7 +29,7 @@ class Web(Video):
     """FFmpeg reads it like a file."""
 
     def __init__(self, source: str, options: FeedOptions) -> None:
-        super().__init__(without_secrets(source), options)
+        super().__init__(source, options)
         parts = urlsplit(source)
         self._url = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
         passwords = HTTPPasswordMgrWithDefaultRealm()
