@@ -105,13 +105,14 @@ class Camera:
 class Feed(AbstractContextManager["Feed"]):
     """Frames of a source, the newest first. Raises SourceError or UsageError if it can't be opened.
 
+    dropped: frames before the last one that were not handed out.
     tell: gets a line when the source is lost, comes back, or delivers something corrupt; in the thread that asks for frames.
     """
 
     def __init__(self, source: str, options: FeedOptions, tell: Callable[[str], None]) -> None:
         from fmnist_edge.devices import cameras
 
-        self.dropped = 0
+        self.dropped = self._handed_out = 0
         self._cameras = cameras(source, options)
         self._camera = self._cameras[0]
         self._options, self._tell = options, tell
@@ -181,9 +182,13 @@ class Feed(AbstractContextManager["Feed"]):
             try:
                 image = shot.develop()
             except Exception:  # SourceError, or whatever a decoder's or Pillow's error is
-                self._skip_corrupt()
+                if not self._corrupt:
+                    self._say("a corrupt frame; going on with the next")
+                self._corrupt = True
                 continue
             self._corrupt = False
+            self.dropped = number - self._handed_out
+            self._handed_out += 1
             seconds = shot.taken - self._began if shot.seconds is None else shot.seconds
             return Frame(image, number, shot.taken, seconds)
 
@@ -197,13 +202,6 @@ class Feed(AbstractContextManager["Feed"]):
         if now - self._heard > self._options.patience and not self._camera.paced:
             self._heard, self._stalled, self._corrupt = now, True, False
             self._camera.interrupt()
-
-    def _skip_corrupt(self) -> None:
-        if not self._corrupt:
-            self._corrupt = True
-            self._say("a corrupt frame; going on with the next")
-        with self._changed:
-            self.dropped += 1
 
     def _run(self) -> None:
         """The thread."""
@@ -259,7 +257,6 @@ class Feed(AbstractContextManager["Feed"]):
         with self._changed:
             if self._options.fast:
                 self._changed.wait_for(lambda: self._newest is None or self._stop.is_set())
-            self.dropped += self._newest is not None
             self._newest = self._count, shot
             self._count += 1
             self._changed.notify_all()

@@ -95,7 +95,7 @@ def stop(path: str) -> None:
 def trouble(path: str, number: int | None) -> str | None:
     """What is wrong with a device, by the error's number, and what to do; None where that says nothing of a camera."""
     if number in (errno.ENOENT, errno.ENXIO, errno.ENODEV):
-        others = ", ".join(f"{device.path} ({device.card})" for device in found())
+        others = ", ".join(f"{device.path} ({device.card})" for device in found() if device.path != path)
         return f"no camera is connected there; {f'there are {others}' if others else 'plug it in'}"
     if number in (errno.EACCES, errno.EPERM):
         return "this user may not open it; sudo usermod -aG video $USER, then log in again"
