@@ -17,9 +17,6 @@ from PIL import Image
 from fmnist_edge.errors import FmnistEdgeError, SourceError, first_line
 from fmnist_edge.output import printable
 
-SIZE = (640, 480)
-"""What cameras are asked for where nothing else is: several times what a tile can show."""
-
 MOMENT = 0.25
 """Seconds that anything is waited for before it is looked whether it is still wanted, where the wait can't be interrupted."""
 
@@ -50,13 +47,13 @@ class Frame(NamedTuple):
 
 @dataclass(frozen=True)
 class FeedOptions:
-    """size, fps: what a camera is asked for; it may deliver another. fast: files as fast as frames are taken, none dropped.
+    """size, fps: what a camera is asked for; it may deliver another. 640x480 are several times what a tile can show.
 
-    patience: seconds without a frame after which a camera or stream counts as lost. pauses: seconds before a lost one is opened
-    again, the first and the longest; each is twice the one before.
+    fast: files as fast as frames are taken, none dropped. patience: seconds without a frame after which a camera or stream counts
+    as lost. pauses: seconds before a lost one is opened again, the first and the longest; each is twice the one before.
     """
 
-    size: tuple[int, int] = SIZE
+    size: tuple[int, int] = (640, 480)
     fps: float | None = None
     fast: bool = False
     retry: bool = True

@@ -63,8 +63,7 @@ class Scene:
         self._idle = 1 / idle_fps
         self._empty: EmptyScene | None = None
         self._reference: Gray | None = None
-        self._moved_at = self._result_at = self._alive_at = 0.0
-        self._bright_at: float | None = None
+        self._moved_at = self._result_at = self._bright_at = self._alive_at = 0.0
         self._nothing, self._samples = False, b""
         self.fault: str | None = None
         """What is wrong with the picture."""
@@ -74,7 +73,7 @@ class Scene:
         self._empty = EmptyScene()
 
     def look(self, frame: Image.Image, now: float) -> Sight:
-        """frame: mode RGB or L, any size; now: seconds of the same clock at each call."""
+        """frame: mode RGB or L, any size; now: seconds since the first."""
         samples = frame.resize((SAMPLES * WIDTH, SAMPLES * HEIGHT), Image.Resampling.NEAREST)
         gray = np.asarray(samples.resize((WIDTH, HEIGHT), Image.Resampling.BOX).convert("L"), np.float32)
         black = bool(gray.max() < BLACK)
@@ -89,16 +88,12 @@ class Scene:
         return Sight(nothing, worth_a_result, 0 if moving else min(1 / LOOKS, self._idle))
 
     def _find_fault(self, black: bool, samples: bytes, now: float) -> None:
-        if self._bright_at is None or not black:
+        if not black:
             self._bright_at = now
         if samples != self._samples:
             self._samples, self._alive_at = samples, now
-        if now - self._bright_at >= LEARNING:
-            self.fault = "black"
-        elif now - self._alive_at >= FROZEN:
-            self.fault = "frozen"
-        else:
-            self.fault = None
+        dark, still = now - self._bright_at >= LEARNING, now - self._alive_at >= FROZEN
+        self.fault = "black" if dark else "frozen" if still else None
 
 
 class EmptyScene:

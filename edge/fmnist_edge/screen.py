@@ -1,11 +1,14 @@
 """Shows the camera's answers: a line that is written anew in place on a terminal, else JSON Lines. Also its messages and keys."""
 
+import fcntl
 import json
 import os
 import select
 import shutil
 import sys
+import termios
 import time
+import tty
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -35,7 +38,10 @@ class Screen:
         self._poll = select.poll()
         if sys.stdout is not None:
             self._poll.register(sys.stdout, select.POLLOUT)
-            newest_line_only(sys.stdout.fileno())
+            # a pipe of a single page can be written to when all was read: who reads slowly gets a line that is new, not the
+            # hundreds that fit otherwise
+            with suppress(OSError, AttributeError):  # no pipe, or not on Linux
+                fcntl.fcntl(sys.stdout.fileno(), fcntl.F_SETPIPE_SZ, 1)
 
     def ready(self, timeout: float) -> bool:
         """Waits until a line can be written at once: a frame that is taken before grows old.
@@ -111,17 +117,6 @@ class Screen:
         return f"{colour}{line[: len(label)]}\033[0m{line[len(label) :]}" if wants_colour() else line
 
 
-def newest_line_only(pipe: int) -> None:
-    """Lets a pipe hold no more than a page: whoever reads slowly gets a line that is new, not the hundreds that fit otherwise.
-
-    Linux counts the pages of a pipe: with one of them, it can be written to when all was read.
-    """
-    import fcntl
-
-    with suppress(OSError, AttributeError):  # no pipe, or not on Linux
-        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, 1)
-
-
 @contextmanager
 def keys(wanted: bool) -> Iterator[Callable[[], str]]:
     """Gives what returns the keys pressed since it was last called, without Enter, where stdin is a terminal of ours.
@@ -131,9 +126,6 @@ def keys(wanted: bool) -> Iterator[Callable[[], str]]:
     if not wanted or sys.stdin is None or not sys.stdin.isatty() or not in_foreground(sys.stdin.fileno()):
         yield str
         return
-    import termios
-    import tty
-
     terminal = sys.stdin.fileno()
 
     def pressed() -> str:

@@ -11,9 +11,6 @@ from types import FrameType
 
 from fmnist_edge.pulse import PulseWriter
 
-BEATS = 2
-"""Signs of life in the time that the watchdog waits for one; sd_watchdog_enabled(3) advises it."""
-
 
 class Signals:
     """SIGINT and SIGTERM are wishes to end, SIGUSR1 is a request; the command looks for them. A second wish is an order."""
@@ -39,7 +36,8 @@ class Systemd:
         self._address = re.sub("^@", "\0", os.environ.get("NOTIFY_SOCKET", "")) if wanted else ""
         for_us = os.environ.get("WATCHDOG_PID", "") in ("", str(os.getpid()))
         timeout = os.environ.get("WATCHDOG_USEC", "") if for_us else ""
-        self._interval = int(timeout) / 1e6 / BEATS if timeout.isdecimal() else math.inf
+        # twice in the time that the watchdog waits, as sd_watchdog_enabled(3) advises
+        self._interval = int(timeout) / 2e6 if timeout.isdecimal() else math.inf
         self._beat_at = 0.0
         self._said: dict[str, str] = {}
         self._pulse = PulseWriter()

@@ -19,11 +19,8 @@ CAPABILITY, FORMAT, FRAME_SIZE = struct.Struct("16s32s32s6I"), struct.Struct("3I
 
 QUERYCAP, ENUM_FMT, ENUM_FRAMESIZES, STREAMOFF = 0x8068_5600, 0xC040_5602, 0xC02C_564A, 0x4004_5613
 
-CAN_CAPTURE, NEEDS_SETUP, KNOWS_DEVICE = 0x1, 0x2000_0000, 0x8000_0000
-"""V4L2_CAP_VIDEO_CAPTURE; V4L2_CAP_IO_MC: part of a pipeline that libcamera sets up; V4L2_CAP_DEVICE_CAPS."""
-
-CAPTURE = 1
-"""V4L2_BUF_TYPE_VIDEO_CAPTURE."""
+CAPTURE, CAN_CAPTURE, NEEDS_SETUP, KNOWS_DEVICE = 1, 0x1, 0x2000_0000, 0x8000_0000
+"""V4L2_BUF_TYPE_VIDEO_CAPTURE; V4L2_CAP_VIDEO_CAPTURE, _IO_MC (part of a pipeline that libcamera sets up), _DEVICE_CAPS."""
 
 IDLE = ("bcm2835-isp", "bcm2835-codec")
 """Drivers of a Pi whose nodes capture what another program puts in."""
