@@ -3,20 +3,21 @@
 No frame waits for another. One is taken only when its result can be printed at once, so that none grows old.
 """
 
+import signal
 import time
-from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import accumulate
 
-from PIL import Image
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
 
 from fmnist_edge.classifier import Classifier
 from fmnist_edge.collect import Collection
 from fmnist_edge.errors import UsageError
 from fmnist_edge.feed import EndOfFeed, Feed, Frame
 from fmnist_edge.scene import Scene
-from fmnist_edge.screen import Result, Screen, keys
+from fmnist_edge.screen import Screen, keys
 from fmnist_edge.service import Signals, Systemd
 from fmnist_edge.steady import Steady
 from fmnist_edge.tile import Wanted, look
@@ -31,21 +32,16 @@ FAULTS = {
     "frozen": "not a pixel of the picture changes any longer: the camera may hang; plug it in again",
 }
 
-TURNS = {90: Image.Transpose.ROTATE_270, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_90}
-"""Clockwise; Pillow turns the other way round."""
-
-Roi = tuple[int, int, int, int]
-"""x, y, width, height in pixels of the frame."""
-
 
 @dataclass(frozen=True)
 class Options:
     """What is done with frames.
 
-    smooth: a half-life in seconds. seconds, frames: after so many it ends; a file's are its own.
+    roi: x, y, width, height of the part that is looked at. rotate: degrees, clockwise. smooth: a half-life in seconds.
+    seconds, frames: after so many it ends; a file's are its own.
     """
 
-    roi: Roi | None
+    roi: tuple[int, int, int, int] | None
     rotate: int
     mirror: bool
     wanted: Wanted
@@ -58,10 +54,10 @@ class Options:
 
 @dataclass
 class Tally:
-    """How it went. ages: of frames when their results were printed, in ms; not each by itself, since there may be millions."""
+    """How it went. ages: how many results were printed when their frames were 0, 1, 2, ... ms old."""
 
     frames: int = 0
-    ages: Counter[int] = field(default_factory=Counter)
+    ages: NDArray[np.int_] = field(default_factory=lambda: np.zeros(60_000, np.int_))
     fps: float = 0
     began: float = field(default_factory=time.monotonic)
     cpu: float = field(default_factory=time.process_time)
@@ -76,115 +72,110 @@ class Tally:
         self.frames += 1
 
     def count_result(self, age: float) -> None:
-        self.ages[min(round(1000 * age), 60_000)] += 1
-
-    def percentile(self, share: float) -> int:
-        ages = sorted(self.ages)
-        counts = accumulate(self.ages[age] for age in ages)
-        return next(age for age, count in zip(ages, counts, strict=True) if count >= share * self.ages.total())
+        self.ages[min(round(1000 * age), len(self.ages) - 1)] += 1
 
     def summary(self, dropped: int) -> str:
-        seconds = time.monotonic() - self.began
+        seconds, results = time.monotonic() - self.began, self.ages.sum()
         cpu = 1000 * (time.process_time() - self.cpu) / max(self.frames, 1)
-        text = f"{self.frames} frames in {seconds:.1f} s ({self.frames / seconds:.1f} fps), {dropped} dropped, "
-        text += f"{self.ages.total()} results"
-        if self.ages:
-            text += f", age p50 {self.percentile(0.5)} ms, p99 {self.percentile(0.99)} ms"
+        text = f"{self.frames} frames in {seconds:.1f} s ({self.frames / seconds:.1f} fps), {dropped} dropped, {results} results"
+        if results:
+            p50, p99 = np.searchsorted(self.ages.cumsum(), [0.5 * results, 0.99 * results])
+            text += f", age p50 {p50} ms, p99 {p99} ms"
         return f"{text}, CPU {cpu:.1f} ms per frame"
 
 
+@dataclass
 class Watch:
     """What goes on before a camera. ``run`` it once."""
 
-    def __init__(
-        self,
-        feed: Feed,
-        classifier: Classifier,
-        options: Options,
-        screen: Screen,
-        systemd: Systemd,
-        collection: Collection | None = None,
-    ) -> None:
-        self._feed, self._classifier, self._options = feed, classifier, options
-        self._screen, self._systemd, self._collection = screen, systemd, collection
-        self._scene, self._steady, self._tally = Scene(options.idle_fps), Steady(options.smooth), Tally()
-        self._due = self._seconds = 0.0
-        self._fault: str | None = None
+    feed: Feed
+    classifier: Classifier
+    options: Options
+    screen: Screen
+    systemd: Systemd
+    collection: Collection | None
 
-    def run(self) -> int | None:
-        """Shows answers until the source ends, enough was seen, or a signal comes: returns its number.
+    def __post_init__(self) -> None:
+        self.scene, self.steady, self.tally = Scene(self.options.idle_fps), Steady(self.options.smooth), Tally()
+        self.now = self.due = 0.0  # by the source's own time
+        self.fault: str | None = None
+
+    def run(self) -> None:
+        """Shows answers until the source ends, enough was seen, or SIGTERM comes; raises KeyboardInterrupt after SIGINT.
 
         Raises SourceError, InputError, UsageError, and OSError if the answers can't be written.
         """
-        if self._options.empty_scene:
-            self._learn()
+        if self.options.empty_scene:
+            self.learn()
+        signals = Signals()
         try:
-            with Signals() as signals, keys(self._screen.on_terminal) as pressed, suppress(EndOfFeed):
-                while signals.ending is None and not self._is_enough():
-                    if signals.take_request() or LEARN_KEY in pressed():
-                        self._learn()
-                    if self._screen.ready(TICK):
-                        self._take()
+            with keys(self.screen.on_terminal) as pressed, suppress(EndOfFeed):
+                while signals.ending is None and not self.is_enough():
+                    if signals.requested or LEARN_KEY in pressed():
+                        signals.requested = False
+                        self.learn()
+                    if self.screen.ready(TICK):
+                        self.take()
+            if signals.ending == signal.SIGINT:
+                raise KeyboardInterrupt
         except BrokenPipeError:  # nobody wants to know any longer
             raise
         except BaseException:
-            self._finish()
+            self.finish()
             raise
-        self._finish()
-        return signals.ending
+        self.finish()
 
-    def _take(self) -> None:
+    def take(self) -> None:
         """Waits for a frame, a moment at most, and shows what it says."""
-        frame = self._feed.next(TICK)
+        frame = self.feed.next(TICK)
         if frame is None:
-            if self._feed.reconnecting:
-                self._systemd.status(f"lost: {self._feed.name}")
-                self._systemd.alive()
+            if self.feed.reconnecting:
+                self.systemd.say("STATUS", f"lost: {self.feed.name}")
+                self.systemd.alive()
             return
-        self._tally.count_frame()
-        self._seconds = frame.seconds
-        now = frame.taken if self._feed.live else frame.seconds
-        if now < self._due:
+        self.tally.count_frame()
+        self.now = frame.seconds
+        if self.now < self.due:
             return
-        picture = prepare(frame.image, self._options)
-        sight = self._scene.look(picture, now)
+        picture = prepare(frame.image, self.options)
+        sight = self.scene.look(picture, self.now)
         if sight.worth_a_result:
-            self._answer(frame, picture, sight.nothing, now)
-        self._tell_fault()
-        self._systemd.ready()
-        self._systemd.alive()
-        self._due = now + sight.pause
-        if self._feed.live:
+            self.answer(frame, picture, sight.nothing)
+        self.tell_fault()
+        self.systemd.say("READY")
+        self.systemd.alive()
+        self.due = self.now + sight.pause
+        if self.feed.live:
             time.sleep(sight.pause)
 
-    def _answer(self, frame: Frame, picture: Image.Image, nothing: bool, now: float) -> None:
-        view = None if nothing else look(picture, self._options.wanted)
-        prediction = self._classifier.predict([view])[0] if view else None
-        answer = self._steady.update(prediction, now)
-        self._tally.count_result(self._screen.show(Result(answer, frame, self._feed.dropped, self._tally.fps)))
-        self._systemd.status(self._screen.names[answer.class_id])
-        if self._collection and view and prediction and prediction.unsure:
-            self._collection.add(picture, view.tile, prediction.class_id, now)
+    def answer(self, frame: Frame, picture: Image.Image, nothing: bool) -> None:
+        view = None if nothing else look(picture, self.options.wanted)
+        prediction = self.classifier.predict([view])[0] if view else None
+        answer = self.steady.update(prediction, self.now)
+        self.tally.count_result(self.screen.show(answer, frame, self.feed.dropped, self.tally.fps))
+        self.systemd.say("STATUS", self.screen.names[answer.class_id])
+        if self.collection and view and prediction and prediction.unsure:
+            self.collection.add(picture, view.tile, prediction.class_id, self.now)
 
-    def _is_enough(self) -> bool:
-        seconds = time.monotonic() - self._tally.began if self._feed.live else self._seconds
-        enough = self._options.seconds is not None and seconds >= self._options.seconds
-        return enough or self._tally.frames == self._options.frames
+    def is_enough(self) -> bool:
+        seconds = time.monotonic() - self.tally.began if self.feed.live else self.now
+        enough = self.options.seconds is not None and seconds >= self.options.seconds
+        return enough or self.tally.frames == self.options.frames
 
-    def _learn(self) -> None:
-        self._scene.learn()
-        self._screen.tell("the empty scene is what the next second shows")
+    def learn(self) -> None:
+        self.scene.learn()
+        self.screen.tell("the empty scene is what the next second shows")
 
-    def _tell_fault(self) -> None:
-        fault = self._scene.fault if self._feed.live or self._scene.fault != "frozen" else None
-        if fault != self._fault:
-            self._screen.tell(FAULTS[fault] if fault else "the picture is as it should be again")
-        self._fault = fault
+    def tell_fault(self) -> None:
+        fault = self.scene.fault if self.feed.live or self.scene.fault != "frozen" else None
+        if fault != self.fault:
+            self.screen.tell(FAULTS[fault] if fault else "the picture is as it should be again")
+        self.fault = fault
 
-    def _finish(self) -> None:
-        self._systemd.stopping()
-        self._screen.end()
-        self._screen.tell(self._tally.summary(self._feed.dropped))
+    def finish(self) -> None:
+        self.systemd.say("STOPPING")
+        self.screen.end()
+        self.screen.tell(self.tally.summary(self.feed.dropped))
 
 
 def prepare(image: Image.Image, options: Options) -> Image.Image:
@@ -196,6 +187,5 @@ def prepare(image: Image.Image, options: Options) -> Image.Image:
                 f"--roi {x},{y},{width},{height} is not inside of the picture, which is {image.width}x{image.height}"
             )
         image = image.crop((x, y, x + width, y + height))
-    if options.rotate:
-        image = image.transpose(TURNS[options.rotate])
-    return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if options.mirror else image
+    image = image.rotate(-options.rotate, expand=True)
+    return ImageOps.mirror(image) if options.mirror else image

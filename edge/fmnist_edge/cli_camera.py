@@ -1,9 +1,8 @@
 """`fmnist-edge camera`: its options, and how they go together."""
 
 import re
-from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -11,12 +10,6 @@ from fmnist_edge.cli_options import Input, Language, LanguageOption, MinConfiden
 from fmnist_edge.errors import UsageError, reported
 
 SAVE_MB = 100
-
-
-class Turn(str, Enum):
-    """Degrees."""
-
-    none, quarter, half, three_quarters = "0", "90", "180", "270"
 
 
 @reported("fmnist-edge")
@@ -28,10 +21,10 @@ def camera(
             "picture; 'auto': the first camera that works; 'list': say which there are."
         ),
     ] = "auto",
-    size: Annotated[str | None, typer.Option(help="What the camera is asked for, as in 640x480.", metavar="WxH")] = None,
+    size: Annotated[str, typer.Option(help="What the camera is asked for.", metavar="WxH")] = "640x480",
     fps: Annotated[float | None, typer.Option(min=0.1, help="Frames a second that the camera is asked for.")] = None,
     roi: Annotated[str | None, typer.Option(help="Look at this part of each frame, in pixels.", metavar="X,Y,W,H")] = None,
-    rotate: Annotated[Turn, typer.Option(help="Turn each frame clockwise.")] = Turn.none,
+    rotate: Annotated[Literal["0", "90", "180", "270"], typer.Option(help="Turn each frame clockwise.")] = "0",
     mirror: Annotated[bool, typer.Option("--mirror", help="Mirror each frame, left to right, once it is turned.")] = False,
     input: Annotated[Input, typer.Option(help="What frames are: 28x28 tiles, photos, or find out.")] = Input.auto,
     fast: Annotated[bool, typer.Option("--fast", help="Read a file as fast as it goes, and each of its frames.")] = False,
@@ -82,10 +75,8 @@ def camera(
     if save_mb and not save_unsure:
         raise UsageError("--save-mb goes with --save-unsure")
     part = to_roi(roi) if roi else None
-    picture = to_size(size) if size else None
 
     import gc
-    import signal
 
     from fmnist_edge.camera import Options, Watch
     from fmnist_edge.classifier import Classifier
@@ -98,18 +89,17 @@ def camera(
     screen = Screen(json, on_change, labels_lang.value)
     if on_change and screen.in_place:
         raise UsageError("--on-change goes with --json, or with output that is no terminal")
-    options = Options(part, int(rotate.value), mirror, input.value, smooth, idle_fps, empty_scene, seconds, frames)
+    wanted = FeedOptions(to_size(size), fps, fast, not no_retry)
+    options = Options(part, int(rotate), mirror, input.value, smooth, idle_fps, empty_scene, seconds, frames)
     collection = Collection(save_unsure, (save_mb or SAVE_MB) * 10**6, screen.tell) if save_unsure else None
     with quiet_stderr():
         classifier = Classifier(model, min_confidence)
-    with Feed(source, FeedOptions(picture, fps, fast, not no_retry), screen.tell) as feed:
+    with Feed(source, wanted, screen.tell) as feed:
         if fast and feed.live:
             raise UsageError("--fast goes with files")
         screen.tell(feed.name)
         gc.enable()
-        ended_by = Watch(feed, classifier, options, screen, Systemd(systemd), collection).run()
-    if ended_by == signal.SIGINT:
-        raise KeyboardInterrupt
+        Watch(feed, classifier, options, screen, Systemd(systemd), collection).run()
 
 
 def to_size(text: str) -> tuple[int, int]:

@@ -54,11 +54,8 @@ class Collection:
         if self._next - EVERY <= now < self._next:
             return
         self._next = now + EVERY
-        name = (
-            f"unsure-{datetime.now(timezone.utc):%Y%m%d-%H%M%S-%f}"[:-3]
-            + "-"
-            + re.sub(r"[^a-z]+", "-", CLASSES[class_id].lower())
-        )
+        stamp = f"{datetime.now(timezone.utc):%Y%m%d-%H%M%S-%f}"[:-3]
+        name = f"unsure-{stamp}-{re.sub('[^a-z]+', '-', CLASSES[class_id].lower())}"
         try:
             self._write(self._folder / f"{name}.jpg", frame, quality=JPEG_QUALITY)
             self._write(self._folder / TILES / f"{name}.png", Image.fromarray(tile))

@@ -5,10 +5,9 @@ import os
 import re
 from collections.abc import Iterator
 
-from fmnist_edge.errors import RuntimeUnavailableError, SourceError, UsageError
+from fmnist_edge import picamera, v4l2
+from fmnist_edge.errors import RuntimeUnavailableError, SourceError, UsageError, first_line
 from fmnist_edge.feed import Camera, FeedOptions
-
-SCHEMES = ("http", "https", "rtsp", "rtsps")
 
 NONE = "no camera is connected; '--source test' works without one"
 
@@ -18,27 +17,26 @@ def cameras(source: str, options: FeedOptions) -> list[Camera]:
     if source == "auto":
         return every_camera(options)
     if source == "picamera":
-        from fmnist_edge.picamera import PiCamera
-
-        return [PiCamera(options)]
+        return [picamera.PiCamera(source, options)]
     from fmnist_edge import video
 
     if source == "test":
         return [video.TestPicture(source, options)]
     if found := re.match(r"([A-Za-z][\w+.-]*)://", source):
+        from fmnist_edge.web import Web
+
+        kinds = {"http": Web, "https": Web, "rtsp": video.Rtsp, "rtsps": video.Rtsp}
         scheme = found[1].lower()
-        if scheme in ("rtsp", "rtsps"):
-            return [video.Rtsp(source, options)]
-        if scheme in ("http", "https"):
-            from fmnist_edge.web import Web
-
-            return [Web(source, options)]
-        near = difflib.get_close_matches(scheme, SCHEMES, 1)
-        raise UsageError(f"{scheme}:// is unknown; {f'did you mean {near[0]}://?' if near else 'rtsp:// and http:// are known'}")
+        if scheme not in kinds:
+            near = difflib.get_close_matches(scheme, kinds, 1)
+            cure = f"did you mean {near[0]}://?" if near else "rtsp:// and http:// are known"
+            raise UsageError(f"{scheme}:// is unknown; {cure}")
+        try:
+            return [kinds[scheme](source, options)]
+        except ValueError as error:
+            raise UsageError(f"no URL can be like this ({first_line(error)})") from None
     if source.isdecimal() or source.startswith("/dev/"):
-        from fmnist_edge.v4l2 import V4L2
-
-        return [V4L2(f"/dev/video{source}" if source.isdecimal() else source, options)]
+        return [video.V4L2(f"/dev/video{source}" if source.isdecimal() else source, options)]
     if re.search(r"%\d*d", source) and not os.path.exists(source):
         return [video.Sequence(source, options)]
     return [video.VideoFile(source, options)]
@@ -46,19 +44,17 @@ def cameras(source: str, options: FeedOptions) -> list[Camera]:
 
 def every_camera(options: FeedOptions) -> list[Camera]:
     """Those of the Pi, then those on USB, then the others. Raises SourceError if there are none."""
-    from fmnist_edge import picamera
-
     cameras: list[Camera] = []
     problems = [NONE]
     try:
-        cameras += [picamera.PiCamera(options)] if picamera.found() else []
+        cameras += [picamera.PiCamera("picamera", options)] if picamera.found() else []
     except SourceError as error:
         problems.append(f"picamera: {error}")
     try:
-        from fmnist_edge import v4l2
+        from fmnist_edge.video import V4L2
 
         devices = sorted(v4l2.found(), key=lambda device: not device.bus.startswith("usb"))
-        cameras += [v4l2.V4L2(device.path, options) for device in devices]
+        cameras += [V4L2(device.path, options) for device in devices]
     except RuntimeUnavailableError as error:
         problems.append(str(error))
     if not cameras:
@@ -67,9 +63,7 @@ def every_camera(options: FeedOptions) -> list[Camera]:
 
 
 def listing() -> Iterator[str]:
-    """A line for each camera: what ``--source`` calls it, its name, sizes and formats; or why it can't be used."""
-    from fmnist_edge import picamera, v4l2
-
+    """A line for each camera: what ``--source`` calls it, its name, formats and sizes; or why it can't be used."""
     nothing = True
     try:
         for camera in picamera.found():
@@ -80,15 +74,13 @@ def listing() -> Iterator[str]:
     for path in v4l2.paths():
         try:
             device = v4l2.look_at(path)
-        except SourceError as error:
-            yield f"{path:12} {error}"
+        except OSError as error:
+            yield f"{path:12} {v4l2.trouble(path, error.errno) or error.strerror}"
             continue
         if device.camera:
             nothing = False
-            yield f"{path:12} {device.card} ({device.driver}, {device.bus})"
-            for sizes in dict.fromkeys(device.formats.values()):
-                names = (name for name, others in device.formats.items() if others == sizes)
-                yield f"{'':12} {', '.join(sizes)}: {' '.join(names)}"
+            formats, sizes = " ".join(device.formats), " ".join(device.sizes)
+            yield f"{path:12} {device.card} ({device.driver}, {device.bus}), {formats}, {sizes}"
     if nothing:
         yield NONE
     yield "test         FFmpeg's test picture"

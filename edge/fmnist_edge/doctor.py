@@ -36,6 +36,10 @@ VERIFY = (
     "from fmnist_edge.verify import verify; verdict = verify(model); "
     "print('ok', verdict.summary) if verdict.holds else print('problem', verdict.complaint)"
 )
+CAMERAS = (
+    "from fmnist_edge.v4l2 import found; cameras = [f'{camera.path} ({camera.card})' for camera in found()]; "
+    "print('ok', *cameras) if cameras else print('note none at /dev/video*: it is not connected, or its driver is missing')"
+)
 
 
 def examine(model: Path | None) -> Iterator[Finding]:
@@ -113,13 +117,12 @@ def look_at_cameras() -> Iterator[Finding]:
     installed = find_spec("av") is not None
     cure = "not installed; for cameras and videos: pip install 'fmnist-edge[camera]'"
     yield "ok" if installed else "note", "av", "installed" if installed else cure
-    devices = sorted(Path("/dev").glob("video*"))
-    if not devices:
-        yield "note", "camera", "no /dev/video*: none is connected, or its driver is missing"
-    elif all(os.access(device, os.R_OK | os.W_OK) for device in devices):
-        yield "ok", "camera", " ".join(map(str, devices))
-    else:
+    if not all(os.access(node, os.R_OK | os.W_OK) for node in Path("/dev").glob("video*")):
         yield "note", "camera", "this user may not open it: sudo usermod -aG video $USER, then log in again"
+        return
+    worked, said = attempt(CAMERAS)
+    state, text = said.split(" ", 1) if worked else ("note", said)
+    yield state, "camera", text
 
 
 def attempt(program: str, model: Path | None = None) -> tuple[bool, str]:

@@ -7,31 +7,21 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator
-from contextlib import closing, suppress
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
-from types import TracebackType
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from PIL import Image
 
 from fmnist_edge.errors import FmnistEdgeError, SourceError, first_line
 from fmnist_edge.output import printable
 
-PATIENCE = 5.0
-"""Seconds without a frame after which a camera or stream counts as lost."""
-
-PAUSES = (0.5, 30.0)
-"""Seconds before a lost one is opened again: the first pause, and the longest. Each is twice the one before."""
-
-SIZE = (640, 480)
-"""What cameras are asked for where nothing else is: several times what a tile can show."""
-
 MOMENT = 0.25
 """Seconds that anything is waited for before it is looked whether it is still wanted, where the wait can't be interrupted."""
 
 FAREWELL = 0.9
 """Seconds that closing waits for the thread. What a driver or a name server holds up longer ends by itself."""
-
 
 ENDED = "it has ended"
 
@@ -57,20 +47,24 @@ class Frame(NamedTuple):
 
 @dataclass(frozen=True)
 class FeedOptions:
-    """size, fps: what a camera is asked for; it may deliver another. fast: files as fast as frames are taken, none dropped."""
+    """size, fps: what a camera is asked for; it may deliver another. 640x480 are several times what a tile can show.
 
-    size: tuple[int, int] | None = None
+    fast: files as fast as frames are taken, none dropped. patience: seconds without a frame after which a camera or stream counts
+    as lost. pauses: seconds before a lost one is opened again, the first and the longest; each is twice the one before.
+    """
+
+    size: tuple[int, int] = (640, 480)
     fps: float | None = None
     fast: bool = False
     retry: bool = True
-    patience: float = PATIENCE
-    pauses: tuple[float, float] = PAUSES
+    patience: float = 5.0
+    pauses: tuple[float, float] = (0.5, 30.0)
 
 
 class Shot(NamedTuple):
-    """A frame that is not decoded yet. ``develop`` raises SourceError if it is corrupt.
+    """A frame that is not decoded yet. taken, seconds: as a frame's; seconds are None where the source has no time of its own.
 
-    seconds: of the source's own clock, where that says when it is due (files, the test source).
+    develop: decodes it; raises SourceError, or what the decoder does, if it is corrupt.
     """
 
     taken: float
@@ -78,34 +72,44 @@ class Shot(NamedTuple):
     develop: Callable[[], Image.Image]
 
 
-class Camera(Protocol):
-    """What frames come from. A thread opens it, takes shots until they end, and closes it, over and over.
+class Camera:
+    """What frames come from. A thread takes shots until they end, over and over.
 
-    source: what it is called. form: of its frames, known when it is open: ``640x480 yuyv422 at 30``.
-
-    ``open`` and ``shots`` raise SourceError. ``interrupt`` comes from another thread and makes them end, as far as it can.
+    name: without secrets. form: of its frames, known once there is one: ``640x480 yuyv422 at 30``.
+    live: whether it has no end, as cameras and streams. paced: whether frames are due at the times that they carry, as in a file.
     """
 
-    source: str
-    form: str
-    live: bool
+    live, paced = True, False
 
-    def open(self) -> None: ...
-    def shots(self) -> Generator[Shot, None, None]: ...
-    def interrupt(self) -> None: ...
-    def close(self) -> None: ...
+    def __init__(self, source: str, options: FeedOptions) -> None:
+        self.source, self.options = source, options
+        self.name, self.form = without_secrets(source), ""
+        self.interrupted = threading.Event()
+
+    def shots(self) -> Generator[Shot, None, None]:
+        """Opens it, and closes it in the end. Raises SourceError, or whatever its library does."""
+        raise NotImplementedError
+
+    def explain(self, error: Exception) -> str:
+        """What an error of ``shots`` means, in words for the user."""
+        return first_line(error)
+
+    def interrupt(self) -> None:
+        """Comes from another thread and makes ``shots`` end, as far as it can."""
+        self.interrupted.set()
 
 
-class Feed:
+class Feed(AbstractContextManager["Feed"]):
     """Frames of a source, the newest first. Raises SourceError or UsageError if it can't be opened.
 
+    dropped: frames before the last one that were not handed out.
     tell: gets a line when the source is lost, comes back, or delivers something corrupt; in the thread that asks for frames.
     """
 
     def __init__(self, source: str, options: FeedOptions, tell: Callable[[str], None]) -> None:
         from fmnist_edge.devices import cameras
 
-        self.dropped = 0
+        self.dropped = self._handed_out = 0
         self._cameras = cameras(source, options)
         self._camera = self._cameras[0]
         self._options, self._tell = options, tell
@@ -116,8 +120,7 @@ class Feed:
         self._end: FmnistEdgeError | None = None
         self._count = 0
         self._began = self._heard = self._tried_at = time.monotonic()
-        self._corrupt_since: float | None = None
-        self._lost = self._stalled = False
+        self._corrupt = self._lost = self._stalled = False
         self._thread = threading.Thread(target=self._run, name="camera", daemon=True)
         self._thread.start()
         try:
@@ -132,11 +135,10 @@ class Feed:
     @property
     def name(self) -> str:
         """What was really opened: ``/dev/video0 (USB camera), 640x480 yuyv422 at 30``."""
-        return printable(f"{self._camera.source}, {self._camera.form}")
+        return printable(f"{self._camera.name}, {self._camera.form}")
 
     @property
     def live(self) -> bool:
-        """Whether it has no end, as cameras and streams."""
         return self._camera.live
 
     @property
@@ -145,10 +147,7 @@ class Feed:
         longest = self._options.pauses[1] + 2 * self._options.patience
         return self._lost and time.monotonic() - self._tried_at < longest
 
-    def __enter__(self) -> "Feed":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -180,9 +179,13 @@ class Feed:
             try:
                 image = shot.develop()
             except Exception:  # SourceError, or whatever a decoder's or Pillow's error is
-                self._corrupt()
+                if not self._corrupt:
+                    self._say("a corrupt frame; going on with the next")
+                self._corrupt = True
                 continue
-            self._corrupt_since = None
+            self._corrupt = False
+            self.dropped = number - self._handed_out
+            self._handed_out += 1
             seconds = shot.taken - self._began if shot.seconds is None else shot.seconds
             return Frame(image, number, shot.taken, seconds)
 
@@ -193,49 +196,43 @@ class Feed:
     def _watch(self) -> None:
         """Ends what has stalled, so that it is opened again."""
         now = time.monotonic()
-        if now - min(self._heard, self._corrupt_since or now) > self._options.patience:
-            self._heard, self._stalled, self._corrupt_since = now, True, None
+        if now - self._heard > self._options.patience and not self._camera.paced:
+            self._heard, self._stalled, self._corrupt = now, True, False
             self._camera.interrupt()
-
-    def _corrupt(self) -> None:
-        if self._corrupt_since is None:
-            self._corrupt_since = time.monotonic()
-            self._say("a corrupt frame; going on with the next")
-        with self._changed:
-            self.dropped += 1
 
     def _run(self) -> None:
         """The thread."""
         pause, longest = self._options.pauses
-        while not self._stop.is_set():
+        while not (self._end or self._stop.is_set()):
             before, problems = self._count, []
             for camera in self._cameras:
                 self._camera = camera
                 reason = self._capture(camera)
-                problems.append(f"{printable(camera.source)}: {reason}")
+                problems.append(f"{printable(camera.name)}: {reason}")
                 if self._count:
                     self._cameras = [camera]
                     break
-            if not self.live and self._count:
+            if self._count and not self.live:
                 if reason != ENDED:
                     self._say(f"it breaks off ({reason})")
-                return self._finish(EndOfFeed("the end"))
-            if not self._options.retry or not self._count:
-                return self._finish(SourceError("; ".join(problems)))
-            if not self._lost:
-                self._say(f"lost ({reason}); trying to open it again")
-                self._lost = True
-            if self._count > before:
-                pause = self._options.pauses[0]
-            self._stop.wait(pause)
-            pause = min(2 * pause, longest)
+                self._end = EndOfFeed("the end")
+            elif not (self._count and self._options.retry):
+                self._end = SourceError("; ".join(problems))
+            else:
+                if not self._lost:
+                    self._say(f"lost ({reason}); trying to open it again")
+                    self._lost = True
+                pause = self._options.pauses[0] if self._count > before else min(2 * pause, longest)
+                self._stop.wait(pause)
+        with self._changed:
+            self._changed.notify_all()
 
     def _capture(self, camera: Camera) -> str:
         """Frames until the camera has none. Returns why: a text, since an error would keep alive what it came from."""
+        camera.interrupted.clear()
         self._tried_at, self._stalled, before = time.monotonic(), False, self._count
         self._heard = self._tried_at + self._options.patience  # the first frame may take twice as long
         try:
-            camera.open()
             with closing(camera.shots()) as shots:
                 for shot in shots:
                     if self._stop.is_set():
@@ -243,36 +240,34 @@ class Feed:
                     self._publish(shot)
             reason = ENDED if self._count > before else "nothing in it can be decoded"
         except Exception as error:  # SourceError, or whatever FFmpeg, Python's HTTP and picamera2 raise
-            reason = first_line(error)
-        with suppress(Exception):  # picamera2's too, of a camera that it could not open: nothing is left to be done about it
-            camera.close()
+            reason = camera.explain(error)
         return f"no frame for {self._options.patience:g} seconds" if self._stalled else reason
 
     def _publish(self, shot: Shot) -> None:
         if self._count == 0:
             self._began = shot.taken
-        if shot.seconds is not None and not self._options.fast:
-            shot = shot._replace(taken=self._began + shot.seconds)
-            self._stop.wait(max(shot.taken - time.monotonic(), 0))
-        self._heard = time.monotonic()
+        if not self._corrupt:  # else it counts from the first that was
+            self._heard = time.monotonic()
         if self._lost:
             self._lost = False
             self._say("back")
         with self._changed:
-            if shot.seconds is not None and self._options.fast:
+            if self._options.fast:
                 self._changed.wait_for(lambda: self._newest is None or self._stop.is_set())
-            self.dropped += self._newest is not None
             self._newest = self._count, shot
             self._count += 1
             self._changed.notify_all()
 
     def _say(self, message: str) -> None:
-        self._messages.append(f"{printable(self._camera.source)}: {message}")
+        self._messages.append(f"{printable(self._camera.name)}: {message}")
 
-    def _finish(self, error: FmnistEdgeError) -> None:
-        with self._changed:
-            self._end = error
-            self._changed.notify_all()
+
+def without_secrets(source: str) -> str:
+    """A URL without user, password and query, which may hold a password too. Raises ValueError if it is none."""
+    if "://" not in source:
+        return source
+    parts = urlsplit(source)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def trusted(clock: float | None, now: float) -> float:

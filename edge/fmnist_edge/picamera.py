@@ -5,86 +5,70 @@ import logging
 import os
 import platform
 import sys
-import threading
 import time
 from collections.abc import Generator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
 from fmnist_edge.errors import SourceError, first_line
-from fmnist_edge.feed import MOMENT, SIZE, FeedOptions, Shot, trusted
+from fmnist_edge.feed import MOMENT, Camera, Shot, trusted
 
 SYSTEM = "/usr/lib/python3/dist-packages"
 """Where Debian's packages are, which a venv does not look at."""
 
 
-class PiCamera:
-    """The first camera that libcamera knows. See ``feed.Camera``."""
-
-    live = True
-
-    def __init__(self, options: FeedOptions) -> None:
-        self.source, self.form = "picamera", ""
-        self.options = options
-        self._camera: Any = None
-        self._interrupted = threading.Event()
-
-    def open(self) -> None:
-        self._interrupted.clear()
-        Picamera2 = import_picamera2()
-        controls = {"FrameRate": self.options.fps} if self.options.fps else {}
-        try:
-            self._camera = Picamera2()
-            main = {"size": self.options.size or SIZE, "format": "NV12"}
-            # sYCC, in which Pillow understands YCbCr; video would be of a smaller range
-            self._camera.configure(self._camera.create_preview_configuration(main=main, controls=controls))
-            self._camera.start()
-        except (IndexError, RuntimeError) as error:
-            cause = first_line(error.__cause__ if isinstance(error.__cause__, Exception) else error)
-            raise SourceError(f"it can't be opened ({cause}); 'rpicam-hello' says whether it works at all") from None
-        self._main = self._camera.camera_configuration()["main"]
-        if self._main["format"] != "NV12":
-            raise SourceError(f"it delivers {self._main['format']}, not NV12; take its /dev/videoN")
-        width, height = self._main["size"]
-        self.source = f"picamera ({self._camera.camera_properties.get('Model', 'of an unknown kind')})"
-        self.form = f"{width}x{height} nv12"
+class PiCamera(Camera):
+    """The first camera that libcamera knows."""
 
     def shots(self) -> Generator[Shot, None, None]:
-        job = None
-        while not self._interrupted.is_set():
-            job = job or self._camera.capture_request(wait=False)
-            try:
-                request = self._camera.wait(job, timeout=MOMENT)
-            except TimeoutError:
-                continue
+        camera = import_picamera2()()
+        try:
+            controls = {"FrameRate": self.options.fps} if self.options.fps else {}
+            main = {"size": self.options.size, "format": "NV12"}
+            # sYCC, in which Pillow understands YCbCr; video would be of a smaller range
+            camera.configure(camera.create_preview_configuration(main=main, controls=controls))
+            camera.start()
+            form = camera.camera_configuration()["main"]
+            if form["format"] != "NV12":
+                raise SourceError(f"it delivers {form['format']}, not NV12; take its /dev/videoN")
+            width, height = form["size"]
+            self.name = f"picamera ({camera.camera_properties.get('Model', 'of an unknown kind')})"
+            self.form = f"{width}x{height} nv12"
             job = None
-            try:
-                stamp, buffer = request.get_metadata().get("SensorTimestamp"), request.make_buffer("main")
-            finally:
-                request.release()
-            taken = trusted(stamp / 1e9 if stamp else None, time.monotonic())
-            yield Shot(taken, None, partial(to_image, buffer, self._main["size"], self._main["stride"]))
+            while not self.interrupted.is_set():
+                job = job or camera.capture_request(wait=False)
+                try:
+                    request = camera.wait(job, timeout=MOMENT)
+                except TimeoutError:
+                    continue
+                job = None
+                try:
+                    stamp, buffer = request.get_metadata().get("SensorTimestamp"), request.make_buffer("main")
+                finally:
+                    request.release()
+                taken = trusted(stamp / 1e9 if stamp else None, time.monotonic())
+                yield Shot(taken, None, partial(to_image, buffer, form["size"], form["stride"]))
+        finally:
+            with suppress(Exception):  # of a camera that it could not open: nothing is left to be done about it
+                camera.close()
 
-    def interrupt(self) -> None:
-        self._interrupted.set()
-
-    def close(self) -> None:
-        camera, self._camera = self._camera, None
-        if camera is not None:
-            camera.close()
+    def explain(self, error: Exception) -> str:
+        if isinstance(error, SourceError):
+            return super().explain(error)
+        cause = first_line(error.__cause__ if isinstance(error.__cause__, Exception) else error)
+        return f"it does not work ({cause}); 'rpicam-hello' says whether it does at all"
 
 
 def to_image(buffer: Any, size: tuple[int, int], stride: int) -> Image.Image:
     """RGB of an NV12 buffer, uint8: the brightness in rows of ``stride`` bytes, then blue and red in turns at half the size."""
     width, height = size
-    rows = np.asarray(buffer)[: stride * height * 3 // 2].reshape(-1, stride)[:, :width]
-    colours = rows[height:].reshape(height // 2, width // 2, 2)
-    blue, red = (Image.fromarray(np.ascontiguousarray(colours[..., i])).resize(size) for i in (0, 1))
-    return Image.merge("YCbCr", (Image.fromarray(np.ascontiguousarray(rows[:height])), blue, red)).convert("RGB")
+    bright = Image.frombuffer("L", size, buffer, "raw", "L", stride, 1)
+    colours = Image.frombuffer("LA", (width // 2, height // 2), buffer[stride * height :], "raw", "LA", stride, 1)
+    return Image.merge("YCbCr", (bright, *(colour.resize(size) for colour in colours.split()))).convert("RGB")
 
 
 def import_picamera2() -> Any:

@@ -73,32 +73,27 @@ class Scene:
         self._empty = EmptyScene()
 
     def look(self, frame: Image.Image, now: float) -> Sight:
-        """frame: mode RGB or L, any size; now: seconds of the same clock at each call."""
+        """frame: mode RGB or L, any size; now: seconds since the first."""
         samples = frame.resize((SAMPLES * WIDTH, SAMPLES * HEIGHT), Image.Resampling.NEAREST)
         gray = np.asarray(samples.resize((WIDTH, HEIGHT), Image.Resampling.BOX).convert("L"), np.float32)
-        first = self._reference is None
         black = bool(gray.max() < BLACK)
         nothing = black or (self._empty is not None and self._empty.is_like(gray, now))
         if self._reference is None or nothing != self._nothing or difference(gray, self._reference) > MOVED:
             self._reference, self._nothing, self._moved_at = gray, nothing, now
         moving = now - self._moved_at < SETTLING
-        worth_a_result = first or moving or now - self._result_at >= self._idle
+        worth_a_result = moving or now - self._result_at >= self._idle
         if worth_a_result:
             self._result_at = now
-        self._find_fault(black, samples.tobytes(), now, first)
+        self._find_fault(black, samples.tobytes(), now)
         return Sight(nothing, worth_a_result, 0 if moving else min(1 / LOOKS, self._idle))
 
-    def _find_fault(self, black: bool, samples: bytes, now: float, first: bool) -> None:
-        if first or not black:
+    def _find_fault(self, black: bool, samples: bytes, now: float) -> None:
+        if not black:
             self._bright_at = now
         if samples != self._samples:
             self._samples, self._alive_at = samples, now
-        if now - self._bright_at >= LEARNING:
-            self.fault = "black"
-        elif now - self._alive_at >= FROZEN:
-            self.fault = "frozen"
-        else:
-            self.fault = None
+        dark, still = now - self._bright_at >= LEARNING, now - self._alive_at >= FROZEN
+        self.fault = "black" if dark else "frozen" if still else None
 
 
 class EmptyScene:

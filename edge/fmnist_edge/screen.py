@@ -1,14 +1,18 @@
 """Shows the camera's answers: a line that is written anew in place on a terminal, else JSON Lines. Also its messages and keys."""
 
+import fcntl
 import json
 import os
 import select
+import shutil
 import sys
+import termios
 import time
+import tty
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -22,15 +26,6 @@ BAR = 10
 """Characters of the bar that stands for 1."""
 
 
-class Result(NamedTuple):
-    """An answer, and the frame that it is of. dropped: frames that were never looked at; fps: those that are."""
-
-    answer: Answer
-    frame: Frame
-    dropped: int
-    fps: float
-
-
 class Screen:
     """What is written. as_json: JSON Lines on a terminal too; on_change: only when the label is another, and once
     more as soon as the model is sure of it."""
@@ -42,8 +37,11 @@ class Screen:
         self._on_change, self._shown, self._shown_sure = on_change, -1, False
         self._poll = select.poll()
         if sys.stdout is not None:
-            newest_line_only(sys.stdout.fileno())
             self._poll.register(sys.stdout, select.POLLOUT)
+            # a pipe of a single page can be written to when all was read: who reads slowly gets a line that is new, not the
+            # hundreds that fit otherwise
+            with suppress(OSError, AttributeError):  # no pipe, or not on Linux
+                fcntl.fcntl(sys.stdout.fileno(), fcntl.F_SETPIPE_SZ, 1)
 
     def ready(self, timeout: float) -> bool:
         """Waits until a line can be written at once: a frame that is taken before grows old.
@@ -55,16 +53,18 @@ class Screen:
             raise BrokenPipeError
         return bool(events)
 
-    def show(self, result: Result) -> float:
-        """Returns how old the frame is once that is done, in seconds. Raises OSError if it can't be written."""
-        age, sure = time.monotonic() - result.frame.taken, not result.answer.unsure
+    def show(self, answer: Answer, frame: Frame, dropped: int, fps: float) -> float:
+        """Returns how old the frame is once that is done, in seconds. Raises OSError if it can't be written.
+
+        frame: that the answer is of. dropped: frames that were never looked at; fps: those that are.
+        """
+        age, sure, same = time.monotonic() - frame.taken, not answer.unsure, answer.class_id == self._shown
         if self.in_place:
-            print(f"\r{self._to_line(result, age)}\033[K", end="", flush=True)
-        elif not self._on_change or result.answer.class_id != self._shown or sure > self._shown_sure:
-            print(json.dumps(self._to_record(result, age)), flush=True)
-        self._shown_sure = sure or (self._shown_sure and result.answer.class_id == self._shown)
-        self._shown = result.answer.class_id
-        return time.monotonic() - result.frame.taken
+            print(f"\r{self._to_line(answer, age, dropped, fps)}\033[K", end="", flush=True)
+        elif not (self._on_change and same and sure <= self._shown_sure):
+            print(json.dumps(self._to_record(answer, frame, age, dropped)), flush=True)
+        self._shown, self._shown_sure = answer.class_id, sure or (same and self._shown_sure)
+        return time.monotonic() - frame.taken
 
     def tell(self, message: str) -> None:
         """A message on stderr, on a line of its own."""
@@ -78,8 +78,7 @@ class Screen:
         if self.in_place and self._shown >= 0:
             print(flush=True)
 
-    def _to_record(self, result: Result, age: float) -> dict[str, Any]:
-        answer, frame = result.answer, result.frame
+    def _to_record(self, answer: Answer, frame: Frame, age: float, dropped: int) -> dict[str, Any]:
         return {
             "time": datetime.fromtimestamp(time.time() - age).astimezone().isoformat(timespec="milliseconds"),
             "monotonic": round(frame.taken, 3),
@@ -91,12 +90,11 @@ class Screen:
             "unsure": answer.unsure,
             "probabilities": [round(share, 6) for share in answer.shares[:NOTHING].tolist()],
             "age_ms": round(1000 * age, 1),
-            "dropped": result.dropped,
+            "dropped": dropped,
         }
 
-    def _to_line(self, result: Result, age: float) -> str:
+    def _to_line(self, answer: Answer, age: float, dropped: int, fps: float) -> str:
         """As much of it as the terminal has columns for: the label, its bar, how it goes, and the next two."""
-        answer = result.answer
         width = max(map(columns, self.names)) + 1
         label = f"{self.names[answer.class_id]}{'?' if answer.unsure else ''}"
         others = [class_id for class_id in np.argsort(-answer.shares, kind="stable") if class_id != answer.class_id]
@@ -104,12 +102,12 @@ class Screen:
         parts = [
             f"{label}{' ' * (width - columns(label))} {answer.confidence:.2f}",
             f"{block * round(BAR * answer.confidence):{BAR}}",
-            f"{result.fps:3.0f} fps",
+            f"{fps:3.0f} fps",
             f"{1000 * age:4.0f} ms",
-            f"{result.dropped} dropped",
+            f"{dropped} dropped",
             *(f"{self.names[class_id]} {answer.shares[class_id]:.2f}" for class_id in others[:2]),
         ]
-        room = terminal_width() - 1  # in the last column some terminals go to the next line
+        room = shutil.get_terminal_size().columns - 1  # in the last column some terminals go to the next line
         while len(parts) > 1 and columns("  ".join(parts)) > room:
             parts.pop()
         line = "  ".join(parts)
@@ -117,23 +115,6 @@ class Screen:
             line = line[:-1]
         colour = "\033[1;33m" if answer.unsure else "\033[1;32m"
         return f"{colour}{line[: len(label)]}\033[0m{line[len(label) :]}" if wants_colour() else line
-
-
-def terminal_width() -> int:
-    with suppress(OSError):
-        return os.get_terminal_size(sys.stdout.fileno()).columns or 80
-    return 80
-
-
-def newest_line_only(pipe: int) -> None:
-    """Lets a pipe hold no more than a page: whoever reads slowly gets a line that is new, not the hundreds that fit otherwise.
-
-    Linux counts the pages of a pipe: with one of them, it can be written to when all was read.
-    """
-    import fcntl
-
-    with suppress(OSError, AttributeError):  # no pipe, or not on Linux
-        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, 1)
 
 
 @contextmanager
@@ -145,9 +126,6 @@ def keys(wanted: bool) -> Iterator[Callable[[], str]]:
     if not wanted or sys.stdin is None or not sys.stdin.isatty() or not in_foreground(sys.stdin.fileno()):
         yield str
         return
-    import termios
-    import tty
-
     terminal = sys.stdin.fileno()
 
     def pressed() -> str:

@@ -1,20 +1,18 @@
-"""Frames out of what FFmpeg reads: video files, image sequences, RTSP, its test picture; cameras and HTTP build on this."""
+"""Frames out of what FFmpeg reads: video files, image sequences, RTSP, USB cameras, its test picture; HTTP builds on this."""
 
 import os
-import re
 import stat
-import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from io import FileIO
 from typing import Any
-from urllib.parse import urlsplit
 
 from PIL import Image
 
+from fmnist_edge import v4l2
 from fmnist_edge.errors import RuntimeUnavailableError, SourceError, first_line
-from fmnist_edge.feed import MOMENT, SIZE, FeedOptions, Shot, trusted
+from fmnist_edge.feed import MOMENT, Camera, Shot, trusted
 from fmnist_edge.tile import MAX_PIXELS
 
 try:
@@ -35,69 +33,45 @@ RTSP = {"protocol_whitelist": "rtsp,rtp,udp,tcp,tls", "rtsp_flags": "prefer_tcp"
 """Over UDP, which FFmpeg would try first, frames come damaged on a busy wireless network, and not at all through a firewall.
 It would look at 20 frames to find out their rate, which nobody asks for."""
 
+RAW_PIXELS = 640 * 480
+"""More don't come uncompressed through USB 2 at 30 frames a second."""
+
 BEHIND = 1.0
 """Seconds that a video may be behind before only its key frames are decoded, until it has caught up."""
-
 
 Pictures = Iterator[tuple[float | None, Callable[[], Image.Image]]]
 """By their own clock, in seconds. The call decodes; it raises SourceError, or what PyAV does, if that can't be done."""
 
 
-class Video:
-    """A camera (see ``feed.Camera``) whose frames FFmpeg reads. What kind it is, a subclass says in ``target``.
-
-    paced: whether frames are due at the times that they carry, as in a file.
-    """
-
-    live, paced = False, True
-
-    def __init__(self, source: str, options: FeedOptions) -> None:
-        self.source, self.form = source, ""
-        self.options = options
-        self.container: Any = None
-        self.interrupted = threading.Event()
-        # for an answer: longer than a feed waits for the next frame, shorter than it waits for the first
-        self.timeout = 1.5 * options.patience
+class Video(Camera):
+    """A camera whose frames FFmpeg reads. What kind it is, a subclass says in ``target``."""
 
     def target(self) -> dict[str, Any]:
         """What is opened, as ``av.open`` takes it. Raises SourceError or OSError."""
         raise NotImplementedError
 
+    @property
+    def timeout(self) -> float:
+        """Seconds for an answer: longer than a feed waits for the next frame, shorter than it waits for the first."""
+        return 1.5 * self.options.patience
+
     def explain(self, error: Exception) -> str:
-        return reason(error)
-
-    def interrupt(self) -> None:
-        self.interrupted.set()
-
-    def close(self) -> None:
-        if self.container is not None:
-            self.container.close()
-        self.container = None
-
-    def open(self) -> None:
-        self.interrupted.clear()
-        try:
-            self.container = av.open(**self.target())
-            stream = next(iter(self.container.streams.video), None)
-        except (av.FFmpegError, OSError, ValueError) as error:
-            raise SourceError(self.explain(error)) from None
-        if stream is None or stream.codec_context is None:
-            raise SourceError("there is no video in it that can be decoded")
-        codec = stream.codec_context
-        if codec.width * codec.height > MAX_PIXELS:
-            raise SourceError(f"{codec.width}x{codec.height} is larger than {MAX_PIXELS // 10**6} million pixels")
-        codec.options = {"max_pixels": str(MAX_PIXELS)}
-        kind = codec.pix_fmt if codec.name in ("rawvideo", "wrapped_avframe") else codec.name
-        rate = f" at {float(stream.average_rate):.3g}" if stream.average_rate else ""
-        self.form = f"{codec.width}x{codec.height} {kind}{rate}"
+        if isinstance(error, av.InvalidDataError):
+            return "it is no video that can be read, or damaged"
+        if isinstance(error, av.ExitError | TimeoutError):
+            return "no answer"
+        text: str | None = getattr(error, "strerror", None)
+        return text.lower() if text else first_line(error)
 
     def shots(self) -> Generator[Shot, None, None]:
-        stream = self.container.streams.video[0]
-        codec = stream.codec_context
-        alone = codec.name in STANDING_ALONE
-        first: tuple[float, float] | None = None
-        try:
-            for packet in self.packets(stream):
+        with av.open(**self.target()) as container:
+            stream: Any = next(iter(container.streams.video), None)
+            self.form = form_of(stream)
+            codec = stream.codec_context
+            codec.options = {"max_pixels": str(MAX_PIXELS)}
+            alone = codec.name in STANDING_ALONE
+            first: tuple[float, float] | None = None
+            for packet in self.packets(container, stream):
                 now = time.monotonic()
                 pictures = wanted_later(codec, packet) if alone else decoded(codec, packet, first is None)
                 for clock, develop in pictures:
@@ -105,17 +79,17 @@ class Video:
                     if not self.paced:
                         yield Shot(trusted(clock, now), None, develop)
                         continue
-                    due = max((clock or 0.0) - start, 0.0)
-                    if not alone and not self.options.fast:
-                        codec.skip_frame = "NONKEY" if now - began - due > BEHIND else "DEFAULT"
-                    yield Shot(now, due, develop)
-        except (av.FFmpegError, OSError) as error:
-            raise SourceError(self.explain(error)) from None
+                    seconds = max((clock or 0.0) - start, 0.0)
+                    due = now if self.options.fast else began + seconds
+                    if not alone:
+                        codec.skip_frame = "NONKEY" if now - due > BEHIND else "DEFAULT"
+                    self.interrupted.wait(due - time.monotonic())
+                    yield Shot(due, seconds, develop)
 
-    def packets(self, stream: Any) -> Iterator[Any]:
+    def packets(self, container: Any, stream: Any) -> Iterator[Any]:
         while not self.interrupted.is_set():
             try:
-                yield from self.container.demux(stream)
+                yield from container.demux(stream)
                 return
             except av.ExitError:  # nothing came for a moment: time to look whether we are interrupted
                 continue
@@ -124,103 +98,105 @@ class Video:
 class TestPicture(Video):
     """FFmpeg's test picture: works everywhere."""
 
-    live = True
+    paced = True
 
     def target(self) -> dict[str, Any]:
-        width, height = self.options.size or SIZE
+        width, height = self.options.size
         return {"file": f"testsrc=size={width}x{height}:rate={self.options.fps or FPS:g}", "format": "lavfi"}
 
 
 class VideoFile(Video):
-    file: FileIO | None = None
+    live, paced = False, True
 
     def target(self) -> dict[str, Any]:
-        if not stat.S_ISREG(os.stat(self.source).st_mode):
+        status = os.stat(self.source)
+        if not stat.S_ISREG(status.st_mode):
             raise SourceError("a folder or device, not a video; pictures go by a pattern such as 'frames/%04d.png'")
-        if os.path.getsize(self.source) == 0:
+        if status.st_size == 0:
             raise SourceError("the file is empty")
-        self.file = FileIO(self.source)
-        return {"file": self.file, "options": NO_PROTOCOL}
-
-    def close(self) -> None:
-        super().close()
-        if self.file:
-            self.file.close()
+        return {"file": FileIO(self.source), "options": NO_PROTOCOL}
 
 
 class Sequence(Video):
-    """Pictures whose names differ in a number: ``frames/%04d.png``."""
+    """Pictures whose names differ in a number: ``frames/%04d.png``. The first number is below 100,000."""
+
+    live, paced = False, True
 
     def target(self) -> dict[str, Any]:
-        settings = {"start_number": str(first_number(self.source)), "framerate": f"{self.options.fps or FPS:g}"}
-        return {"file": self.source, "format": "image2", "options": {**settings, "protocol_whitelist": "file"}}
+        settings = {"framerate": f"{self.options.fps or FPS:g}", "start_number_range": "100000", "protocol_whitelist": "file"}
+        return {"file": self.source, "format": "image2", "options": settings}
+
+    def explain(self, error: Exception) -> str:
+        return "no file fits this pattern" if isinstance(error, FileNotFoundError) else super().explain(error)
 
 
 class Rtsp(Video):
-    live, paced = True, False
-
-    def __init__(self, url: str, options: FeedOptions) -> None:
-        super().__init__(without_secrets(url), options)
-        self.url = url
-
     def target(self) -> dict[str, Any]:
-        return {"file": self.url, "timeout": (self.timeout, MOMENT), "options": RTSP}
+        return {"file": self.source, "timeout": (self.timeout, MOMENT), "options": RTSP}
 
     def explain(self, error: Exception) -> str:
         return "no answer, or none that RTSP has" if isinstance(error, av.InvalidDataError) else super().explain(error)
+
+
+class V4L2(Video):
+    """A camera that is ``/dev/videoN``, as those on USB."""
+
+    def target(self) -> dict[str, Any]:
+        device = v4l2.look_at(self.source)
+        if not device.camera:
+            raise SourceError(f"{device.card} is no camera; --source list says what there is")
+        self.name = f"{self.source} ({device.card})"
+        width, height = self.options.size
+        settings = {"video_size": f"{width}x{height}"} | ({"framerate": f"{self.options.fps:g}"} if self.options.fps else {})
+        if width * height > RAW_PIXELS and "MJPG" in device.formats:
+            settings["input_format"] = "mjpeg"
+        return {"file": self.source, "format": "v4l2", "options": settings}
+
+    def explain(self, error: Exception) -> str:
+        return v4l2.trouble(self.source, getattr(error, "errno", None)) or super().explain(error)
+
+    def interrupt(self) -> None:
+        super().interrupt()
+        v4l2.stop(self.source)  # FFmpeg waits for a frame for ever
+
+
+def form_of(stream: Any) -> str:
+    """Size, format and rate of a video. Raises SourceError if it can't, or must not, be decoded."""
+    if stream is None or stream.codec_context is None:
+        raise SourceError("there is no video in it that can be decoded")
+    codec = stream.codec_context
+    if codec.width * codec.height > MAX_PIXELS:
+        raise SourceError(f"{codec.width}x{codec.height} is larger than {MAX_PIXELS // 10**6} million pixels")
+    kind = codec.pix_fmt if codec.name in ("rawvideo", "wrapped_avframe") else codec.name
+    rate = f" at {float(stream.average_rate):.3g}" if stream.average_rate else ""
+    return f"{codec.width}x{codec.height} {kind}{rate}"
 
 
 def wanted_later(codec: Any, packet: Any) -> Pictures:
     """Of a copy: FFmpeg's V4L2 packets must be given back soon, and before the camera is closed (a crash in FFmpeg 8)."""
     content = bytes(packet)
     if content:
-        yield seconds(packet), lambda: picture(next(iter(codec.decode(av.Packet(content))), None))
+        yield seconds_of(packet), lambda: to_image(next(iter(codec.decode(av.Packet(content))), None))
 
 
 def decoded(codec: Any, packet: Any, ahead: bool) -> Pictures:
     """ahead: of the first frame, where a stream has been joined that can't be decoded before the next key frame comes."""
     try:
         for frame in codec.decode(packet):
-            yield frame.time, partial(picture, frame)
+            yield frame.time, partial(to_image, frame)
     except (av.FFmpegError, ValueError):
         if not ahead:
-            yield seconds(packet), partial(picture, None)
+            yield seconds_of(packet), partial(to_image, None)
 
 
-def seconds(packet: Any) -> float | None:
+def seconds_of(packet: Any) -> float | None:
     return None if packet.pts is None else float(packet.pts * packet.time_base)
 
 
-def picture(frame: Any) -> Image.Image:
+def to_image(frame: Any) -> Image.Image:
     """RGB, turned as the video says that it was filmed."""
     if frame is None or frame.is_corrupt:
         raise SourceError("a corrupt frame")
     # PyAV's own to_image copies row by row, in Python: 1 ms more for 640x480
     image = Image.fromarray(frame.to_ndarray(format="rgb24"))
     return image.rotate(frame.rotation, expand=True) if frame.rotation else image
-
-
-def reason(error: Exception) -> str:
-    if isinstance(error, av.InvalidDataError):
-        return "it is no video that can be read, or damaged"
-    if isinstance(error, av.ExitError | TimeoutError):
-        return "no answer"
-    text: str | None = getattr(error, "strerror", None)
-    return text.lower() if text else first_line(error)
-
-
-def without_secrets(url: str) -> str:
-    """Without user, password and query, which may hold a password too."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-
-
-def first_number(pattern: str) -> int:
-    """The lowest number of the files that a pattern fits. Raises SourceError if it fits none."""
-    folder, name = os.path.split(pattern)
-    before, after = re.split(r"%\d*d", name, maxsplit=1)
-    fitting = re.compile(re.escape(before) + r"(\d+)" + re.escape(after) + "$")
-    numbers = [int(found[1]) for entry in os.listdir(folder or ".") if (found := fitting.match(entry))]
-    if not numbers:
-        raise SourceError("no file fits this pattern")
-    return min(numbers)

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Generator
 from contextlib import suppress
 from http.client import HTTPException, HTTPResponse
+from io import BytesIO
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import unquote, urlsplit
@@ -16,7 +17,7 @@ from urllib.request import HTTPBasicAuthHandler, HTTPDigestAuthHandler, HTTPPass
 from fmnist_edge.errors import SourceError
 from fmnist_edge.feed import FeedOptions, Shot
 from fmnist_edge.reading import MAX_BYTES
-from fmnist_edge.video import NO_PROTOCOL, Video, reason, without_secrets
+from fmnist_edge.video import NO_PROTOCOL, Video
 
 PICTURES_PER_SECOND = 1.0
 """That are fetched where a URL sends one at a time."""
@@ -27,10 +28,8 @@ CURES = {401: "; name user and password: http://USER:PASSWORD@...", 404: "; look
 class Web(Video):
     """FFmpeg reads it like a file."""
 
-    live, paced = True, False
-
     def __init__(self, source: str, options: FeedOptions) -> None:
-        super().__init__(without_secrets(source), options)
+        super().__init__(source, options)
         parts = urlsplit(source)
         self._url = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
         passwords = HTTPPasswordMgrWithDefaultRealm()
@@ -38,8 +37,7 @@ class Web(Video):
             passwords.add_password(None, self._url, unquote(parts.username), unquote(parts.password or ""))
         self._opener = build_opener(HTTPDigestAuthHandler(passwords), HTTPBasicAuthHandler(passwords))
         self._response: HTTPResponse | None = None
-        self._rest = b""
-        self._single = False
+        self._body: HTTPResponse | BytesIO = BytesIO()
         self._trouble = ""
 
     def target(self) -> dict[str, Any]:
@@ -48,66 +46,58 @@ class Web(Video):
         kind = response.headers.get_content_type()
         if kind.startswith("text/"):
             raise SourceError(f"it sends {kind}, not a video; is the path right?")
-        self._single = kind == "image/jpeg"
-        self._rest = as_part(response) if self._single else b""
-        container = "mpjpeg" if self._single or kind.startswith("multipart/") else None
+        self._body = as_part(response) if kind == "image/jpeg" else response
+        container = "mpjpeg" if kind == "image/jpeg" or kind.startswith("multipart/") else None
         return {"file": self, "format": container, "options": NO_PROTOCOL}
 
-    def _fetch(self) -> HTTPResponse:
-        self._release()
+    def shots(self) -> Generator[Shot, None, None]:
         try:
-            self._response = response = self._opener.open(self._url, timeout=self.timeout)
-        except HTTPError as error:
-            error.close()
-            raise SourceError(f"{error.code} {error.reason}{CURES.get(error.code, '')}") from None
-        except URLError as error:
-            raise SourceError(reason(error.reason) if isinstance(error.reason, Exception) else error.reason) from None
-        except (HTTPException, ValueError) as error:
-            raise SourceError(f"it does not speak HTTP ({reason(error)})") from None
-        assert isinstance(response, HTTPResponse)
-        return response
+            yield from super().shots()
+            if self._trouble:
+                raise SourceError(self._trouble)
+        finally:
+            if self._response:
+                self._response.close()
+
+    def explain(self, error: Exception) -> str:
+        if self._trouble:
+            return self._trouble
+        if isinstance(error, HTTPError):
+            return f"{error.code} {error.reason}{CURES.get(error.code, '')}"
+        if isinstance(error, URLError):
+            return self.explain(error.reason) if isinstance(error.reason, Exception) else str(error.reason)
+        if isinstance(error, HTTPException):
+            return f"it does not speak HTTP as it should ({super().explain(error)})"
+        return super().explain(error)
 
     def read(self, size: int) -> bytes:
         """What has come, at most so many bytes, none at the end. FFmpeg calls it."""
         try:
-            if not self._single and self._response is not None:
-                return self._response.read1(size)
-            if not self._rest:
-                self.interrupted.wait(1 / (self.options.fps or PICTURES_PER_SECOND))
-                self._rest = b"" if self.interrupted.is_set() else as_part(self._fetch())
-        except (OSError, HTTPException, SourceError) as error:
-            self._trouble = reason(error)  # PyAV 15 prints a traceback if this is raised here
-        piece, self._rest = self._rest[:size], self._rest[size:]
-        return piece
+            content = self._body.read1(size)
+            single = isinstance(self._body, BytesIO)
+            if single and not content and not self.interrupted.wait(1 / (self.options.fps or PICTURES_PER_SECOND)):
+                self._body = as_part(self._fetch())
+                content = self._body.read1(size)
+            return content
+        except (OSError, HTTPException) as error:
+            self._trouble = self.explain(error)  # PyAV 15 prints a traceback if this is raised here
+            return b""
 
-    def explain(self, error: Exception) -> str:
-        return self._trouble or super().explain(error)
-
-    def shots(self) -> Generator[Shot, None, None]:
-        yield from super().shots()
-        if self._trouble:
-            raise SourceError(self._trouble)
+    def _fetch(self) -> HTTPResponse:
+        response: HTTPResponse = self._opener.open(self._url, timeout=self.timeout)
+        self._response = response
+        return response
 
     def interrupt(self) -> None:
         super().interrupt()
-        response = self._response
-        if response is None:
-            return
-        # it may just have been closed
-        with suppress(OSError, ValueError), socket.socket(fileno=os.dup(response.fileno())) as connection:
-            connection.shutdown(socket.SHUT_RDWR)
-
-    def close(self) -> None:
-        super().close()
-        self._release()
-
-    def _release(self) -> None:
-        if self._response is not None:
-            self._response.close()
-        self._response = None
+        if response := self._response:
+            # it may just have been closed, in whatever way
+            with suppress(OSError, ValueError, AttributeError), socket.socket(fileno=os.dup(response.fileno())) as connection:
+                connection.shutdown(socket.SHUT_RDWR)
 
 
-def as_part(response: HTTPResponse) -> bytes:
+def as_part(response: HTTPResponse) -> BytesIO:
     """A picture as MJPEG over HTTP has it."""
-    picture = response.read(MAX_BYTES)
-    return b"--next\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%b\r\n" % (len(picture), picture)
+    with response:
+        picture = response.read(MAX_BYTES)
+    return BytesIO(b"--next\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%b\r\n" % (len(picture), picture))
