@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 UV = Path(sys.executable).with_name("uv")
-PYTHON, ARCHITECTURE, GLIBC = "3.13", "aarch64", 28
+PYTHON, MACHINE, GLIBC = "3.13", "aarch64", 28
+"""Raspberry Pi OS 13; ai-edge-litert asks for the GLIBC 2.28, by its wheels' names."""
 
 
 def measure() -> dict[str, Any] | None:
@@ -26,26 +27,14 @@ def measure() -> dict[str, Any] | None:
 def weigh(wheel: Path, extra: str, folder: Path) -> dict[str, float]:
     """MB: of the wheel files; unpacked, and of that ours; of the bytecode that pip then compiles of all modules."""
     installed, downloaded = folder / "installed", folder / "downloaded"
-    platform = ["--only-binary", ":all:", "--python-version", PYTHON]
-    run(
-        UV,
-        "pip",
-        "install",
-        *platform,
-        "--python-platform",
-        f"{ARCHITECTURE}-manylinux_2_{GLIBC}",
-        "--target",
-        installed,
-        f"{wheel}{extra}",
-    )
-    packages = ["==".join(path.name.removesuffix(".dist-info").split("-")) for path in installed.glob("*.dist-info")]
-    others = [package for package in packages if not package.startswith("fmnist_edge==")]
-    tags = [f"--platform=manylinux_2_{minor}_{ARCHITECTURE}" for minor in range(17, GLIBC + 1)]
-    run(sys.executable, "-m", "pip", "download", "--no-deps", *platform, *tags, "--dest", downloaded, *others)
+    wanted = ["--only-binary", ":all:", "--python-version", PYTHON]
+    platform = f"--python-platform={MACHINE}-manylinux_2_{GLIBC}"
+    run(UV, "pip", "install", *wanted, platform, "--target", installed, f"{wheel}{extra}")
+    packages = [path.stem.replace("-", "==") for path in installed.glob("*.dist-info") if not path.match("fmnist_edge-*")]
+    platforms = [f"--platform=manylinux_2_{glibc}_{MACHINE}" for glibc in range(17, GLIBC + 1)]
+    run(sys.executable, "-m", "pip", "download", "--no-deps", *wanted, *platforms, "--dest", downloaded, *packages)
     unpacked, ours = size(installed), sum(map(size, installed.glob("fmnist_edge*")))
-    subprocess.run(
-        [sys.executable, "-m", "compileall", "-q", installed], stdout=subprocess.DEVNULL
-    )  # some tests are no Python 3.11
+    subprocess.run([sys.executable, "-m", "compileall", "-q", installed], capture_output=True)
     return {
         "download_mb": size(downloaded) + wheel.stat().st_size / 1e6,
         "unpacked_mb": unpacked,
@@ -67,8 +56,8 @@ def in_words(result: dict[str, Any] | None) -> str:
         return ""
     plain, camera = result["plain"], result["camera"]
     return (
-        f"The wheel and all that it brings, for {ARCHITECTURE} and Python {PYTHON}: {plain['download_mb']:.0f} MB to download, "
-        f"{plain['unpacked_mb']:.0f} unpacked, of which ours {plain['ours_mb']:.1f};\n"
-        f"the bytecode that pip compiles besides: {plain['bytecode_mb']:.0f} (not with `pip install --no-compile`). With the camera's "
-        f"extra: {camera['download_mb']:.0f}, {camera['unpacked_mb']:.0f} and {camera['bytecode_mb']:.0f}.\n"
+        f"For {MACHINE} and Python {PYTHON} the wheel and all that it brings are {plain['download_mb']:.0f} MB to download and "
+        f"{plain['unpacked_mb']:.0f} MB unpacked, {plain['ours_mb']:.1f} of them\n"
+        f"ours; pip compiles about {plain['bytecode_mb']:.0f} MB of bytecode besides, unless told `--no-compile`. "
+        f"With the camera's extra: {camera['download_mb']:.0f}, {camera['unpacked_mb']:.0f} and {camera['bytecode_mb']:.0f}.\n"
     )

@@ -1,4 +1,4 @@
-"""The wheel as build.sh installed it under Debian 12 for 32- and 64-bit Arm, Python 3.11. `make arm-test` builds them and runs these."""
+"""The wheel on Debian 12 for 32- and 64-bit Arm, Python 3.11, as build.sh installed it. `make arm-test` runs both."""
 
 import json
 from pathlib import Path
