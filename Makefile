@@ -23,7 +23,8 @@ missing = $(if $(filter-out $(wildcard $(1)),$(1)),FORCE)
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup data train export sign bench study test pi-test fuzz lint wheel deploy deploy-model trust rollback fleet-status fleet-test readme lock clean FORCE
+.PHONY: help setup data train export sign bench study test arm-test armv7-test pi-test fuzz lint wheel deploy deploy-model trust rollback \
+  fleet-status fleet-test readme lock clean FORCE
 
 help:  ## list the jobs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -76,6 +77,13 @@ study: $(SETUP) data  ## measure all recipes several times: docs/study.md (an ho
 
 test: $(SETUP) data  ## run the tests
 	$(PY) -m pytest
+
+arm-test:  ## run the wheel on Debian 12 for 32- and 64-bit Arm, in qemu's user mode (three minutes); armv7-test: 32-bit alone
+arm-test armv7-test: data wheel
+	@missing=$$(tests/arm/missing.sh); test -z "$$missing" || { \
+	  echo "the Arm Debians need more: sudo apt-get install $$missing" >&2; exit 1; }
+	printf '%s\n' armhf $(if $(filter arm-test,$@),arm64) | xargs -P 2 -I {} tests/arm/build.sh {} build/arm/{} dist/*.whl
+	$(PY) -m pytest -rP tests/arm $(if $(filter armv7-test,$@),-k 'not arm64')
 
 pi-test: data wheel  ## run the wheel in an emulated Raspberry Pi, with a camera (four minutes)
 	@missing=$$(tests/pi/missing.sh); test -z "$$missing" || { \

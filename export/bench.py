@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from export import bench_bulk, bench_camera, bench_device, runtimes
+from export import bench_bulk, bench_camera, bench_device, bench_weight, runtimes
 from export.bundle import ARTIFACTS, to_json
 from export.table import align
 from export.timing import BATCHES
@@ -30,6 +30,7 @@ def main(
     result = {
         "machine": machine(),
         "device": device,
+        "weight": bench_weight.measure(),
         "bulk": bulk,
         "camera": bench_camera.measure(),
         "int8_onnx_to_float_onnx": faster_onnx(rows),
@@ -100,7 +101,7 @@ def make_page(result: dict[str, Any]) -> str:
     faster = ", ".join(f"{share:.2f} at {batch}" for batch, share in result["int8_onnx_to_float_onnx"].items())
     return (
         f"{align(rows)}\n\nint8 ONNX takes this part of float ONNX's time: {faster}. Machine: {result['machine']}.\n\n"
-        f"{bench_device.in_words(result['device'])}{bench_bulk.in_words(result['bulk'])}"
+        f"{bench_device.in_words(result['device'])}{bench_weight.in_words(result['weight'])}{bench_bulk.in_words(result['bulk'])}"
         f"{bench_camera.in_words(result['camera'])}"
     )
 

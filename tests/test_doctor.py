@@ -116,7 +116,7 @@ def test_on_32_bits_it_says_how_to_install(tmp_path: Path) -> None:
 
     assert "32 bits" in said["Python"]
     assert said["system"].startswith("note: ")
-    assert said["system"].endswith(", Python has 32, so install packages with 'linux32 pip install'")
+    assert said["system"].endswith(", Python has 32, so install fmnist-edge with 'linux32 pip install'")
     assert "ai-edge-litert" not in said["runtime"]
 
 

@@ -172,6 +172,12 @@ def test_the_wheel_brings_no_tensorflow(litert: Path) -> None:
     assert not {"tensorflow", "keras", "onnx", "onnxruntime", "pydantic"} & installed
 
 
+def test_ours_is_small_where_it_is_installed(litert: Path) -> None:
+    ours = [path for folder in litert.parents[1].glob("lib/*/site-packages/fmnist_edge*") for path in folder.rglob("*")]
+
+    assert 500_000 < sum(path.stat().st_size for path in ours) < 2_000_000
+
+
 def test_without_onnxruntime_an_onnx_model_says_what_to_install(litert: Path) -> None:
     result = run(litert, "classify", "--model", MODELS / "fmnist-int8.onnx", "docs/shoe.png")
 

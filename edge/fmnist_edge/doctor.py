@@ -68,7 +68,7 @@ def look_at_system() -> Finding:
     kernel_bits = 64 if "64" in platform.machine() else 32
     text = f"{name}, {platform.machine()}, kernel of {kernel_bits} bits, {' '.join(platform.libc_ver()).strip() or 'no glibc'}"
     if python_bits() < kernel_bits:
-        return "note", "system", f"{text}, Python has {python_bits()}, so install packages with 'linux32 pip install'"
+        return "note", "system", f"{text}, Python has {python_bits()}, so install fmnist-edge with 'linux32 pip install'"
     return "ok", "system", text
 
 

@@ -98,7 +98,7 @@ def draw(panels: list[Panel], prediction: Prediction) -> Image.Image:
 def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     try:
         return ImageFont.load_default(size)
-    except ImportError:  # a Pillow without FreeType has letters of one size
+    except (ImportError, TypeError):  # a Pillow without FreeType, or before 10.1, has letters of one size
         return ImageFont.load_default()
 
 

@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image, ImageChops, ImageFilter, ImageOps
 
 from fmnist_edge.segment import SEGMENT_EDGE, Mask, find_garment
-from fmnist_edge.tile import TILE_SIZE, WORKING_EDGE, Tile, is_deep, to_gray
+from fmnist_edge.tile import TILE_SIZE, WORKING_EDGE, Tile, has_transparency, is_deep, to_gray
 
 MOSTLY_OPAQUE = 0.97
 """An alpha channel that leaves out less than the rest is no mask: rounded corners, a soft rim."""
@@ -47,7 +47,7 @@ def garment_of(photo: Image.Image) -> Image.Image:
 
 def flatten(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
     """The image in mode RGB, transparent parts on white, and its alpha channel in mode L if that is a cut-out garment's."""
-    if not image.has_transparency_data:
+    if not has_transparency(image):
         return (to_gray(image) if is_deep(image) else image).convert("RGB"), None
     image = image.convert("RGBA")
     alpha = image.getchannel("A")

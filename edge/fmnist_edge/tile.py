@@ -179,6 +179,12 @@ def is_on_black(values: bytes) -> bool:
     return sorted((values[0], values[TILE_SIZE - 1], values[-TILE_SIZE], values[-1]))[1] < DARK
 
 
+def has_transparency(image: Image.Image) -> bool:
+    """``Image.has_transparency_data``, which 32-bit Raspberry Pi OS 12's Pillow 9.4 lacks."""
+    see_through_palette = image.mode == "P" and image.palette is not None and image.palette.mode == "RGBA"
+    return image.getbands()[-1] in ("A", "a") or "transparency" in image.info or see_through_palette
+
+
 def is_deep(image: Image.Image) -> bool:
     """Whether its values are gray and have more than 8 bits."""
     return image.mode.startswith(("I", "F"))
@@ -201,7 +207,7 @@ def is_gray(image: Image.Image) -> bool:
     """Whether the image has no colour and no transparency."""
     if is_deep(image):
         return True
-    if image.has_transparency_data:
+    if has_transparency(image):
         return False
     if image.mode == "L":
         return True
