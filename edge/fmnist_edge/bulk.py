@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 from fmnist_edge.classifier import BATCH, Classifier
-from fmnist_edge.errors import UsageError
+from fmnist_edge.files import replacing
 from fmnist_edge.output import Show, printable
 from fmnist_edge.reading import Item
 from fmnist_edge.tile import Tile
@@ -109,24 +109,8 @@ def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
         yield batch
 
 
-def prepare_folder(folder: Path) -> None:
-    """Raises UsageError now, and not after the first picture, if no tiles can be saved there."""
-    import tempfile
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:
-        raise UsageError(f"{folder}: tiles can't be saved there ({error.strerror})") from None
-
-
 def save_tile(tile: Tile, folder: Path, name: str) -> None:
     """As PNG, named by the picture and its folders: ``coats/1.jpg`` becomes ``coats_1.jpg.png``. Raises OSError."""
     flat = "_".join(part for part in os.path.normpath(name).split(os.sep) if part not in ("", "..", "."))
-    path = folder / f"{os.fsdecode(os.fsencode(flat)[-LONGEST_NAME:])}.png"
-    part = path.with_name(f".{os.getpid()}.part")
-    try:
+    with replacing(folder / f"{os.fsdecode(os.fsencode(flat)[-LONGEST_NAME:])}.png") as part:
         Image.fromarray(tile).save(part, "png")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -74,8 +74,9 @@ def classify(
     """
     from itertools import chain, islice
 
-    from fmnist_edge.bulk import Progress, classify_all, prepare_folder
+    from fmnist_edge.bulk import Progress, classify_all
     from fmnist_edge.classifier import BATCH, Classifier
+    from fmnist_edge.files import prepare_folder
     from fmnist_edge.output import LANGUAGES, Style, as_bars, as_csv, as_json, as_text
     from fmnist_edge.reading import Options, read_all
     from fmnist_edge.runtime import quiet_stderr
@@ -90,7 +91,7 @@ def classify(
     if all and not (json or csv):
         raise UsageError("--all goes with --json or --csv")
     if save_tiles:
-        prepare_folder(save_tiles)
+        prepare_folder(save_tiles, "tiles")
     with quiet_stderr():
         classifier = Classifier(model, min_confidence)
     names, options = paths or [], Options(recursive, input.value, max_pixels)

@@ -1,8 +1,6 @@
 """One picture that explains an answer: the photo, the garment found in it, the tile that the model gets, and what it says."""
 
-import io
 import os
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +8,7 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 
 from fmnist_edge.classifier import Classifier, Prediction
 from fmnist_edge.errors import FmnistEdgeError, InputError, UsageError
+from fmnist_edge.files import replacing
 from fmnist_edge.photo import cut_out, fitted, upright
 from fmnist_edge.runtime import CLASSES
 from fmnist_edge.segment import Mask
@@ -104,12 +103,8 @@ def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 def write(page: Image.Image, out: Path) -> None:
     """Writes a PNG, whole or not at all. Raises FmnistEdgeError if it can't."""
-    content = io.BytesIO()
-    page.save(content, "png")
     try:
-        with tempfile.TemporaryDirectory(prefix=".explain-", dir=out.parent) as scratch:
-            part = Path(scratch) / "part.png"
-            part.write_bytes(content.getvalue())
-            os.replace(part, out)
+        with replacing(out) as part:
+            page.save(part, "png")
     except OSError as error:
         raise FmnistEdgeError(f"{out} can't be written ({(error.strerror or str(error)).lower()})") from None
