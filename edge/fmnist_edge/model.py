@@ -38,11 +38,12 @@ NEVER_UNSURE = {"tile": 0.0, "photo": 0.0}
 
 @dataclass(frozen=True)
 class Model:
-    """A model that is open and may be trusted. ``description`` is its fmnist.json."""
+    """A model that is open and may be trusted. ``description`` is its fmnist.json; ``listed`` are the files beside it."""
 
     path: Path
     description: dict[str, Any]
     session: Session
+    listed: dict[str, str]
 
 
 def open_model(path: str | os.PathLike[str] | None = None, threads: int = 1) -> Model:
@@ -56,7 +57,8 @@ def open_model(path: str | os.PathLike[str] | None = None, threads: int = 1) -> 
     path = default_model() if path is None else Path(path)
     try:
         content = read(path, MAX_MODEL_BYTES)
-        vouched_for = is_listed(path, content) or path == default_model()
+        listed = read_manifest(path)
+        vouched_for = is_listed(path, content, listed) or path == default_model()
         if path.suffix == ".onnx":
             onnx = OnnxSession(content, threads) if vouched_for else apart(content, path.suffix, threads)
             description = check_onnx_description(content, onnx.metadata.get(DESCRIPTION, ""))
@@ -66,7 +68,7 @@ def open_model(path: str | os.PathLike[str] | None = None, threads: int = 1) -> 
             session = TFLiteSession(content, threads=threads) if vouched_for else apart(content, path.suffix, threads)
     except FmnistEdgeError as error:
         raise type(error)(f"{path}: {error}") from None
-    return Model(path, description, session)
+    return Model(path, description, session, listed)
 
 
 def apart(content: bytes, suffix: str, threads: int) -> "ApartSession":
@@ -84,7 +86,7 @@ def read_description(path: str | os.PathLike[str] | None = None) -> tuple[Path, 
     path = default_model() if path is None else Path(path)
     try:
         content = read(path, MAX_MODEL_BYTES)
-        is_listed(path, content)  # raises if it is listed otherwise
+        is_listed(path, content, read_manifest(path))  # raises if it is listed otherwise
         return path, content, (read_onnx_description if path.suffix == ".onnx" else read_tflite_description)(content)
     except ModelError as error:
         raise type(error)(f"{path}: {error}") from None
@@ -113,34 +115,43 @@ def read(path: Path, max_bytes: int) -> bytes:
         raise ModelError(f"the model can't be read ({getattr(error, 'strerror', None) or error})") from None
 
 
-def is_listed(path: Path, content: bytes) -> bool:
-    """Whether a manifest.json beside the file, signed if a key is configured, lists it.
+def read_manifest(path: Path) -> dict[str, str]:
+    """The SHA-256 of each file, by its name, that a manifest.json beside a model lists; none if there is none.
 
-    Raises ModelError if it lists it with another SHA-256, SignatureError if there has to be a signed one and is none.
+    Raises ModelError if it is damaged, SignatureError if a key is configured that did not sign it.
     """
     manifest, keys = path.with_name("manifest.json"), configured_keys()
-    expected = None
-    if os.path.lexists(manifest):
-        try:
-            text = read(manifest, MAX_MANIFEST_BYTES)
-            listing = parse(text.decode())
-            expected = {**listing["files"], **listing.get("proof", {})}[path.name]["sha256"]
-        except (KeyError, TypeError):  # one of something else
-            pass
-        except (ModelError, ValueError):
-            raise ModelError("the manifest.json beside it is damaged; copy or export both again") from None
-    if expected is None:
-        if keys:
-            raise SignatureError(
-                f"no manifest.json beside it lists it, and {keys} asks for a signed one; copy all from one export"
-            )
-        return False
-    if expected != sha256(content).hexdigest():
-        raise ModelError("it is not the file that the manifest.json beside it lists; copy or export both again")
+    if not os.path.lexists(manifest):
+        return {}
+    try:
+        text = read(manifest, MAX_MANIFEST_BYTES)
+        listing = parse(text.decode())
+        files = {**listing["files"], **listing.get("proof", {})}
+        listed = {name: file["sha256"] for name, file in files.items()}
+    except (KeyError, TypeError):  # one of something else
+        return {}
+    except (ModelError, ValueError):
+        raise ModelError("the manifest.json beside it is damaged; copy or export both again") from None
     if keys:
         from fmnist_edge.signature import check  # what it imports, a device without a key need not wait for
 
         check(manifest, text, keys)
+    return listed
+
+
+def is_listed(path: Path, content: bytes, listed: dict[str, str]) -> bool:
+    """Whether a file is one that ``read_manifest`` found listed.
+
+    Raises ModelError if it is listed with another SHA-256, SignatureError if it is not listed and a key is configured.
+    """
+    if path.name not in listed:
+        if keys := configured_keys():
+            raise SignatureError(
+                f"no manifest.json beside it lists it, and {keys} asks for a signed one; copy all from one export"
+            )
+        return False
+    if listed[path.name] != sha256(content).hexdigest():
+        raise ModelError("it is not the file that the manifest.json beside it lists; copy or export both again")
     return True
 
 
