@@ -16,8 +16,6 @@ from fmnist_edge.reading import MAX_BYTES, Options, Source, read_content, too_lo
 from fmnist_edge.sources import GZIP, IDX, NPY, ZIP, is_picture
 from fmnist_edge.tile import READABLE, TILE_SIZE, View
 
-IDX_HEADER = 16
-
 
 def find_in_archive(name: str, begin: bytes, options: Options) -> Iterator[Source]:
     """Each picture or tile in it, named as ``shoes.zip/left.png`` or ``tiles.npy[3]``. Raises InputError if there are none.
@@ -92,7 +90,7 @@ def read_idx(content: bytes) -> NDArray[np.uint8]:
         raise InputError("neither a picture nor tiles in the format IDX")
     shape = tuple(int.from_bytes(content[start : start + 4], "big") for start in (4, 8, 12))
     with damage_named():
-        return np.frombuffer(content, np.uint8, offset=IDX_HEADER).reshape(shape)
+        return np.frombuffer(content, np.uint8, offset=16).reshape(shape)
 
 
 @contextmanager

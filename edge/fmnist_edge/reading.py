@@ -7,7 +7,6 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from itertools import islice
 from typing import NamedTuple, NoReturn
 
@@ -45,12 +44,8 @@ class Item(NamedTuple):
     milliseconds: float
 
 
-def broken(name: str, error: InputError) -> Source:
-    """In the place of pictures that can't be found."""
-    return Source(name, partial(fail, error))
-
-
 def fail(error: InputError) -> NoReturn:
+    """Reads what could not be found."""
     raise error
 
 
