@@ -64,17 +64,13 @@ def classify_all(
                 elif item.view and save_tiles:
                     save_tile(item.view.tile, save_tiles, item.name)
                 show(item, next(predictions) if item.view else None, item.milliseconds + milliseconds)
-            flush()
+            if sys.stdout is not None:  # closed by who started us
+                sys.stdout.flush()
             if progress:
                 progress.advance(len(batch))
     if progress:
         progress.clear()
     return complete
-
-
-def flush() -> None:
-    if sys.stdout is not None:  # closed by who started us
-        sys.stdout.flush()
 
 
 @contextmanager
@@ -91,7 +87,7 @@ def uninterrupted() -> Iterator[None]:
 
 
 def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """Items in groups of that size, or fewer where they come slowly. What was read before Ctrl-C is not lost."""
+    """Items in groups of that size, or fewer where they come slowly."""
     batch: list[Item] = []
     began = 0.0
     try:
@@ -99,14 +95,11 @@ def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
             began = began if batch else time.monotonic()
             batch.append(item)
             if len(batch) == size or time.monotonic() - began > PATIENCE:
-                yield batch
-                batch = []
-    except KeyboardInterrupt:
+                full, batch = batch, []
+                yield full
+    finally:  # what was read before Ctrl-C is not lost
         if batch:
             yield batch
-        raise
-    if batch:
-        yield batch
 
 
 def save_tile(tile: Tile, folder: Path, name: str) -> None:
