@@ -22,16 +22,16 @@ def find_in_archive(name: str, begin: bytes, options: Options) -> Iterator[Sourc
 
     begin: the file's first four bytes.
     """
-    if begin != ZIP:
+    if begin == ZIP:
+        with damage_named():
+            members = open_zip(name).namelist()
+        if not all(member.endswith(".npy") for member in members):
+            return find_pictures(name, members, options)
+        batches = {f"{name}/{member.removesuffix('.npy')}": read_array(read_zipped(name, member)) for member in members}
+    else:
         content = read_file(name, begin)
-        return find_tiles({name: read_array(content) if begin == NPY else read_idx(content)}, options)
-    with damage_named():
-        members = open_zip(name).namelist()
-    if all(member.endswith(".npy") for member in members):
-        return find_tiles(
-            {f"{name}/{member.removesuffix('.npy')}": read_array(read_zipped(name, member)) for member in members}, options
-        )
-    return find_pictures(name, members, options)
+        batches = {name: read_array(content) if begin == NPY else read_idx(content)}
+    return find_tiles(batches, options)
 
 
 def find_pictures(name: str, members: list[str], options: Options) -> Iterator[Source]:

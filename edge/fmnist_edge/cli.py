@@ -3,6 +3,7 @@
 import gc
 import sys
 import warnings
+from json import dumps
 from pathlib import Path
 from typing import Annotated
 
@@ -130,7 +131,6 @@ def verify(
     Exit status: 0 the same, 2 usage, 3 not the same, or the model or its golden.npz is missing or damaged.
     """
     from dataclasses import asdict
-    from json import dumps
 
     from fmnist_edge.runtime import quiet_stderr
     from fmnist_edge.verify import to_lines, verify
@@ -156,8 +156,6 @@ def info(
 
     Exit status: 0 all is well, 2 usage, 3 the model is missing or damaged.
     """
-    from json import dumps
-
     from fmnist_edge.info import to_lines
     from fmnist_edge.model import read_description
 
@@ -175,8 +173,6 @@ def status(
 
     Exit status: 0 healthy, 2 usage, 3 not.
     """
-    from json import dumps
-
     from fmnist_edge.status import examine, to_lines
 
     found = examine(model)
@@ -241,8 +237,6 @@ def bench(
 
     Exit status: 0 measured, 1 the photo can't be used, 2 usage, 3 the model is missing or damaged.
     """
-    from json import dumps
-
     from fmnist_edge.bench import measure, report
 
     def tell(step: str) -> None:
