@@ -25,6 +25,7 @@ from fmnist_edge.classifier import BATCH, Classifier
 from fmnist_edge.errors import FmnistEdgeError, InputError, RuntimeUnavailableError
 from fmnist_edge.model import default_model, open_model
 from fmnist_edge.runtime import import_tflite, quiet_stderr
+from fmnist_edge.status import health
 from fmnist_edge.tile import TILE_SIZE, look, read_image
 
 Times = dict[str, float]
@@ -32,9 +33,6 @@ Times = dict[str, float]
 
 CALLS = (10, 20_000)
 """So many of each step at least, however slow, and at most: that does for p99, and does not show in the memory."""
-
-THROTTLING = ("under-voltage", "frequency capped", "throttled", "soft temperature limit")
-"""What bits 0 to 3 of `vcgencmd get_throttled` say of now, and bits 16 to 19 of before. Source: Raspberry Pi documentation."""
 
 
 def measure(
@@ -165,35 +163,6 @@ def machine() -> str:
         return Path("/proc/device-tree/model").read_text("utf-8").rstrip("\0")
     except (OSError, ValueError):
         return platform.machine()
-
-
-def health() -> dict[str, Any]:
-    """The processor's temperature in degrees Celsius, and what slows it down, in words; None where that can't be known."""
-    degrees = re.search(r"temp=([\d.]+)", vcgencmd("measure_temp"))
-    flags = re.search(r"throttled=0x([0-9a-fA-F]+)", vcgencmd("get_throttled"))
-    return {
-        "temperature_c": float(degrees[1]) if degrees else kernel_temperature(),
-        "throttled": in_words(int(flags[1], 16)) if flags else None,
-    }
-
-
-def vcgencmd(question: str) -> str:
-    try:
-        return subprocess.run(["vcgencmd", question], capture_output=True, text=True, errors="replace", timeout=5).stdout
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-
-
-def kernel_temperature() -> float | None:
-    try:
-        return int(Path("/sys/class/thermal/thermal_zone0/temp").read_text()) / 1000
-    except (OSError, ValueError):
-        return None
-
-
-def in_words(flags: int) -> list[str]:
-    now = [f"{reason} now" for bit, reason in enumerate(THROTTLING) if flags >> bit & 1]
-    return now + [f"{reason} earlier" for bit, reason in enumerate(THROTTLING) if flags >> bit & 0x10001 == 0x10000]
 
 
 def report(result: dict[str, Any]) -> str:
