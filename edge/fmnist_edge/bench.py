@@ -167,40 +167,31 @@ def machine() -> str:
 
 def report(result: dict[str, Any]) -> str:
     """What ``measure`` found, for people."""
-    steps = dict(result["steps"])
-    for count, times in result["threads"].items():
-        steps[f"{result['batch']} tiles, {count} thread{'s' * (count != '1')}"] = times
-    table = [f"{'':21}{'p50':>10}{'p90':>11}{'p99':>11}{'images/s':>10}"]
-    for step, times in steps.items():
-        p50, p90, p99 = (in_unit(times[f"p{rank}_ms"]) for rank in (50, 90, 99))
-        table.append(f"{step:21}{p50:>10}{p90:>11}{p99:>11}{times['images_per_second']:10.0f}")
+    lines = [
+        f"{result['model']} in {result['runtime']}, Python {result['python']}, {result['machine']}, {result['cores']} cores",
+        f"photo: {result['photo'] or 'a drawn JPEG of 12 megapixels'}",
+        "",
+        f"{'':20}{'p50 ms':>10}{'p90 ms':>10}{'p99 ms':>10}{'images/s':>10}",
+    ]
+    batches = {
+        f"{result['batch']} tiles, {count} thread{'s' * (count != '1')}": times for count, times in result["threads"].items()
+    }
+    for step, times in (result["steps"] | batches).items():
+        p50, p90, p99, rate = times.values()
+        lines.append(f"{step:20}{p50:10.3f}{p90:10.3f}{p99:10.3f}{rate:10.0f}")
     facts = {
-        "runtime imported": in_unit(result["import_ms"]),
-        "model opened": in_unit(result["load_ms"]),
+        "runtime imported": f"{result['import_ms']:.1f} ms",
+        "model opened": f"{result['load_ms']:.1f} ms",
         "peak memory": f"{result['peak_memory_mb']:.0f} MB",
         "temperature": told(result, "temperature_c", lambda degrees: f"{degrees:.1f} °C"),
         "throttled": told(result, "throttled", lambda reasons: ", ".join(reasons) or "no"),
     }
-    return "\n".join(
-        [
-            f"{result['model']} in {result['runtime']}, Python {result['python']}, {result['machine']}, {result['cores']} cores",
-            f"photo: {result['photo'] or 'a drawn JPEG of 12 megapixels'}",
-            "",
-            *table,
-            "",
-            *(f"{fact:21}  {value}" for fact, value in facts.items() if value),
-        ]
-    )
+    return "\n".join([*lines, "", *(f"{fact:21}  {value}" for fact, value in facts.items() if value)])
 
 
 def told(result: dict[str, Any], key: str, text: Callable[[Any], str]) -> str:
-    """How it was before, and after if that is something else; nothing if the device does not tell."""
-    said = [f"{text(result[when][key])} {when}" for when in ("before", "after") if result[when][key] is not None]
-    return ", ".join(said)
-
-
-def in_unit(milliseconds: float) -> str:
-    return f"{1000 * milliseconds:.1f} µs" if milliseconds < 1 else f"{milliseconds:.1f} ms"
+    """How it was before and after; nothing if the device does not tell."""
+    return ", ".join(f"{text(result[when][key])} {when}" for when in ("before", "after") if result[when][key] is not None)
 
 
 if __name__ == "__main__":
