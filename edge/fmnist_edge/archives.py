@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmnist_edge.errors import InputError, first_line
-from fmnist_edge.reading import MAX_BYTES, Options, Source, read_content, too_long
+from fmnist_edge.reading import MAX_BYTES, TOO_LONG, Options, Source, read_content
 from fmnist_edge.sources import GZIP, IDX, NPY, ZIP, is_picture
 from fmnist_edge.tile import READABLE, TILE_SIZE, View
 
@@ -67,7 +67,7 @@ def read_member(name: str, member: str, options: Options) -> View:
 def read_zipped(name: str, member: str) -> bytes:
     with damage_named():
         if open_zip(name).getinfo(member).file_size > MAX_BYTES:
-            raise too_long()
+            raise InputError(TOO_LONG)
         return open_zip(name).read(member)
 
 
@@ -75,7 +75,7 @@ def read_file(name: str, begin: bytes) -> bytes:
     with damage_named(), gzip.open(name) if begin.startswith(GZIP) else open(name, "rb") as file:
         content: bytes = file.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
-        raise too_long()
+        raise InputError(TOO_LONG)
     return content
 
 

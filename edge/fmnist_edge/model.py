@@ -31,7 +31,6 @@ MAX_MODEL_BYTES = 100_000_000
 MAX_DESCRIPTION_BYTES = MAX_MANIFEST_BYTES = 100_000
 """Twenty times what export writes."""
 
-
 NEVER_UNSURE = {"tile": 0.0, "photo": 0.0}
 """The thresholds of files that were made before there were any."""
 
