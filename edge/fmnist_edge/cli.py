@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from fmnist_edge.cli_camera import camera
-from fmnist_edge.cli_options import Input, Language, LanguageOption, MinConfidenceOption, ModelOption
+from fmnist_edge.cli_options import Input, LanguageOption, MinConfidenceOption, ModelOption
 from fmnist_edge.errors import ModelError, UsageError, reported, stop
 
 MANY = 100
@@ -51,14 +51,12 @@ def classify(
     ] = None,
     recursive: Annotated[bool, typer.Option("-r", "--recursive", help="Look into the folders of folders too.")] = False,
     stdin: Annotated[bool, typer.Option("--stdin", help="Classify the picture whose bytes come on stdin.")] = False,
-    input: Annotated[
-        Input, typer.Option(help="What pictures are: 28x28 tiles of Fashion-MNIST, photos, or find out.")
-    ] = Input.auto,
+    input: Annotated[Input, typer.Option(help="What pictures are: 28x28 tiles of Fashion-MNIST, photos, or find out.")] = "auto",
     top_k: Annotated[int, typer.Option(min=1, max=10, help="How many classes to print for each picture.")] = 3,
     json: Annotated[bool, typer.Option("--json", help="Print JSON Lines, one object per picture.")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV, one line per picture.")] = False,
     all: Annotated[bool, typer.Option("--all", help="With --json or --csv: the probabilities of all classes too.")] = False,
-    labels_lang: LanguageOption = Language.en,
+    labels_lang: LanguageOption = "en",
     min_confidence: MinConfidenceOption = None,
     save_tiles: Annotated[
         Path | None, typer.Option(help="Write what the model was shown, as 28x28 PNG files.", metavar="DIR", file_okay=False)
@@ -95,13 +93,13 @@ def classify(
         prepare_folder(save_tiles, "tiles")
     with quiet_stderr():
         classifier = Classifier(model, min_confidence)
-    names, options = paths or [], Options(recursive, input.value, max_pixels)
+    names, options = paths or [], Options(recursive, input, max_pixels)
     # a list on stdin may come slowly, and each answer is wanted before the next path comes
     listed = "-" in names
     sources = iter([picture_on_stdin(options)] if stdin else find(names, options))
     first = list(islice(sources, 0 if listed else 2))
     alone = len(first) == 1 and (stdin or first[0].name == names[0])
-    style = Style(top_k, all, LANGUAGES[labels_lang.value])
+    style = Style(top_k, all, LANGUAGES[labels_lang])
     show = (as_json if json else as_csv if csv else as_bars if alone else as_text)(style)
     progress = None
     if not (stdin or listed) and sys.stderr is not None and sys.stderr.isatty():
