@@ -135,7 +135,7 @@ def verify(
 
     with quiet_stderr():
         verdict = verify(model)
-    print(dumps(asdict(verdict) | {"holds": verdict.holds}) if json else "\n".join(to_lines(verdict)), flush=True)
+    print(dumps(asdict(verdict)) if json else "\n".join(to_lines(verdict)), flush=True)
     if not verdict.holds:
         raise ModelError(verdict.complaint)
     if accept:

@@ -40,7 +40,7 @@ VERIFY = (
 
 def examine(model: Path | None) -> Iterator[Finding]:
     """Findings in the order in which to mend them. model: the built-in one if None."""
-    yield look_at_python()
+    yield "ok", "Python", f"{platform.python_version()}, {python_bits()} bits, {sys.executable}"
     yield look_at_system()
     yield look_at_memory()
     packages = [look_at_package("numpy", "numpy"), look_at_package("Pillow", "PIL.Image")]
@@ -50,10 +50,6 @@ def examine(model: Path | None) -> Iterator[Finding]:
     else:
         yield "note", "model", "not looked at, nor the runtime: both need numpy and Pillow"
     yield from look_at_cameras()
-
-
-def look_at_python() -> Finding:
-    return "ok", "Python", f"{platform.python_version()}, {python_bits()} bits, {sys.executable}"
 
 
 def look_at_system() -> Finding:

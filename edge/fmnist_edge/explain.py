@@ -64,7 +64,7 @@ def photo_and_garment(photo: Image.Image, mask: Mask) -> list[Panel]:
 
 def draw(panels: list[Panel], prediction: Prediction) -> Image.Image:
     """The panels from left to right, then the ten bars."""
-    winner, threshold = UNSURE if prediction.unsure else SURE, prediction.sure_from
+    winner, unsure = (UNSURE, ", unsure") if prediction.unsure else (SURE, "")
     left = MARGIN + len(panels) * (EDGE + GAP)
     start, end = left + LABELS, left + LABELS + BARS
     page = Image.new("RGB", (end + NUMBERS + MARGIN, TOP + EDGE + MARGIN), PAPER)
@@ -74,12 +74,7 @@ def draw(panels: list[Panel], prediction: Prediction) -> Image.Image:
         pen.text((x, TOP - 26), heading, INK, small)
         pen.rectangle((x, TOP, x + EDGE - 1, TOP + EDGE - 1), FAINT)
         page.paste(picture, (x + (EDGE - picture.width) // 2, TOP + (EDGE - picture.height) // 2))
-    pen.text(
-        (left, TOP - 38),
-        f"{prediction.label} {prediction.confidence:.2f}{', unsure' if prediction.unsure else ''}",
-        winner,
-        large,
-    )
+    pen.text((left, TOP - 38), f"{prediction.label} {prediction.confidence:.2f}{unsure}", winner, large)
     for class_id, (label, probability) in enumerate(zip(CLASSES, prediction.probabilities.tolist(), strict=True)):
         y, wins = TOP + class_id * EDGE // len(CLASSES), class_id == prediction.class_id
         pen.text((left, y + 5), label, winner if wins else INK, small)
@@ -87,7 +82,7 @@ def draw(panels: list[Panel], prediction: Prediction) -> Image.Image:
         if length := round(BARS * probability):
             pen.rectangle((start, y + 4, start + length - 1, y + 22), winner if wins else GRAY)
         pen.text((end + 10, y + 5), f"{probability:.2f}", winner if wins else INK, small)
-    if threshold:
+    if threshold := prediction.sure_from:
         x = start + round(BARS * threshold)
         pen.line((x, TOP, x, TOP + EDGE + 3), INK)
         pen.text((start, TOP + EDGE + 6), f"sure from {threshold:.2f} on", INK, small)
