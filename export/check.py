@@ -15,8 +15,8 @@ from export.errors import BundleError, ParityError
 from export.parity import Figures, Probabilities
 from export.reference import Mlp
 from fmnist_edge.errors import ModelError
-from fmnist_edge.model import DESCRIPTION, FORMAT, check_onnx_description, open_model, read_tflite_description
-from fmnist_edge.runtime import OnnxSession, Session, Tiles, quiet_stderr, to_pixels
+from fmnist_edge.model import FORMAT, open_model, read_onnx_description, read_tflite_description
+from fmnist_edge.runtime import Session, Tiles, quiet_stderr, to_pixels
 from train.dataset import Dataset
 
 WAIVED_AT_MOST = 0.01
@@ -121,7 +121,7 @@ def check_listed(path: Path, listed: Mapping[str, Any], training: Any = None) ->
 
 def describe(path: Path, content: bytes) -> dict[str, Any]:
     if path.suffix == ".onnx":
-        return check_onnx_description(content, OnnxSession(content).metadata.get(DESCRIPTION, ""))
+        return read_onnx_description(content)
     return read_tflite_description(content)
 
 

@@ -60,7 +60,6 @@ class ApartSession:
         if "error" in opened:
             raise (RuntimeUnavailableError if opened["unavailable"] else ModelError)(opened["error"])
         self.runtime: str = opened["runtime"]
-        self.metadata: dict[str, str] = opened["metadata"]
 
     def probabilities(self, tiles: Tiles) -> Probabilities:
         if len(tiles) == 0:
@@ -108,7 +107,7 @@ def serve(suffix: str, threads: int) -> None:
         why = str(error) if isinstance(error, FmnistEdgeError) else f"the runtime can't run it ({first_line(error)})"
         replies.send_bytes(json.dumps({"error": why, "unavailable": isinstance(error, RuntimeUnavailableError)}).encode())
         return
-    replies.send_bytes(json.dumps({"runtime": session.runtime, "metadata": getattr(session, "metadata", {})}).encode())
+    replies.send_bytes(json.dumps({"runtime": session.runtime}).encode())
     with suppress(EOFError):
         while True:
             tiles = np.frombuffer(requests.recv_bytes(), np.uint8).reshape(-1, TILE_SIZE, TILE_SIZE)

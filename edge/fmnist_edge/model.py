@@ -59,9 +59,8 @@ def open_model(path: str | os.PathLike[str] | None = None, threads: int = 1) -> 
         listed = read_manifest(path)
         vouched_for = is_listed(path, content, listed) or path == default_model()
         if path.suffix == ".onnx":
-            onnx = OnnxSession(content, threads) if vouched_for else apart(content, path.suffix, threads)
-            description = check_onnx_description(content, onnx.metadata.get(DESCRIPTION, ""))
-            session: Session = onnx
+            session: Session = OnnxSession(content, threads) if vouched_for else apart(content, path.suffix, threads)
+            description = read_onnx_description(content)
         else:
             description = read_tflite_description(content)
             session = TFLiteSession(content, threads=threads) if vouched_for else apart(content, path.suffix, threads)
@@ -195,17 +194,8 @@ def read_tflite_description(content: bytes) -> dict[str, Any]:
     return check_description(text, sha256(content[:archive_start]).hexdigest())
 
 
-def check_onnx_description(content: bytes, text: str) -> dict[str, Any]:
-    """The same of a .onnx. Its checksum stands inside the file and is that of the file with zeros in the checksum's place."""
-    if len(text) > MAX_DESCRIPTION_BYTES:
-        raise ModelError(f"its {DESCRIPTION} is too large")
-    digest = re.search(r'"model_sha256": "([0-9a-f]{64})"', text)
-    blanked = content.replace(digest[1].encode(), b"0" * 64) if digest else content
-    return check_description(text, sha256(blanked).hexdigest())
-
-
 def read_onnx_description(content: bytes) -> dict[str, Any]:
-    """The fmnist.json of a .onnx, without a runtime. Raises ModelError for a file that is not whole.
+    """The same of a .onnx. Its checksum stands inside the file and is that of the file with zeros in the checksum's place.
 
     In its metadata_props, the file's last part, a property is two fields, name and text, each with a tag and a length before it
     (onnx.proto, protobuf's "Encoding"); a length has seven bits in each byte, the lowest first, and a top bit if more follow.
@@ -215,7 +205,10 @@ def read_onnx_description(content: bytes) -> dict[str, Any]:
     if not found or not prefix:
         raise ModelError("it is truncated, or was not made by 'python -m export': it does not describe itself")
     length = sum((byte & 0x7F) << 7 * place for place, byte in enumerate(prefix[0]))
-    return check_onnx_description(content, rest[prefix.end() :][:length].decode("utf-8", "replace"))
+    text = rest[prefix.end() :][: min(length, MAX_DESCRIPTION_BYTES)].decode("utf-8", "replace")
+    digest = re.search(r'"model_sha256": "([0-9a-f]{64})"', text)
+    blanked = content.replace(digest[1].encode(), b"0" * 64) if digest else content
+    return check_description(text, sha256(blanked).hexdigest())
 
 
 def check_description(text: str, model_sha256: str) -> dict[str, Any]:
