@@ -70,12 +70,10 @@ def python_bits() -> int:
 
 def look_at_memory() -> Finding:
     try:
-        free = re.search(r"^MemAvailable: +(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
-    except OSError:
-        free = None
-    if not free:
+        (kilobytes,) = re.findall(r"^MemAvailable: +(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
+    except (OSError, ValueError):
         return "ok", "memory", "unknown"
-    megabytes = int(free[1]) // 1024
+    megabytes = int(kilobytes) // 1024
     if megabytes < ENOUGH_MEMORY:
         return "note", "memory", f"{megabytes} MB free; classifying wants {ENOUGH_MEMORY}, so end other programs"
     return "ok", "memory", f"{megabytes:,} MB free"

@@ -46,7 +46,12 @@ def explain(photo: Path, out: Path, classifier: Classifier) -> Prediction:
         raise InputError(f"{photo}: {error}") from None
     (prediction,) = classifier.predict([view])
     enlarged = Image.fromarray(view.tile).resize((EDGE, EDGE), Image.Resampling.NEAREST)
-    write(draw([*panels, ("The tile that the model gets", enlarged)], prediction), out)
+    page = draw([*panels, ("The tile that the model gets", enlarged)], prediction)
+    try:
+        with replacing(out) as part:
+            page.save(part, "png")
+    except OSError as error:
+        raise FmnistEdgeError(f"{out} can't be written ({(error.strerror or str(error)).lower()})") from None
     return prediction
 
 
@@ -94,12 +99,3 @@ def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
         return ImageFont.load_default(size)
     except ImportError:  # a Pillow without FreeType has letters of one size
         return ImageFont.load_default()
-
-
-def write(page: Image.Image, out: Path) -> None:
-    """Writes a PNG, whole or not at all. Raises FmnistEdgeError if it can't."""
-    try:
-        with replacing(out) as part:
-            page.save(part, "png")
-    except OSError as error:
-        raise FmnistEdgeError(f"{out} can't be written ({(error.strerror or str(error)).lower()})") from None
