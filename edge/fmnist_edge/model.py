@@ -37,7 +37,7 @@ NEVER_UNSURE = {"tile": 0.0, "photo": 0.0}
 
 @dataclass(frozen=True)
 class Model:
-    """A model that is open and may be trusted. ``description`` is its fmnist.json; ``listed`` are the files beside it."""
+    """A model that is open and may be trusted. ``description`` is its fmnist.json, ``listed`` what a manifest lists."""
 
     path: Path
     description: dict[str, Any]
