@@ -7,12 +7,13 @@ not somebody who can make the runtime run his own code.
 
 import json
 import os
+import resource
 import signal
 import sys
 from contextlib import suppress
+from multiprocessing.connection import Connection
 from subprocess import DEVNULL, PIPE, Popen
 from threading import Timer
-from typing import IO
 from weakref import finalize
 
 import numpy as np
@@ -31,8 +32,6 @@ FIRST_BATCHES = (1, 64)
 """Numbers of tiles that a model must manage before it counts as open."""
 
 MAX_REPLY_BYTES = 100_000_000
-
-LENGTH_BYTES = 8
 
 
 class ApartSession:
@@ -53,11 +52,14 @@ class ApartSession:
         except OSError as error:
             raise ModelError(f"no process can be started to run it in ({first_line(error)})") from None
         finalize(self, stop, self._process)
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._requests = Connection(os.dup(self._process.stdin.fileno()), readable=False)
+        self._replies = Connection(os.dup(self._process.stdout.fileno()), writable=False)
         opened = json.loads(self._ask(content))
         if "error" in opened:
             raise (RuntimeUnavailableError if opened["unavailable"] else ModelError)(opened["error"])
         self.runtime: str = opened["runtime"]
-        self.metadata: dict[str, str] = opened["metadata"]
 
     def probabilities(self, tiles: Tiles) -> Probabilities:
         if len(tiles) == 0:
@@ -66,13 +68,11 @@ class ApartSession:
 
     def _ask(self, request: bytes) -> bytes:
         """The process's reply."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
         timer = Timer(TIME_LIMIT, self._process.kill)
         timer.start()
         try:
-            send(self._process.stdin, request)
-            return receive(self._process.stdout, MAX_REPLY_BYTES)
+            self._requests.send_bytes(request)
+            return self._replies.recv_bytes(MAX_REPLY_BYTES)
         except BaseException as error:
             late = not timer.is_alive()
             self._process.kill()  # after Ctrl-C too: a late reply would be taken for the next one
@@ -92,42 +92,26 @@ def stop(process: Popen[bytes]) -> None:
         process.kill()
 
 
-def send(pipe: IO[bytes], content: bytes) -> None:
-    pipe.write(len(content).to_bytes(LENGTH_BYTES, "big"))
-    pipe.write(content)
-    pipe.flush()
-
-
-def receive(pipe: IO[bytes], max_bytes: int) -> bytes:
-    """What was sent. Raises EOFError if it is too long, breaks off, or nothing comes any more."""
-    head = pipe.read(LENGTH_BYTES)
-    length = int.from_bytes(head, "big")
-    content = pipe.read(length) if length <= max_bytes else b""
-    if len(head) < LENGTH_BYTES or len(content) < length:
-        raise EOFError
-    return content
-
-
 def serve(suffix: str, threads: int) -> None:
     """The other process: opens the model that comes first, then answers tiles with probabilities as long as some come."""
-    requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    requests, replies = Connection(os.dup(0), writable=False), Connection(os.dup(1), readable=False)
     os.dup2(2, 1)  # what a runtime prints is no reply
     limit_resources()
     try:
-        content = receive(requests, sys.maxsize)
+        content = requests.recv_bytes()
         session: Session = OnnxSession(content, threads) if suffix == ".onnx" else TFLiteSession(content, threads=threads)
         for count in FIRST_BATCHES:
             tiles = np.zeros((count, TILE_SIZE, TILE_SIZE), np.uint8)
             to_probabilities(session.probabilities(tiles).tobytes(), count)
     except Exception as error:
         why = str(error) if isinstance(error, FmnistEdgeError) else f"the runtime can't run it ({first_line(error)})"
-        send(replies, json.dumps({"error": why, "unavailable": isinstance(error, RuntimeUnavailableError)}).encode())
+        replies.send_bytes(json.dumps({"error": why, "unavailable": isinstance(error, RuntimeUnavailableError)}).encode())
         return
-    send(replies, json.dumps({"runtime": session.runtime, "metadata": getattr(session, "metadata", {})}).encode())
+    replies.send_bytes(json.dumps({"runtime": session.runtime}).encode())
     with suppress(EOFError):
         while True:
-            tiles = np.frombuffer(receive(requests, sys.maxsize), np.uint8).reshape(-1, TILE_SIZE, TILE_SIZE)
-            send(replies, session.probabilities(tiles).tobytes())
+            tiles = np.frombuffer(requests.recv_bytes(), np.uint8).reshape(-1, TILE_SIZE, TILE_SIZE)
+            replies.send_bytes(session.probabilities(tiles).tobytes())
 
 
 def to_probabilities(reply: bytes, count: int) -> Probabilities:
@@ -140,10 +124,6 @@ def to_probabilities(reply: bytes, count: int) -> Probabilities:
 
 
 def limit_resources() -> None:
-    try:
-        import resource
-    except ModuleNotFoundError:  # Windows has none
-        return
     for kind, most in ((resource.RLIMIT_DATA, MEMORY_LIMIT), (resource.RLIMIT_CORE, 0)):
         # where a stricter limit holds already, that one stays
         with suppress(ValueError, OSError):

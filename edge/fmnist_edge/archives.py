@@ -12,11 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmnist_edge.errors import InputError, first_line
-from fmnist_edge.reading import MAX_BYTES, Options, Source, read_content, too_long
+from fmnist_edge.reading import MAX_BYTES, TOO_LONG, Options, Source, read_content
 from fmnist_edge.sources import GZIP, IDX, NPY, ZIP, is_picture
 from fmnist_edge.tile import READABLE, TILE_SIZE, View
-
-IDX_HEADER = 16
 
 
 def find_in_archive(name: str, begin: bytes, options: Options) -> Iterator[Source]:
@@ -24,16 +22,16 @@ def find_in_archive(name: str, begin: bytes, options: Options) -> Iterator[Sourc
 
     begin: the file's first four bytes.
     """
-    if begin != ZIP:
+    if begin == ZIP:
+        with damage_named():
+            members = open_zip(name).namelist()
+        if not all(member.endswith(".npy") for member in members):
+            return find_pictures(name, members, options)
+        batches = {f"{name}/{member.removesuffix('.npy')}": read_array(read_zipped(name, member)) for member in members}
+    else:
         content = read_file(name, begin)
-        return find_tiles({name: read_array(content) if begin == NPY else read_idx(content)}, options)
-    with damage_named():
-        members = open_zip(name).namelist()
-    if all(member.endswith(".npy") for member in members):
-        return find_tiles(
-            {f"{name}/{member.removesuffix('.npy')}": read_array(read_zipped(name, member)) for member in members}, options
-        )
-    return find_pictures(name, members, options)
+        batches = {name: read_array(content) if begin == NPY else read_idx(content)}
+    return find_tiles(batches, options)
 
 
 def find_pictures(name: str, members: list[str], options: Options) -> Iterator[Source]:
@@ -69,7 +67,7 @@ def read_member(name: str, member: str, options: Options) -> View:
 def read_zipped(name: str, member: str) -> bytes:
     with damage_named():
         if open_zip(name).getinfo(member).file_size > MAX_BYTES:
-            raise too_long()
+            raise InputError(TOO_LONG)
         return open_zip(name).read(member)
 
 
@@ -77,7 +75,7 @@ def read_file(name: str, begin: bytes) -> bytes:
     with damage_named(), gzip.open(name) if begin.startswith(GZIP) else open(name, "rb") as file:
         content: bytes = file.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
-        raise too_long()
+        raise InputError(TOO_LONG)
     return content
 
 
@@ -92,7 +90,7 @@ def read_idx(content: bytes) -> NDArray[np.uint8]:
         raise InputError("neither a picture nor tiles in the format IDX")
     shape = tuple(int.from_bytes(content[start : start + 4], "big") for start in (4, 8, 12))
     with damage_named():
-        return np.frombuffer(content, np.uint8, offset=IDX_HEADER).reshape(shape)
+        return np.frombuffer(content, np.uint8, offset=16).reshape(shape)
 
 
 @contextmanager

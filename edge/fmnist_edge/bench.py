@@ -22,9 +22,10 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from fmnist_edge.classifier import BATCH, Classifier
-from fmnist_edge.errors import FmnistEdgeError, InputError
-from fmnist_edge.model import Model, default_model, open_model
+from fmnist_edge.errors import FmnistEdgeError, InputError, RuntimeUnavailableError
+from fmnist_edge.model import default_model, open_model
 from fmnist_edge.runtime import import_tflite, quiet_stderr
+from fmnist_edge.status import health
 from fmnist_edge.tile import TILE_SIZE, look, read_image
 
 Times = dict[str, float]
@@ -32,9 +33,6 @@ Times = dict[str, float]
 
 CALLS = (10, 20_000)
 """So many of each step at least, however slow, and at most: that does for p99, and does not show in the memory."""
-
-THROTTLING = ("under-voltage", "frequency capped", "throttled", "soft temperature limit")
-"""What bits 0 to 3 of `vcgencmd get_throttled` say of now, and bits 16 to 19 of before. Source: Raspberry Pi documentation."""
 
 
 def measure(
@@ -46,26 +44,28 @@ def measure(
     tell: gets the name of each step before it is measured. Raises InputError for the photo, ModelError or
     RuntimeUnavailableError for the model.
     """
-    path = default_model() if model is None else model
+    path = model or default_model()
     before = health()
     tell("runtime")
     import_ms = import_runtime(path)
     tell("model")
-    opened_model = open_quietly(path)
-    load = time_calls(lambda: open_quietly(path), seconds)
+    with quiet_stderr():
+        classifier = Classifier(path)
+        load = time_calls(partial(open_model, path), seconds)
     with tempfile.TemporaryDirectory(prefix="fmnist-edge-") as folder:
         tell("photo")
-        steps = time_steps(path, photo or draw_elsewhere(Path(folder) / "drawn.jpg"), seconds, tell)
+        steps = time_steps(classifier, photo or draw_elsewhere(Path(folder) / "drawn.jpg"), seconds, tell)
     memory = peak_memory()
     tiles = np.random.default_rng(0).integers(0, 256, (BATCH, TILE_SIZE, TILE_SIZE), dtype=np.uint8)
     by_threads = {}
     for count in range(1, (threads or min(4, os.cpu_count() or 1)) + 1):
         tell(f"threads: {count}")
-        probabilities = open_quietly(path, count).session.probabilities
-        by_threads[str(count)] = time_calls(partial(probabilities, tiles), seconds, BATCH)
+        with quiet_stderr():
+            session = open_model(path, count).session
+        by_threads[str(count)] = time_calls(partial(session.probabilities, tiles), seconds, BATCH)
     return {
         "model": path.name,
-        "runtime": opened_model.session.runtime,
+        "runtime": classifier.model.session.runtime,
         "python": platform.python_version(),
         "machine": machine(),
         "cores": os.cpu_count(),
@@ -81,18 +81,16 @@ def measure(
     }
 
 
-def time_steps(model: Path, photo: Path, seconds: float, tell: Callable[[str], None]) -> dict[str, Times]:
+def time_steps(classifier: Classifier, photo: Path, seconds: float, tell: Callable[[str], None]) -> dict[str, Times]:
     """What it takes to decode the photo, to make its tile, to invoke the model, and for all that from the file."""
-    with quiet_stderr():
-        classifier = Classifier(model)
     try:
         image = read_image(photo)
         tiles = look(image).tile[None]
         calls: dict[str, Callable[[], Any]] = {
-            "decode": lambda: read_image(photo),
-            "tile": lambda: look(image),
-            "invoke": lambda: classifier.model.session.probabilities(tiles),
-            "file to prediction": lambda: classifier.classify(photo),
+            "decode": partial(read_image, photo),
+            "tile": partial(look, image),
+            "invoke": partial(classifier.model.session.probabilities, tiles),
+            "file to prediction": partial(classifier.classify, photo),
         }
         steps = {}
         for step, call in calls.items():
@@ -120,18 +118,12 @@ def time_calls(call: Callable[[], object], seconds: float, images: int = 1) -> T
 def import_runtime(model: Path) -> float:
     """Milliseconds. numpy is there already."""
     began = time.perf_counter()
-    with quiet_stderr():
+    with quiet_stderr(), suppress(ImportError, RuntimeUnavailableError):  # opening the model says what to do
         if model.suffix == ".onnx":
-            with suppress(ImportError):  # opening the model says what to do
-                importlib.import_module("onnxruntime")
+            importlib.import_module("onnxruntime")
         else:
             import_tflite(None)
     return 1000 * (time.perf_counter() - began)
-
-
-def open_quietly(model: Path, threads: int = 1) -> Model:
-    with quiet_stderr():
-        return open_model(model, threads)
 
 
 def draw_elsewhere(path: Path) -> Path:
@@ -173,75 +165,33 @@ def machine() -> str:
         return platform.machine()
 
 
-def health() -> dict[str, Any]:
-    """The processor's temperature in degrees Celsius, and what slows it down, in words; None where that can't be known."""
-    degrees = re.search(r"temp=([\d.]+)", vcgencmd("measure_temp"))
-    flags = re.search(r"throttled=0x([0-9a-fA-F]+)", vcgencmd("get_throttled"))
-    return {
-        "temperature_c": float(degrees[1]) if degrees else kernel_temperature(),
-        "throttled": in_words(int(flags[1], 16)) if flags else None,
-    }
-
-
-def vcgencmd(question: str) -> str:
-    try:
-        return subprocess.run(["vcgencmd", question], capture_output=True, text=True, errors="replace", timeout=5).stdout
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-
-
-def kernel_temperature() -> float | None:
-    try:
-        return int(Path("/sys/class/thermal/thermal_zone0/temp").read_text()) / 1000
-    except (OSError, ValueError):
-        return None
-
-
-def in_words(flags: int) -> list[str]:
-    now = [f"{reason} now" for bit, reason in enumerate(THROTTLING) if flags >> bit & 1]
-    return now + [f"{reason} earlier" for bit, reason in enumerate(THROTTLING) if flags >> bit & 0x10001 == 0x10000]
-
-
 def report(result: dict[str, Any]) -> str:
     """What ``measure`` found, for people."""
-    batch = {
+    lines = [
+        f"{result['model']} in {result['runtime']}, Python {result['python']}, {result['machine']}, {result['cores']} cores",
+        f"photo: {result['photo'] or 'a drawn JPEG of 12 megapixels'}",
+        "",
+        f"{'':20}{'p50 ms':>10}{'p90 ms':>10}{'p99 ms':>10}{'images/s':>10}",
+    ]
+    batches = {
         f"{result['batch']} tiles, {count} thread{'s' * (count != '1')}": times for count, times in result["threads"].items()
     }
-    rows = [("", "p50", "p90", "p99", "images/s")]
-    for step, times in (result["steps"] | batch).items():
-        rows.append((step, *(in_unit(times[f"p{rank}_ms"]) for rank in (50, 90, 99)), f"{times['images_per_second']:.0f}"))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    table = [
-        "  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))])
-        for row in rows
-    ]
+    for step, times in (result["steps"] | batches).items():
+        p50, p90, p99, rate = times.values()
+        lines.append(f"{step:20}{p50:10.3f}{p90:10.3f}{p99:10.3f}{rate:10.0f}")
     facts = {
-        "runtime imported": in_unit(result["import_ms"]),
-        "model opened": in_unit(result["load_ms"]),
+        "runtime imported": f"{result['import_ms']:.1f} ms",
+        "model opened": f"{result['load_ms']:.1f} ms",
         "peak memory": f"{result['peak_memory_mb']:.0f} MB",
         "temperature": told(result, "temperature_c", lambda degrees: f"{degrees:.1f} °C"),
         "throttled": told(result, "throttled", lambda reasons: ", ".join(reasons) or "no"),
     }
-    return "\n".join(
-        [
-            f"{result['model']} in {result['runtime']}, Python {result['python']}, {result['machine']}, {result['cores']} cores",
-            f"photo: {result['photo'] or 'a drawn JPEG of 12 megapixels'}",
-            "",
-            *table,
-            "",
-            *(f"{fact:{widths[0]}}  {value}" for fact, value in facts.items() if value),
-        ]
-    )
+    return "\n".join([*lines, "", *(f"{fact:21}  {value}" for fact, value in facts.items() if value)])
 
 
 def told(result: dict[str, Any], key: str, text: Callable[[Any], str]) -> str:
-    """How it was before, and after if that is something else; nothing if the device does not tell."""
-    said = [f"{text(result[when][key])} {when}" for when in ("before", "after") if result[when][key] is not None]
-    return ", ".join(said)
-
-
-def in_unit(milliseconds: float) -> str:
-    return f"{1000 * milliseconds:.1f} µs" if milliseconds < 1 else f"{milliseconds:.1f} ms"
+    """How it was before and after; nothing if the device does not tell."""
+    return ", ".join(f"{text(result[when][key])} {when}" for when in ("before", "after") if result[when][key] is not None)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 from fmnist_edge.classifier import BATCH, Classifier
-from fmnist_edge.errors import UsageError
+from fmnist_edge.files import replacing
 from fmnist_edge.output import Show, printable
 from fmnist_edge.reading import Item
 from fmnist_edge.tile import Tile
@@ -64,17 +64,13 @@ def classify_all(
                 elif item.view and save_tiles:
                     save_tile(item.view.tile, save_tiles, item.name)
                 show(item, next(predictions) if item.view else None, item.milliseconds + milliseconds)
-            flush()
+            if sys.stdout is not None:  # closed by who started us
+                sys.stdout.flush()
             if progress:
                 progress.advance(len(batch))
     if progress:
         progress.clear()
     return complete
-
-
-def flush() -> None:
-    if sys.stdout is not None:  # closed by who started us
-        sys.stdout.flush()
 
 
 @contextmanager
@@ -91,7 +87,7 @@ def uninterrupted() -> Iterator[None]:
 
 
 def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """Items in groups of that size, or fewer where they come slowly. What was read before Ctrl-C is not lost."""
+    """Items in groups of that size, or fewer where they come slowly."""
     batch: list[Item] = []
     began = 0.0
     try:
@@ -99,34 +95,15 @@ def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
             began = began if batch else time.monotonic()
             batch.append(item)
             if len(batch) == size or time.monotonic() - began > PATIENCE:
-                yield batch
-                batch = []
-    except KeyboardInterrupt:
+                full, batch = batch, []
+                yield full
+    finally:  # what was read before Ctrl-C is not lost
         if batch:
             yield batch
-        raise
-    if batch:
-        yield batch
-
-
-def prepare_folder(folder: Path) -> None:
-    """Raises UsageError now, and not after the first picture, if no tiles can be saved there."""
-    import tempfile
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:
-        raise UsageError(f"{folder}: tiles can't be saved there ({error.strerror})") from None
 
 
 def save_tile(tile: Tile, folder: Path, name: str) -> None:
     """As PNG, named by the picture and its folders: ``coats/1.jpg`` becomes ``coats_1.jpg.png``. Raises OSError."""
     flat = "_".join(part for part in os.path.normpath(name).split(os.sep) if part not in ("", "..", "."))
-    path = folder / f"{os.fsdecode(os.fsencode(flat)[-LONGEST_NAME:])}.png"
-    part = path.with_name(f".{os.getpid()}.part")
-    try:
+    with replacing(folder / f"{os.fsdecode(os.fsencode(flat)[-LONGEST_NAME:])}.png") as part:
         Image.fromarray(tile).save(part, "png")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

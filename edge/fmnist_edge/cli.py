@@ -3,13 +3,14 @@
 import gc
 import sys
 import warnings
+from json import dumps
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from fmnist_edge.cli_camera import camera
-from fmnist_edge.cli_options import Input, Language, LanguageOption, MinConfidenceOption, ModelOption
+from fmnist_edge.cli_options import Input, LanguageOption, MinConfidenceOption, ModelOption
 from fmnist_edge.errors import ModelError, UsageError, reported, stop
 
 MANY = 100
@@ -50,14 +51,12 @@ def classify(
     ] = None,
     recursive: Annotated[bool, typer.Option("-r", "--recursive", help="Look into the folders of folders too.")] = False,
     stdin: Annotated[bool, typer.Option("--stdin", help="Classify the picture whose bytes come on stdin.")] = False,
-    input: Annotated[
-        Input, typer.Option(help="What pictures are: 28x28 tiles of Fashion-MNIST, photos, or find out.")
-    ] = Input.auto,
+    input: Annotated[Input, typer.Option(help="What pictures are: 28x28 tiles of Fashion-MNIST, photos, or find out.")] = "auto",
     top_k: Annotated[int, typer.Option(min=1, max=10, help="How many classes to print for each picture.")] = 3,
     json: Annotated[bool, typer.Option("--json", help="Print JSON Lines, one object per picture.")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV, one line per picture.")] = False,
     all: Annotated[bool, typer.Option("--all", help="With --json or --csv: the probabilities of all classes too.")] = False,
-    labels_lang: LanguageOption = Language.en,
+    labels_lang: LanguageOption = "en",
     min_confidence: MinConfidenceOption = None,
     save_tiles: Annotated[
         Path | None, typer.Option(help="Write what the model was shown, as 28x28 PNG files.", metavar="DIR", file_okay=False)
@@ -74,8 +73,9 @@ def classify(
     """
     from itertools import chain, islice
 
-    from fmnist_edge.bulk import Progress, classify_all, prepare_folder
+    from fmnist_edge.bulk import Progress, classify_all
     from fmnist_edge.classifier import BATCH, Classifier
+    from fmnist_edge.files import prepare_folder
     from fmnist_edge.output import LANGUAGES, Style, as_bars, as_csv, as_json, as_text
     from fmnist_edge.reading import Options, read_all
     from fmnist_edge.runtime import quiet_stderr
@@ -90,16 +90,16 @@ def classify(
     if all and not (json or csv):
         raise UsageError("--all goes with --json or --csv")
     if save_tiles:
-        prepare_folder(save_tiles)
+        prepare_folder(save_tiles, "tiles")
     with quiet_stderr():
         classifier = Classifier(model, min_confidence)
-    names, options = paths or [], Options(recursive, input.value, max_pixels)
+    names, options = paths or [], Options(recursive, input, max_pixels)
     # a list on stdin may come slowly, and each answer is wanted before the next path comes
     listed = "-" in names
     sources = iter([picture_on_stdin(options)] if stdin else find(names, options))
     first = list(islice(sources, 0 if listed else 2))
     alone = len(first) == 1 and (stdin or first[0].name == names[0])
-    style = Style(top_k, all, LANGUAGES[labels_lang.value])
+    style = Style(top_k, all, LANGUAGES[labels_lang])
     show = (as_json if json else as_csv if csv else as_bars if alone else as_text)(style)
     progress = None
     if not (stdin or listed) and sys.stderr is not None and sys.stderr.isatty():
@@ -129,14 +129,13 @@ def verify(
     Exit status: 0 the same, 2 usage, 3 not the same, or the model or its golden.npz is missing or damaged.
     """
     from dataclasses import asdict
-    from json import dumps
 
     from fmnist_edge.runtime import quiet_stderr
     from fmnist_edge.verify import to_lines, verify
 
     with quiet_stderr():
         verdict = verify(model)
-    print(dumps(asdict(verdict) | {"holds": verdict.holds}) if json else "\n".join(to_lines(verdict)), flush=True)
+    print(dumps(asdict(verdict)) if json else "\n".join(to_lines(verdict)), flush=True)
     if not verdict.holds:
         raise ModelError(verdict.complaint)
     if accept:
@@ -155,8 +154,6 @@ def info(
 
     Exit status: 0 all is well, 2 usage, 3 the model is missing or damaged.
     """
-    from json import dumps
-
     from fmnist_edge.info import to_lines
     from fmnist_edge.model import read_description
 
@@ -174,8 +171,6 @@ def status(
 
     Exit status: 0 healthy, 2 usage, 3 not.
     """
-    from json import dumps
-
     from fmnist_edge.status import examine, to_lines
 
     found = examine(model)
@@ -240,8 +235,6 @@ def bench(
 
     Exit status: 0 measured, 1 the photo can't be used, 2 usage, 3 the model is missing or damaged.
     """
-    from json import dumps
-
     from fmnist_edge.bench import measure, report
 
     def tell(step: str) -> None:

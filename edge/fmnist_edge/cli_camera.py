@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from fmnist_edge.cli_options import Input, Language, LanguageOption, MinConfidenceOption, ModelOption
+from fmnist_edge.cli_options import Input, LanguageOption, MinConfidenceOption, ModelOption
 from fmnist_edge.errors import UsageError, reported
 
 SAVE_MB = 100
@@ -26,13 +26,13 @@ def camera(
     roi: Annotated[str | None, typer.Option(help="Look at this part of each frame, in pixels.", metavar="X,Y,W,H")] = None,
     rotate: Annotated[Literal["0", "90", "180", "270"], typer.Option(help="Turn each frame clockwise.")] = "0",
     mirror: Annotated[bool, typer.Option("--mirror", help="Mirror each frame, left to right, once it is turned.")] = False,
-    input: Annotated[Input, typer.Option(help="What frames are: 28x28 tiles, photos, or find out.")] = Input.auto,
+    input: Annotated[Input, typer.Option(help="What frames are: 28x28 tiles, photos, or find out.")] = "auto",
     fast: Annotated[bool, typer.Option("--fast", help="Read a file as fast as it goes, and each of its frames.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON Lines on a terminal too.")] = False,
     on_change: Annotated[
         bool, typer.Option("--on-change", help="Print only when the label is another, and when it gets sure.")
     ] = False,
-    labels_lang: LanguageOption = Language.en,
+    labels_lang: LanguageOption = "en",
     min_confidence: MinConfidenceOption = None,
     smooth: Annotated[
         float, typer.Option(min=0, max=60, help="Seconds after which what was seen counts half as much; 0: each frame alone.")
@@ -86,11 +86,11 @@ def camera(
     from fmnist_edge.screen import Screen
     from fmnist_edge.service import Systemd
 
-    screen = Screen(json, on_change, labels_lang.value)
+    screen = Screen(json, on_change, labels_lang)
     if on_change and screen.in_place:
         raise UsageError("--on-change goes with --json, or with output that is no terminal")
     wanted = FeedOptions(to_size(size), fps, fast, not no_retry)
-    options = Options(part, int(rotate), mirror, input.value, smooth, idle_fps, empty_scene, seconds, frames)
+    options = Options(part, int(rotate), mirror, input, smooth, idle_fps, empty_scene, seconds, frames)
     collection = Collection(save_unsure, (save_mb or SAVE_MB) * 10**6, screen.tell) if save_unsure else None
     with quiet_stderr():
         classifier = Classifier(model, min_confidence)

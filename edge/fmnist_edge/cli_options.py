@@ -1,29 +1,18 @@
 """Options that several commands have."""
 
-from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-
-class Input(str, Enum):
-    """What pictures are taken for."""
-
-    auto, tile, photo = "auto", "tile", "photo"
-
-
-class Language(str, Enum):
-    """Of the labels."""
-
-    en, zh = "en", "zh"
-
+Input = Literal["auto", "tile", "photo"]
+"""What pictures are taken for."""
 
 ModelOption = Annotated[
     Path | None, typer.Option(readable=False, help="A .tflite or .onnx file instead of the built-in int8 model.")
 ]
 
-LanguageOption = Annotated[Language, typer.Option(help="The language of the labels.")]
+LanguageOption = Annotated[Literal["en", "zh"], typer.Option(help="The language of the labels.")]
 
 MinConfidenceOption = Annotated[
     float | None,

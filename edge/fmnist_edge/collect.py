@@ -14,14 +14,13 @@ from pathlib import Path
 
 from PIL import Image
 
-from fmnist_edge.errors import UsageError
+from fmnist_edge.files import prepare_folder, replacing
 from fmnist_edge.runtime import CLASSES
 from fmnist_edge.tile import Tile
 
 TILES = ".tiles"
-OURS = re.compile(r"unsure-\d{8}-\d{6}-\d{3}-[a-z-]+\.(jpg|png)")
-PART = ".unsure.part"
-"""A file that is not whole yet."""
+OURS = re.compile(r"unsure-\d{8}-\d{6}-\d{3}-[a-z-]+\.(jpg|png)(\.part)?")
+"""A part is what a power cut left."""
 
 EVERY = 1.0
 """Seconds between two frames that are kept."""
@@ -41,13 +40,9 @@ class Collection:
     def __init__(self, folder: Path, limit: int, tell: Callable[[str], None]) -> None:
         self._folder, self._limit, self._tell = folder, limit, tell
         self._next, self._failed = 0.0, False
-        try:
-            (folder / TILES).mkdir(parents=True, exist_ok=True)
-            (folder / PART).touch()
-            (folder / PART).unlink()
-            self._size = sum(size for _, _, size in self._kept())
-        except OSError as error:
-            raise UsageError(f"{folder}: frames can't be saved there ({error.strerror})") from None
+        prepare_folder(folder, "frames")
+        prepare_folder(folder / TILES, "tiles")
+        self._size = sum(size for _, _, size in self._kept())
 
     def add(self, frame: Image.Image, tile: Tile, class_id: int, now: float) -> None:
         """Keeps a frame and the tile made of it, unless one was kept in the last second. now: seconds of any clock."""
@@ -69,13 +64,9 @@ class Collection:
         content = io.BytesIO()
         image.save(content, "jpeg" if path.suffix == ".jpg" else "png", **options)
         self._make_room(content.tell())
-        part = self._folder / PART
-        try:
+        with replacing(path) as part:
             part.write_bytes(content.getbuffer())
-            part.replace(path)
-            self._size += content.tell()
-        finally:
-            part.unlink(missing_ok=True)
+        self._size += content.tell()
 
     def _make_room(self, size: int) -> None:
         if self._size + size <= self._limit:

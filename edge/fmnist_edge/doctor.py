@@ -44,7 +44,7 @@ CAMERAS = (
 
 def examine(model: Path | None) -> Iterator[Finding]:
     """Findings in the order in which to mend them. model: the built-in one if None."""
-    yield look_at_python()
+    yield "ok", "Python", f"{platform.python_version()}, {python_bits()} bits, {sys.executable}"
     yield look_at_system()
     yield look_at_memory()
     packages = [look_at_package("numpy", "numpy"), look_at_package("Pillow", "PIL.Image")]
@@ -54,10 +54,6 @@ def examine(model: Path | None) -> Iterator[Finding]:
     else:
         yield "note", "model", "not looked at, nor the runtime: both need numpy and Pillow"
     yield from look_at_cameras()
-
-
-def look_at_python() -> Finding:
-    return "ok", "Python", f"{platform.python_version()}, {python_bits()} bits, {sys.executable}"
 
 
 def look_at_system() -> Finding:
@@ -78,12 +74,10 @@ def python_bits() -> int:
 
 def look_at_memory() -> Finding:
     try:
-        free = re.search(r"^MemAvailable: +(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
-    except OSError:
-        free = None
-    if not free:
+        (kilobytes,) = re.findall(r"^MemAvailable: +(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
+    except (OSError, ValueError):
         return "ok", "memory", "unknown"
-    megabytes = int(free[1]) // 1024
+    megabytes = int(kilobytes) // 1024
     if megabytes < ENOUGH_MEMORY:
         return "note", "memory", f"{megabytes} MB free; classifying wants {ENOUGH_MEMORY}, so end other programs"
     return "ok", "memory", f"{megabytes:,} MB free"

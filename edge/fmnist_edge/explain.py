@@ -1,8 +1,6 @@
 """One picture that explains an answer: the photo, the garment found in it, the tile that the model gets, and what it says."""
 
-import io
 import os
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +8,7 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 
 from fmnist_edge.classifier import Classifier, Prediction
 from fmnist_edge.errors import FmnistEdgeError, InputError, UsageError
+from fmnist_edge.files import replacing
 from fmnist_edge.photo import cut_out, fitted, upright
 from fmnist_edge.runtime import CLASSES
 from fmnist_edge.segment import Mask
@@ -47,7 +46,12 @@ def explain(photo: Path, out: Path, classifier: Classifier) -> Prediction:
         raise InputError(f"{photo}: {error}") from None
     (prediction,) = classifier.predict([view])
     enlarged = Image.fromarray(view.tile).resize((EDGE, EDGE), Image.Resampling.NEAREST)
-    write(draw([*panels, ("The tile that the model gets", enlarged)], prediction), out)
+    page = draw([*panels, ("The tile that the model gets", enlarged)], prediction)
+    try:
+        with replacing(out) as part:
+            page.save(part, "png")
+    except OSError as error:
+        raise FmnistEdgeError(f"{out} can't be written ({(error.strerror or str(error)).lower()})") from None
     return prediction
 
 
@@ -65,7 +69,7 @@ def photo_and_garment(photo: Image.Image, mask: Mask) -> list[Panel]:
 
 def draw(panels: list[Panel], prediction: Prediction) -> Image.Image:
     """The panels from left to right, then the ten bars."""
-    winner, threshold = UNSURE if prediction.unsure else SURE, prediction.sure_from
+    winner, unsure = (UNSURE, ", unsure") if prediction.unsure else (SURE, "")
     left = MARGIN + len(panels) * (EDGE + GAP)
     start, end = left + LABELS, left + LABELS + BARS
     page = Image.new("RGB", (end + NUMBERS + MARGIN, TOP + EDGE + MARGIN), PAPER)
@@ -75,12 +79,7 @@ def draw(panels: list[Panel], prediction: Prediction) -> Image.Image:
         pen.text((x, TOP - 26), heading, INK, small)
         pen.rectangle((x, TOP, x + EDGE - 1, TOP + EDGE - 1), FAINT)
         page.paste(picture, (x + (EDGE - picture.width) // 2, TOP + (EDGE - picture.height) // 2))
-    pen.text(
-        (left, TOP - 38),
-        f"{prediction.label} {prediction.confidence:.2f}{', unsure' if prediction.unsure else ''}",
-        winner,
-        large,
-    )
+    pen.text((left, TOP - 38), f"{prediction.label} {prediction.confidence:.2f}{unsure}", winner, large)
     for class_id, (label, probability) in enumerate(zip(CLASSES, prediction.probabilities.tolist(), strict=True)):
         y, wins = TOP + class_id * EDGE // len(CLASSES), class_id == prediction.class_id
         pen.text((left, y + 5), label, winner if wins else INK, small)
@@ -88,7 +87,7 @@ def draw(panels: list[Panel], prediction: Prediction) -> Image.Image:
         if length := round(BARS * probability):
             pen.rectangle((start, y + 4, start + length - 1, y + 22), winner if wins else GRAY)
         pen.text((end + 10, y + 5), f"{probability:.2f}", winner if wins else INK, small)
-    if threshold:
+    if threshold := prediction.sure_from:
         x = start + round(BARS * threshold)
         pen.line((x, TOP, x, TOP + EDGE + 3), INK)
         pen.text((start, TOP + EDGE + 6), f"sure from {threshold:.2f} on", INK, small)
@@ -100,16 +99,3 @@ def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
         return ImageFont.load_default(size)
     except (ImportError, TypeError):  # a Pillow without FreeType, or before 10.1, has letters of one size
         return ImageFont.load_default()
-
-
-def write(page: Image.Image, out: Path) -> None:
-    """Writes a PNG, whole or not at all. Raises FmnistEdgeError if it can't."""
-    content = io.BytesIO()
-    page.save(content, "png")
-    try:
-        with tempfile.TemporaryDirectory(prefix=".explain-", dir=out.parent) as scratch:
-            part = Path(scratch) / "part.png"
-            part.write_bytes(content.getvalue())
-            os.replace(part, out)
-    except OSError as error:
-        raise FmnistEdgeError(f"{out} can't be written ({(error.strerror or str(error)).lower()})") from None

@@ -31,18 +31,18 @@ MAX_MODEL_BYTES = 100_000_000
 MAX_DESCRIPTION_BYTES = MAX_MANIFEST_BYTES = 100_000
 """Twenty times what export writes."""
 
-
 NEVER_UNSURE = {"tile": 0.0, "photo": 0.0}
 """The thresholds of files that were made before there were any."""
 
 
 @dataclass(frozen=True)
 class Model:
-    """A model that is open and may be trusted. ``description`` is its fmnist.json."""
+    """A model that is open and may be trusted. ``description`` is its fmnist.json, ``listed`` what a manifest lists."""
 
     path: Path
     description: dict[str, Any]
     session: Session
+    listed: dict[str, str]
 
 
 def open_model(path: str | os.PathLike[str] | None = None, threads: int = 1) -> Model:
@@ -56,17 +56,17 @@ def open_model(path: str | os.PathLike[str] | None = None, threads: int = 1) -> 
     path = default_model() if path is None else Path(path)
     try:
         content = read(path, MAX_MODEL_BYTES)
-        vouched_for = is_listed(path, content) or path == default_model()
+        listed = read_manifest(path)
+        vouched_for = is_listed(path, content, listed) or path == default_model()
         if path.suffix == ".onnx":
-            onnx = OnnxSession(content, threads) if vouched_for else apart(content, path.suffix, threads)
-            description = check_onnx_description(content, onnx.metadata.get(DESCRIPTION, ""))
-            session: Session = onnx
+            session: Session = OnnxSession(content, threads) if vouched_for else apart(content, path.suffix, threads)
+            description = read_onnx_description(content)
         else:
             description = read_tflite_description(content)
             session = TFLiteSession(content, threads=threads) if vouched_for else apart(content, path.suffix, threads)
     except FmnistEdgeError as error:
         raise type(error)(f"{path}: {error}") from None
-    return Model(path, description, session)
+    return Model(path, description, session, listed)
 
 
 def apart(content: bytes, suffix: str, threads: int) -> "ApartSession":
@@ -84,7 +84,7 @@ def read_description(path: str | os.PathLike[str] | None = None) -> tuple[Path, 
     path = default_model() if path is None else Path(path)
     try:
         content = read(path, MAX_MODEL_BYTES)
-        is_listed(path, content)  # raises if it is listed otherwise
+        is_listed(path, content, read_manifest(path))  # raises if it is listed otherwise
         return path, content, (read_onnx_description if path.suffix == ".onnx" else read_tflite_description)(content)
     except ModelError as error:
         raise type(error)(f"{path}: {error}") from None
@@ -113,34 +113,43 @@ def read(path: Path, max_bytes: int) -> bytes:
         raise ModelError(f"the model can't be read ({getattr(error, 'strerror', None) or error})") from None
 
 
-def is_listed(path: Path, content: bytes) -> bool:
-    """Whether a manifest.json beside the file, signed if a key is configured, lists it.
+def read_manifest(path: Path) -> dict[str, str]:
+    """The SHA-256 of each file, by its name, that a manifest.json beside a model lists; none if there is none.
 
-    Raises ModelError if it lists it with another SHA-256, SignatureError if there has to be a signed one and is none.
+    Raises ModelError if it is damaged, SignatureError if a key is configured that did not sign it.
     """
     manifest, keys = path.with_name("manifest.json"), configured_keys()
-    expected = None
-    if os.path.lexists(manifest):
-        try:
-            text = read(manifest, MAX_MANIFEST_BYTES)
-            listing = parse(text.decode())
-            expected = {**listing["files"], **listing.get("proof", {})}[path.name]["sha256"]
-        except (KeyError, TypeError):  # one of something else
-            pass
-        except (ModelError, ValueError):
-            raise ModelError("the manifest.json beside it is damaged; copy or export both again") from None
-    if expected is None:
-        if keys:
-            raise SignatureError(
-                f"no manifest.json beside it lists it, and {keys} asks for a signed one; copy all from one export"
-            )
-        return False
-    if expected != sha256(content).hexdigest():
-        raise ModelError("it is not the file that the manifest.json beside it lists; copy or export both again")
+    if not os.path.lexists(manifest):
+        return {}
+    try:
+        text = read(manifest, MAX_MANIFEST_BYTES)
+        listing = parse(text.decode())
+        files = {**listing["files"], **listing.get("proof", {})}
+        listed = {name: file["sha256"] for name, file in files.items()}
+    except (KeyError, TypeError):  # one of something else
+        return {}
+    except (ModelError, ValueError):
+        raise ModelError("the manifest.json beside it is damaged; copy or export both again") from None
     if keys:
         from fmnist_edge.signature import check  # what it imports, a device without a key need not wait for
 
         check(manifest, text, keys)
+    return listed
+
+
+def is_listed(path: Path, content: bytes, listed: dict[str, str]) -> bool:
+    """Whether a file is one that ``read_manifest`` found listed.
+
+    Raises ModelError if it is listed with another SHA-256, SignatureError if it is not listed and a key is configured.
+    """
+    if path.name not in listed:
+        if keys := configured_keys():
+            raise SignatureError(
+                f"no manifest.json beside it lists it, and {keys} asks for a signed one; copy all from one export"
+            )
+        return False
+    if listed[path.name] != sha256(content).hexdigest():
+        raise ModelError("it is not the file that the manifest.json beside it lists; copy or export both again")
     return True
 
 
@@ -159,12 +168,8 @@ def configured_keys() -> Path | None:
 
 def parse(text: str) -> Any:
     """What a JSON text says. Raises ValueError for what is none, and for what Python would take beyond the standard: NaN."""
-
-    def refuse(constant: str) -> None:
-        raise ValueError(constant)
-
     try:
-        return json.loads(text, parse_constant=refuse)
+        return json.loads(text, parse_constant=int)  # which refuses "NaN" and "Infinity"
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
@@ -189,17 +194,8 @@ def read_tflite_description(content: bytes) -> dict[str, Any]:
     return check_description(text, sha256(content[:archive_start]).hexdigest())
 
 
-def check_onnx_description(content: bytes, text: str) -> dict[str, Any]:
-    """The same of a .onnx. Its checksum stands inside the file and is that of the file with zeros in the checksum's place."""
-    if len(text) > MAX_DESCRIPTION_BYTES:
-        raise ModelError(f"its {DESCRIPTION} is too large")
-    digest = re.search(r'"model_sha256": "([0-9a-f]{64})"', text)
-    blanked = content.replace(digest[1].encode(), b"0" * 64) if digest else content
-    return check_description(text, sha256(blanked).hexdigest())
-
-
 def read_onnx_description(content: bytes) -> dict[str, Any]:
-    """The fmnist.json of a .onnx, without a runtime. Raises ModelError for a file that is not whole.
+    """The same of a .onnx. Its checksum stands inside the file and is that of the file with zeros in the checksum's place.
 
     In its metadata_props, the file's last part, a property is two fields, name and text, each with a tag and a length before it
     (onnx.proto, protobuf's "Encoding"); a length has seven bits in each byte, the lowest first, and a top bit if more follow.
@@ -209,7 +205,10 @@ def read_onnx_description(content: bytes) -> dict[str, Any]:
     if not found or not prefix:
         raise ModelError("it is truncated, or was not made by 'python -m export': it does not describe itself")
     length = sum((byte & 0x7F) << 7 * place for place, byte in enumerate(prefix[0]))
-    return check_onnx_description(content, rest[prefix.end() :][:length].decode("utf-8", "replace"))
+    text = rest[prefix.end() :][: min(length, MAX_DESCRIPTION_BYTES)].decode("utf-8", "replace")
+    digest = re.search(r'"model_sha256": "([0-9a-f]{64})"', text)
+    blanked = content.replace(digest[1].encode(), b"0" * 64) if digest else content
+    return check_description(text, sha256(blanked).hexdigest())
 
 
 def check_description(text: str, model_sha256: str) -> dict[str, Any]:

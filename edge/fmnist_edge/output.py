@@ -90,17 +90,18 @@ def as_csv(style: Style) -> Show:
 def to_record(item: Item, prediction: Prediction | None, milliseconds: float, style: Style) -> dict[str, Any]:
     if prediction is None:
         return {"path": item.name, "error": str(item.error)}
-    probabilities = [round(float(p), 6) for p in prediction.probabilities] if style.everything else None
-    return {
+    record = {
         "path": item.name,
         "class_id": prediction.class_id,
         "label": style.names[prediction.class_id],
         "confidence": round(prediction.confidence, 6),
         "unsure": prediction.unsure,
         "top": [{"label": style.names[number], "confidence": round(p, 6)} for number, p in prediction.top(style.top_k)],
-        **({"probabilities": probabilities} if probabilities else {}),
         "milliseconds": round(milliseconds, 3),
     }
+    if style.everything:
+        record["probabilities"] = [round(float(p), 6) for p in prediction.probabilities]
+    return record
 
 
 def labelled(prediction: Prediction, style: Style) -> list[tuple[str, float]]:

@@ -7,6 +7,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from fmnist_edge.files import replacing
+
 INTERVAL = 1.0
 """Seconds, at least, from one writing to the next."""
 
@@ -36,10 +38,8 @@ class PulseWriter:
         if self._path is None or now - self._beat_at < INTERVAL:
             return
         self._beat_at = now
-        part = self._path.with_suffix(".part")
-        with suppress(OSError):  # what is watched must not hang on who watches
+        with suppress(OSError), replacing(self._path) as part:  # what is watched must not hang on who watches
             part.write_text(json.dumps(asdict(Pulse(self._began, now, says))))
-            part.replace(self._path)
 
 
 def read_pulse() -> Pulse | None:

@@ -7,7 +7,6 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from itertools import islice
 from typing import NamedTuple, NoReturn
 
@@ -16,6 +15,8 @@ from fmnist_edge.tile import MAX_PIXELS, View, Wanted, decode, view_of
 
 MAX_BYTES = 256_000_000
 """Of a picture on stdin or in an archive, and of a batch of tiles: more is refused, so that it can't fill the memory."""
+
+TOO_LONG = f"larger than {MAX_BYTES // 10**6} MB; unpack it first"
 
 CHUNK = 8
 """Pictures that a process gets at once: enough for tiles, which take no time, few enough to come back soon."""
@@ -45,26 +46,18 @@ class Item(NamedTuple):
     milliseconds: float
 
 
-def broken(name: str, error: InputError) -> Source:
-    """In the place of pictures that can't be found."""
-    return Source(name, partial(fail, error))
-
-
 def fail(error: InputError) -> NoReturn:
+    """Reads what could not be found."""
     raise error
 
 
 def read_content(content: bytes, options: Options) -> View:
     """What the bytes of a picture's file show. Raises InputError."""
     if len(content) > MAX_BYTES:
-        raise too_long()
+        raise InputError(TOO_LONG)
     if not content:
         raise InputError("there is nothing in it")
     return view_of(decode(io.BytesIO(content), options.max_pixels), options.wanted)
-
-
-def too_long() -> InputError:
-    return InputError(f"larger than {MAX_BYTES // 10**6} MB; unpack it first")
 
 
 def read_all(sources: Iterable[Source], jobs: int = 1) -> Iterator[Item]:

@@ -146,7 +146,6 @@ class OnnxSession:
         # its exceptions have no common base of their own
         except Exception as error:
             raise ModelError(f"{self.runtime} can't run it ({first_line(error)})") from None
-        self.metadata = dict(self._session.get_modelmeta().custom_metadata_map)
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         check_contract([onnx_tensor(tensor) for tensor in inputs], [onnx_tensor(tensor) for tensor in outputs])
         self._dtype = np.dtype(onnx_tensor(inputs[0])[1])

@@ -144,11 +144,9 @@ def colour_frequencies(colours: NDArray[np.intp], weights: Map) -> Map:
 
 def blur(values: Map) -> Map:
     """Means over 3x3 pixels, the outermost ones repeated; channel by channel."""
-    for axis in (-1, -2):
-        first, last = values.take([0], axis), values.take([-1], axis)
-        values = values.swapaxes(axis, -1)
-        padded = np.concatenate([first.swapaxes(axis, -1), values, last.swapaxes(axis, -1)], axis=-1)
-        values = ((padded[..., :-2] + padded[..., 1:-1] + padded[..., 2:]) / 3).swapaxes(axis, -1)
+    for _ in range(2):  # along the rows, then along the columns
+        padded = np.concatenate([values[..., :1], values, values[..., -1:]], axis=-1)
+        values = ((padded[..., :-2] + padded[..., 1:-1] + padded[..., 2:]) / 3).swapaxes(-1, -2)
     return values
 
 

@@ -13,6 +13,7 @@ import subprocess
 from pathlib import Path
 
 from fmnist_edge.errors import SignatureError, UsageError
+from fmnist_edge.files import replacing
 from fmnist_edge.model import MAX_MANIFEST_BYTES, configured_keys, parse, read
 
 NAME = "fmnist-edge"
@@ -79,13 +80,11 @@ def accept_counter(model: Path) -> None:
     if counter == accepted(keys):
         return
     path = keys.with_name("accepted")
-    part = path.with_name("accepted.part")
     try:
-        with open(part, "w") as file:
+        with replacing(path) as part, open(part, "w") as file:
             file.write(f"{counter}\n")
             file.flush()
             os.fsync(file.fileno())  # an empty one after a power cut would refuse all models
-        part.chmod(0o644)
-        part.replace(path)
+            os.fchmod(file.fileno(), 0o644)
     except OSError as error:
         raise UsageError(f"{path} can't be written ({error.strerror}); try with sudo") from None

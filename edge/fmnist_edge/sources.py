@@ -5,13 +5,12 @@ Nothing is read before it is its turn, and nothing is kept, however many there a
 
 import glob
 import os
-import stat
 import sys
 from collections.abc import Iterable, Iterator
 from functools import partial
 
 from fmnist_edge.errors import InputError, UsageError
-from fmnist_edge.reading import MAX_BYTES, Options, Source, broken, read_content
+from fmnist_edge.reading import MAX_BYTES, Options, Source, fail, read_content
 from fmnist_edge.tile import READABLE, SUFFIXES, read_picture
 
 ZIP, NPY, GZIP, IDX = b"PK\x03\x04", b"\x93NUM", b"\x1f\x8b", b"\0\0\x08\x03"
@@ -26,7 +25,7 @@ def find(arguments: Iterable[str], options: Options) -> Iterator[Source]:
             try:
                 yield from find_in(name, options)
             except InputError as error:
-                yield broken(name, error)
+                yield Source(name, partial(fail, error))
 
 
 def find_in(name: str, options: Options) -> Iterator[Source]:
@@ -38,7 +37,7 @@ def find_in(name: str, options: Options) -> Iterator[Source]:
         yield from find(matches, options)
     elif os.path.isdir(name):
         yield from find_in_folder(name, options)
-    elif not is_picture(name) and (begin := first_bytes(name)).startswith(ARCHIVES):
+    elif not is_picture(name) and os.path.isfile(name) and (begin := first_bytes(name)).startswith(ARCHIVES):
         from fmnist_edge.archives import find_in_archive
 
         yield from find_in_archive(name, begin, options)
@@ -67,7 +66,7 @@ def find_in_folder(folder: str, options: Options) -> Iterator[Source]:
             files, folders = list_folder(current)
         except InputError as error:
             nothing = False
-            yield broken(current, error)
+            yield Source(current, partial(fail, error))
             continue
         for name in files:
             nothing = False
@@ -95,13 +94,11 @@ def list_folder(folder: str) -> tuple[list[str], list[str]]:
 
 
 def first_bytes(name: str) -> bytes:
-    """Four bytes, by which archives are known; none of what is no file or can't be read, as reading it will say."""
+    """A file's first four, by which archives are known; none if it can't be read, as reading it will say."""
     try:
-        if not stat.S_ISREG(os.stat(name).st_mode):
-            return b""
         with open(name, "rb") as file:
             return file.read(4)
-    except (OSError, ValueError):
+    except OSError:
         return b""
 
 

@@ -1,12 +1,13 @@
 """How is this device? What runs, whether it may, whether it computes rightly, and what the camera's service saw last."""
 
+import re
+import subprocess
 import time
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from fmnist_edge.bench import health
 from fmnist_edge.errors import FmnistEdgeError, SignatureError
 from fmnist_edge.model import configured_keys, read_description
 from fmnist_edge.pulse import read_pulse
@@ -15,6 +16,9 @@ from fmnist_edge.verify import verify
 
 SILENCE = 30
 """Seconds without a word of the service that are too many: its watchdog's."""
+
+THROTTLING = ("under-voltage", "frequency capped", "throttled", "soft temperature limit")
+"""What bits 0 to 3 of `vcgencmd get_throttled` say of now, and bits 16 to 19 of before. Source: Raspberry Pi documentation."""
 
 
 def examine(model: Path | None) -> dict[str, Any]:
@@ -47,6 +51,35 @@ def examine(model: Path | None) -> dict[str, Any]:
         "temperature_c": health()["temperature_c"],
         "problem": problem,
     }
+
+
+def health() -> dict[str, Any]:
+    """The processor's temperature in degrees Celsius, and what slows it down, in words; None where that can't be known."""
+    degrees = re.search(r"temp=([\d.]+)", vcgencmd("measure_temp"))
+    flags = re.search(r"throttled=0x([0-9a-fA-F]+)", vcgencmd("get_throttled"))
+    return {
+        "temperature_c": float(degrees[1]) if degrees else kernel_temperature(),
+        "throttled": in_words(int(flags[1], 16)) if flags else None,
+    }
+
+
+def vcgencmd(question: str) -> str:
+    try:
+        return subprocess.run(["vcgencmd", question], capture_output=True, text=True, errors="replace", timeout=5).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+
+
+def kernel_temperature() -> float | None:
+    try:
+        return int(Path("/sys/class/thermal/thermal_zone0/temp").read_text()) / 1000
+    except (OSError, ValueError):
+        return None
+
+
+def in_words(flags: int) -> list[str]:
+    now = [f"{reason} now" for bit, reason in enumerate(THROTTLING) if flags >> bit & 1]
+    return now + [f"{reason} earlier" for bit, reason in enumerate(THROTTLING) if flags >> bit & 0x10001 == 0x10000]
 
 
 def to_lines(status: dict[str, Any]) -> list[str]:
