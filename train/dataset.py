@@ -110,25 +110,24 @@ def locate(data_dir: Path | None = None, mirrors: Sequence[str] = ()) -> Path:
     mirrors, when given, are downloaded from instead of all but Keras' cache.
     Raises DatasetError that lists each place tried and what to do without a network.
     """
-    given = data_dir or (Path(os.environ["FMNIST_DATA"]) if os.environ.get("FMNIST_DATA") else None)
-    if given:
-        if problems := check_folder(given):
+    if given := data_dir or os.environ.get("FMNIST_DATA"):
+        if problems := check_folder(Path(given)):
             raise DatasetError(f"no Fashion-MNIST in {given}: {'; '.join(problems.values())}")
-        return given
+        return Path(given)
     cache = Path.home() / ".keras" / "datasets" / "fashion-mnist"
     tried = []
     for folder in (cache,) if mirrors else (cache, DEBIAN_DIR):
-        problems = check_folder(folder)
-        if not problems:
-            return folder
-        tried.append(f"{folder}: {'; '.join(problems.values())}" if os.path.isdir(folder) else f"{folder}: not there")
-        if os.path.isdir(folder):
+        if not os.path.isdir(folder):
+            tried.append(f"{folder}: not there")
+        elif problems := check_folder(folder):
+            tried.append(f"{folder}: {'; '.join(problems.values())}")
             say(tried[-1])
-    ways: list[tuple[str, Callable[[Path], None]]] = []
-    ways += [(mirror, partial(fetch_from_mirror, mirror)) for mirror in mirrors or MIRRORS]
+        else:
+            return folder
+    ways: dict[str, Callable[[Path], None]] = {mirror: partial(fetch_from_mirror, mirror) for mirror in mirrors or MIRRORS}
     if not mirrors and shutil.which("apt-get") and shutil.which("dpkg-deb"):
-        ways.append((f"the Debian package {DEBIAN_PACKAGE}", fetch_debian_package))
-    for what, fetch in ways:
+        ways[f"the Debian package {DEBIAN_PACKAGE}"] = fetch_debian_package
+    for what, fetch in ways.items():
         say(f"trying {what}")
         try:
             cache.mkdir(parents=True, exist_ok=True)
@@ -138,9 +137,8 @@ def locate(data_dir: Path | None = None, mirrors: Sequence[str] = ()) -> Path:
             tried.append(f"{what}: {error}")
             say(tried[-1])
     raise DatasetError(
-        "no Fashion-MNIST. Tried "
-        + "; ".join(tried)
-        + f". Without a network: copy {', '.join(source.name for source in SOURCES)} "
+        f"no Fashion-MNIST. Tried {'; '.join(tried)}. "
+        f"Without a network: copy {', '.join(source.name for source in SOURCES)} "
         f"from another machine to {cache}, or to a folder that --data-dir or FMNIST_DATA names"
     )
 
