@@ -6,11 +6,8 @@
 import gzip
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
-import urllib.error
-import urllib.request
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,10 +20,9 @@ from typing import Annotated
 import numpy as np
 import typer
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from fmnist_edge.errors import FmnistEdgeError, UsageError, reported
+from train.fetch import fetch_rest, unpack_package
 
 Array = NDArray[np.uint8]
 
@@ -77,7 +73,6 @@ MIRRORS = (
 )
 DEBIAN_PACKAGE = "dataset-fashion-mnist"
 DEBIAN_DIR = Path("/usr/share/datasets/fashion-mnist")
-TIMEOUT_SECONDS = 20
 ATTEMPTS = 3  # at one file from one mirror, as long as each attempt gets more of it
 
 
@@ -133,7 +128,7 @@ def locate(data_dir: Path | None = None, mirrors: Sequence[str] = ()) -> Path:
             cache.mkdir(parents=True, exist_ok=True)
             fetch(cache)
             return cache
-        except (DatasetError, OSError, HTTPException, ValueError) as error:
+        except (FmnistEdgeError, OSError, HTTPException, ValueError) as error:
             tried.append(f"{what}: {error}")
             say(tried[-1])
     raise DatasetError(
@@ -197,38 +192,6 @@ def download(url: str, folder: Path, source: Source) -> None:
     raise DatasetError(f"{source.name}: {problem}; run it again to go on where it broke off")
 
 
-def fetch_rest(url: str, part: Path) -> str:
-    """Appends to ``part`` what it lacks of the file at ``url``. Returns what went wrong on the way, "" if it is whole."""
-    have = part.stat().st_size if part.exists() else 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
-    try:
-        response = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)
-    except urllib.error.HTTPError as error:
-        if error.code == 416:  # nothing left to send: all of it is here
-            return ""
-        raise DatasetError(f"{url.rsplit('/', 1)[1]}: HTTP {error.code} {error.reason}") from None
-    except urllib.error.URLError as error:
-        raise DatasetError(str(error.reason)) from None
-    have = have if response.status == 206 else 0
-    length = response.headers.get("Content-Length")
-    total = have + int(length) if length else None
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with (
-        response,
-        part.open("r+b" if have else "wb") as file,
-        Progress(*columns, console=Console(stderr=True)) as progress,
-    ):
-        file.seek(have)
-        task = progress.add_task(part.stem, total=total, completed=have)
-        try:
-            while chunk := response.read(1 << 16):
-                have += file.write(chunk)
-                progress.update(task, completed=have)
-        except (OSError, HTTPException) as error:
-            return f"the connection broke off ({error})"
-    return "" if total in (None, have) else f"the connection ended at byte {have} of {total}"
-
-
 def install(candidate: Path, folder: Path, source: Source) -> None:
     """Renames a file that has been checked to its place; removes one that is not what it should be."""
     try:
@@ -242,30 +205,11 @@ def install(candidate: Path, folder: Path, source: Source) -> None:
 def fetch_debian_package(folder: Path) -> None:
     """Takes the files out of Debian's package, which needs neither root nor an installation."""
     with tempfile.TemporaryDirectory() as scratch:
-        own_lists = ["-o", f"Dir::State::lists={scratch}/lists", "-o", f"Dir::Cache={scratch}/cache"]
-        for folder_of_apt in ("lists/partial", "cache/archives/partial"):
-            (Path(scratch) / folder_of_apt).mkdir(parents=True)
-        try:
-            run("apt-get", "--quiet", "download", DEBIAN_PACKAGE, cwd=scratch)
-        except DatasetError:
-            # no package lists on this machine yet, or old ones: get our own, which any user may
-            run("apt-get", *own_lists, "--quiet", "update", cwd=scratch)
-            run("apt-get", *own_lists, "--quiet", "download", DEBIAN_PACKAGE, cwd=scratch)
-        for package in Path(scratch).glob("*.deb"):
-            run("dpkg-deb", "--extract", str(package), scratch, cwd=scratch)
+        unpack_package(DEBIAN_PACKAGE, scratch)
         for source in check_folder(folder):
             part = folder / f"{source.name}.part"
             shutil.copyfile(scratch + str(DEBIAN_DIR / source.name), part)
             install(part, folder, source)
-
-
-def run(*command: str, cwd: str) -> None:
-    try:
-        subprocess.run(command, cwd=cwd, check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=300)
-    except subprocess.CalledProcessError as error:
-        raise DatasetError((error.stderr.strip() or f"{command[0]} failed").splitlines()[-1]) from None
-    except subprocess.TimeoutExpired:
-        raise DatasetError(f"{command[0]} did not end in time") from None
 
 
 def say(message: str) -> None:
