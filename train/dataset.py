@@ -44,26 +44,10 @@ class Source:
 # checked: the SHA-256 of what the .gz files with the published MD5s hold. (Debian's files become the published ones, MD5 and all,
 # when the names and dates that gzip -n leaves out are put back.)
 SOURCES = (
-    Source(
-        "train-images-idx3-ubyte.gz",
-        (60_000, 28, 28),
-        "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
-    ),
-    Source(
-        "train-labels-idx1-ubyte.gz",
-        (60_000,),
-        "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
-    ),
-    Source(
-        "t10k-images-idx3-ubyte.gz",
-        (10_000, 28, 28),
-        "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
-    ),
-    Source(
-        "t10k-labels-idx1-ubyte.gz",
-        (10_000,),
-        "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
-    ),
+    Source("train-images-idx3-ubyte.gz", (60_000, 28, 28), "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"),
+    Source("train-labels-idx1-ubyte.gz", (60_000,), "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"),
+    Source("t10k-images-idx3-ubyte.gz", (10_000, 28, 28), "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"),
+    Source("t10k-labels-idx1-ubyte.gz", (10_000,), "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"),
 )
 
 MIRRORS = (
