@@ -7,7 +7,7 @@ anew, in the same way, on all images.
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -134,7 +134,7 @@ def rehearse(lessons: Lessons, checkpoint: Checkpoint | None = None) -> Rehearsa
     model = build(recipe.hidden, "rehearsal")
     model.summary()
     history, scale = train_network(model, lessons, recipe.epochs, False, checkpoint)
-    model = for_pixels(model, scale)
+    model = for_pixels(model, recipe.hidden, scale)
     temperature = choose_temperature(predict(model, validation.tiles), validation.labels) if recipe.calibrate else 1.0
     fold_temperature(model, temperature)
     disturbed = disturb(validation.tiles, validation.labels, lessons.seed)
@@ -156,7 +156,7 @@ def perform(lessons: Lessons, rehearsal: Rehearsal, checkpoint: Checkpoint | Non
     make_reproducible(lessons.seed)
     model = build(lessons.recipe.hidden)
     _, scale = train_network(model, lessons, epochs, True, checkpoint)
-    model = for_pixels(model, scale)
+    model = for_pixels(model, lessons.recipe.hidden, scale)
     fold_temperature(model, rehearsal.temperature)
     return model
 
@@ -191,9 +191,9 @@ def train_network(
         if validation and good_enough(recipe, history):
             break
         began = time.monotonic()
-        loss, accuracy = run_epoch(*map(tf.constant, lessons.draw(number, everything)))
-        held_out = mean_of_workers(score(predict(model, validation.tiles, scale), validation.labels)) if validation else None
-        history.append(Epoch(float(loss), float(accuracy), *((held_out.loss, held_out.accuracy) if held_out else ())))
+        loss, accuracy = map(float, run_epoch(*map(tf.constant, lessons.draw(number, everything))))
+        held_out = mean_of_workers(score(predict(model, validation.tiles, scale), validation.labels)) if validation else ()
+        history.append(Epoch(loss, accuracy, *held_out))
         if not math.isfinite(history[-1].loss):
             raise TrainError("the training diverged: the loss is no number. A lower learning rate, or larger batches, may help")
         if best and number == best_epoch(history):
@@ -206,10 +206,10 @@ def train_network(
     return history, scale
 
 
-def mean_of_workers(scores: Scores) -> Scores:
-    """One decision for all workers when to stop, even if their processors round differently."""
+def mean_of_workers(scores: Scores) -> tuple[float, ...]:
+    """Loss and accuracy: one decision for all workers when to stop, even if their processors round differently."""
     values = tf.constant([scores.loss, scores.accuracy], tf.float64)
-    return Scores(*map(float, tf.distribute.get_strategy().reduce("MEAN", values, axis=None)))
+    return tuple(map(float, tf.distribute.get_strategy().reduce("MEAN", values, axis=None)))
 
 
 def copy(variables: Sequence[Any], to: Sequence[Any]) -> None:
@@ -302,18 +302,17 @@ def choose_scale(recipe: Recipe, tiles: Tiles) -> Scale:
         mean = shares @ values
         deviation = np.sqrt(np.maximum(shares @ values**2 - mean**2, 0)) + 0.1
         return Scale(recipe.root, *(array.reshape(TILE_SIZE, TILE_SIZE).astype(np.float32) for array in (mean, deviation)))
-    white = 255 if recipe.scaling == "none" else 1
-    return Scale(recipe.root, AS_THEY_ARE.mean, AS_THEY_ARE.deviation / np.float32(white))
+    if recipe.scaling == "none":
+        return replace(AS_THEY_ARE, root=recipe.root, deviation=AS_THEY_ARE.deviation / np.float32(255))
+    return replace(AS_THEY_ARE, root=recipe.root)
 
 
-def for_pixels(model: keras.Model, scale: Scale) -> keras.Model:
+def for_pixels(model: keras.Model, hidden: tuple[int, ...], scale: Scale) -> keras.Model:
     """The trained MLP as one of plain pixels / 255: in the first layer W' = W / deviation, b' = b - (mean / deviation) W."""
-    *hidden, _ = dense = [layer for layer in model.layers if isinstance(layer, layers.Dense)]
-    whole = build(tuple(layer.units for layer in hidden), model.name, scale.root)
-    weights = [array for layer in dense for array in layer.get_weights()]
-    kernel, bias = (array.astype(np.float64) for array in weights[:2])
-    kernel /= scale.deviation.reshape(-1, 1)
-    whole.set_weights([kernel, bias - scale.mean.reshape(-1) @ kernel, *weights[2:]])
+    kernel, bias, *rest = model.get_weights()
+    kernel = kernel.astype(np.float64) / scale.deviation.reshape(-1, 1)
+    whole = build(hidden, model.name, scale.root)
+    whole.set_weights([kernel, bias - scale.mean.reshape(-1) @ kernel, *rest])
     return whole
 
 
