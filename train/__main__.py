@@ -70,7 +70,8 @@ def main(
 
         from train.augment import NO_EXAMPLES
         from train.checkpoint import Checkpoint
-        from train.fit import fit, predict, score
+        from train.fit import fit, score
+        from train.networks import predict
         from train.photos import read_photos
         from train.report import write_report
         from train.workers import join, together

@@ -7,47 +7,24 @@ anew, in the same way, on all images.
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
-from keras import layers
-from numpy.typing import NDArray
 
 from fmnist_edge.errors import FmnistEdgeError, UsageError
-from fmnist_edge.runtime import CLASSES, INPUT, OUTPUT, to_pixels
-from fmnist_edge.tile import TILE_SIZE
 from train.arrays import as_labels, as_tiles
-from train.augment import NO_EXAMPLES, Examples, Labels, Lessons, Targets, Tiles
+from train.augment import NO_EXAMPLES, Examples, Labels, Lessons, Targets
 from train.calibrate import choose_temperature, choose_unsure
 from train.checkpoint import Checkpoint
 from train.disturb import disturb
-from train.history import Epoch, best_epoch
+from train.history import Epoch, best_epoch, good_enough, progress
+from train.networks import Scale, build, build_teacher, choose_scale, fold_temperature, for_pixels, predict
 from train.recipes import Recipe
-from train.teacher import build_teacher
-
-
-@dataclass(frozen=True, eq=False)
-class Scale:
-    """What a network in training is shown in place of pixels / 255, or of their square roots.
-
-    mean is subtracted, then it is divided by the deviation: float32 (28, 28).
-    """
-
-    root: bool
-    mean: NDArray[np.float32]
-    deviation: NDArray[np.float32]
-
-    def __call__(self, pixels: Any) -> Any:
-        """pixels: an array or a tensor, float32 (N, 28, 28) in [0, 1]."""
-        return ((keras.ops.sqrt(pixels) if self.root else pixels) - self.mean) / self.deviation
-
 
 FEWEST = 60  # ten of them are held out
-
-AS_THEY_ARE = Scale(False, np.zeros((TILE_SIZE, TILE_SIZE), np.float32), np.ones((TILE_SIZE, TILE_SIZE), np.float32))
 
 
 class TrainError(FmnistEdgeError):
@@ -76,19 +53,6 @@ class Rehearsal:
     """On the images held out, disturbed."""
     photos: Scores | None
     """On the user's photos held out, if there are any."""
-
-
-def build(hidden: tuple[int, ...], name: str = "fmnist", root: bool = False) -> keras.Model:
-    """The MLP: float32 (N, 28, 28) in [0, 1] to probabilities, float32 (N, 10). root: with a square root of the pixels.
-
-    The layers have names because Keras would number them on from those of the networks before.
-    """
-    image = keras.Input((TILE_SIZE, TILE_SIZE), name=INPUT)
-    values = layers.Flatten(name="flatten")(image)
-    values = keras.ops.sqrt(values) if root else values
-    for i, units in enumerate(hidden):
-        values = layers.Dense(units, activation="relu", name=f"dense_{i}" if i else "dense")(values)
-    return keras.Model(image, layers.Dense(len(CLASSES), activation="softmax", name=OUTPUT)(values), name=name)
 
 
 def fit(
@@ -217,30 +181,6 @@ def copy(variables: Sequence[Any], to: Sequence[Any]) -> None:
         target.assign(variable.numpy())
 
 
-def good_enough(recipe: Recipe, history: list[Epoch]) -> bool:
-    """Whether the last epoch reached what the recipe asks for, or the validation loss has not fallen for long enough."""
-    return bool(history) and (
-        (recipe.stop_at_loss is not None and history[-1].loss <= recipe.stop_at_loss)
-        or (recipe.stop_at_accuracy is not None and history[-1].accuracy >= recipe.stop_at_accuracy)
-        or (recipe.patience is not None and len(history) - best_epoch(history) >= recipe.patience)
-    )
-
-
-def progress(number: int, epochs: int, epoch: Epoch) -> str:
-    line = (
-        f"epoch {number:3}/{epochs} [{'=' * round(20 * number / epochs):20}] loss {epoch.loss:.4f}, accuracy {epoch.accuracy:.4f}"
-    )
-    if math.isnan(epoch.validation_loss):
-        return line
-    return f"{line}; validation loss {epoch.validation_loss:.4f}, accuracy {epoch.validation_accuracy:.4f}"
-
-
-def predict(model: keras.Model, tiles: Tiles, scale: Scale = AS_THEY_ARE) -> Targets:
-    """Probabilities, float32 (N, 10), of tiles. scale: what the model was trained on, until that is folded into it."""
-    parts = np.array_split(tiles, -(-len(tiles) // 1000))
-    return np.concatenate([model(scale(to_pixels(part)), training=False).numpy() for part in parts])
-
-
 def score(probabilities: Targets, labels: Labels) -> Scores:
     of_label = probabilities[np.arange(len(labels)), labels]
     right = probabilities.argmax(1) == labels
@@ -291,32 +231,3 @@ def make_optimizer(recipe: Recipe, images: int) -> keras.optimizers.Optimizer:
         0.0, steps - warm_up_steps, warmup_target=recipe.learning_rate, warmup_steps=warm_up_steps
     )
     return keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay)
-
-
-def choose_scale(recipe: Recipe, tiles: Tiles) -> Scale:
-    """What ``Recipe.scaling`` means. The 0.1 keeps pixels that hardly vary from counting most."""
-    if recipe.scaling == "standardize":
-        # by how often each value occurs, without a copy of all tiles as floats
-        values = (np.arange(256) / 255) ** (0.5 if recipe.root else 1)
-        shares = np.stack([np.bincount(pixels, minlength=256) for pixels in tiles.reshape(len(tiles), -1).T]) / len(tiles)
-        mean = shares @ values
-        deviation = np.sqrt(np.maximum(shares @ values**2 - mean**2, 0)) + 0.1
-        return Scale(recipe.root, *(array.reshape(TILE_SIZE, TILE_SIZE).astype(np.float32) for array in (mean, deviation)))
-    if recipe.scaling == "none":
-        return replace(AS_THEY_ARE, root=recipe.root, deviation=AS_THEY_ARE.deviation / np.float32(255))
-    return replace(AS_THEY_ARE, root=recipe.root)
-
-
-def for_pixels(model: keras.Model, hidden: tuple[int, ...], scale: Scale) -> keras.Model:
-    """The trained MLP as one of plain pixels / 255: in the first layer W' = W / deviation, b' = b - (mean / deviation) W."""
-    kernel, bias, *rest = model.get_weights()
-    kernel = kernel.astype(np.float64) / scale.deviation.reshape(-1, 1)
-    whole = build(hidden, model.name, scale.root)
-    whole.set_weights([kernel, bias - scale.mean.reshape(-1) @ kernel, *rest])
-    return whole
-
-
-def fold_temperature(model: keras.Model, temperature: float) -> None:
-    """Divides the last layer's weights by it: no class changes, only how sure the model says it is."""
-    kernel, bias = model.layers[-1].get_weights()
-    model.layers[-1].set_weights([kernel / temperature, bias / temperature])

@@ -29,7 +29,8 @@ with quiet_stderr():
 
     from train.augment import NO_EXAMPLES, Examples, Lessons, Targets
     from train.calibrate import calibration_error
-    from train.fit import perform, predict, rehearse, score, teach
+    from train.fit import perform, rehearse, score, teach
+    from train.networks import predict
     from train.photos import find_hits, find_photos, read_photos, read_tiles
 
 RESULTS, PAGE = Path("docs/study.json"), Path("docs/study.md")
@@ -85,7 +86,7 @@ def main(
 ) -> None:
     """Measure the recipes: writes docs/study.json and docs/study.md. Takes more than an hour on two cores.
 
-    To measure something anew, delete it from docs/study.json; delete build/study too if train/teacher.py has changed.
+    To measure something anew, delete it from docs/study.json; delete build/study too if the teacher's network has changed.
     """
     study = Study(load(), tried)
     # the textbook comes before the recipes: these switch TensorFlow to reproducible kernels, which are slower and check less
