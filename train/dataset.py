@@ -22,9 +22,9 @@ import typer
 from numpy.typing import NDArray
 
 from fmnist_edge.errors import FmnistEdgeError, UsageError, reported
+from fmnist_edge.runtime import Tiles
+from train.arrays import Labels
 from train.fetch import fetch_rest, unpack_package
-
-Array = NDArray[np.uint8]
 
 
 class DatasetError(FmnistEdgeError):
@@ -64,10 +64,10 @@ ATTEMPTS = 3  # at one file from one mirror, as long as each attempt gets more o
 class Dataset:
     """images uint8 (N, 28, 28), background 0; labels uint8 (N,), 0 to 9; N is 60,000 for training and 10,000 for the test."""
 
-    train_images: Array
-    train_labels: Array
-    test_images: Array
-    test_labels: Array
+    train_images: Tiles
+    train_labels: Labels
+    test_images: Tiles
+    test_labels: Labels
 
 
 def load(data_dir: Path | None = None) -> Dataset:
@@ -133,7 +133,7 @@ def check_folder(folder: Path) -> dict[Source, str]:
     return problems
 
 
-def read_checked(path: Path, source: Source) -> Array:
+def read_checked(path: Path, source: Source) -> NDArray[np.uint8]:
     """The array in an IDX file. Raises DatasetError if it is not, byte by byte, the file it should be."""
     try:
         content = gzip.decompress(path.read_bytes())

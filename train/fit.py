@@ -15,8 +15,9 @@ import numpy as np
 import tensorflow as tf
 
 from fmnist_edge.errors import FmnistEdgeError, UsageError
-from train.arrays import as_labels, as_tiles
-from train.augment import NO_EXAMPLES, Examples, Labels, Lessons, Targets
+from fmnist_edge.runtime import Probabilities
+from train.arrays import Labels, as_labels, as_tiles
+from train.augment import NO_EXAMPLES, Examples, Lessons
 from train.calibrate import choose_temperature, choose_unsure
 from train.checkpoint import Checkpoint
 from train.disturb import disturb
@@ -80,7 +81,7 @@ def fit(
     return perform(lessons, rehearsal, checkpoint), rehearsal
 
 
-def teach(recipe: Recipe, examples: Examples, seed: int, checkpoint: Checkpoint | None = None) -> Targets:
+def teach(recipe: Recipe, examples: Examples, seed: int, checkpoint: Checkpoint | None = None) -> Probabilities:
     """Trains a teacher on what a rehearsal shows; returns what it says of each image, as it is and mirrored: (2, N, 10)."""
     print("the teacher, a convolutional network, goes first", flush=True)
     make_reproducible(seed)
@@ -181,7 +182,7 @@ def copy(variables: Sequence[Any], to: Sequence[Any]) -> None:
         target.assign(variable.numpy())
 
 
-def score(probabilities: Targets, labels: Labels) -> Scores:
+def score(probabilities: Probabilities, labels: Labels) -> Scores:
     of_label = probabilities[np.arange(len(labels)), labels]
     right = probabilities.argmax(1) == labels
     return Scores(loss=float(-np.log(np.maximum(of_label, 1e-7)).mean()), accuracy=float(right.mean()))

@@ -9,9 +9,8 @@ import tensorflow as tf
 from keras import layers
 from numpy.typing import NDArray
 
-from fmnist_edge.runtime import CLASSES, INPUT, OUTPUT, to_pixels
+from fmnist_edge.runtime import CLASSES, INPUT, OUTPUT, Probabilities, Tiles, to_pixels
 from fmnist_edge.tile import TILE_SIZE
-from train.augment import Targets, Tiles
 from train.recipes import Recipe
 
 
@@ -105,7 +104,7 @@ def build_teacher() -> keras.Sequential:
     )
 
 
-def predict(model: keras.Model, tiles: Tiles, scale: Scale = AS_THEY_ARE) -> Targets:
+def predict(model: keras.Model, tiles: Tiles, scale: Scale = AS_THEY_ARE) -> Probabilities:
     """Probabilities, float32 (N, 10), of tiles. scale: what the model was trained on, until that is folded into it."""
     parts = np.array_split(tiles, -(-len(tiles) // 1000))
     return np.concatenate([model(scale(to_pixels(part)), training=False).numpy() for part in parts])

@@ -17,7 +17,7 @@ from rich.progress import track
 
 from fmnist_edge.classifier import Classifier
 from fmnist_edge.errors import InputError, UsageError, reported
-from fmnist_edge.runtime import CLASSES
+from fmnist_edge.runtime import CLASSES, Probabilities
 from fmnist_edge.sources import list_folder
 from fmnist_edge.tile import READABLE, Tile, read_picture
 from train.augment import Examples
@@ -42,7 +42,7 @@ def main(
             print(f"{name:12} {count:5} photos: {first:6.1%} right, {among_three:6.1%} among the first three")
 
 
-def find_hits(probabilities: NDArray[np.float32], right: Sequence[frozenset[int]]) -> NDArray[np.bool_]:
+def find_hits(probabilities: Probabilities, right: Sequence[frozenset[int]]) -> NDArray[np.bool_]:
     """Whether the most probable class is a right one, and the second, and so on: (N, 10)."""
     ranked = np.argsort(-probabilities, kind="stable")
     return np.array([[class_id in classes for class_id in row] for row, classes in zip(ranked, right, strict=True)])

@@ -18,7 +18,7 @@ import numpy as np
 import typer
 
 from fmnist_edge.errors import reported
-from fmnist_edge.runtime import quiet_stderr, to_pixels
+from fmnist_edge.runtime import Probabilities, quiet_stderr, to_pixels
 from train.dataset import Dataset, load
 from train.recipes import RECIPES, Recipe
 
@@ -27,7 +27,7 @@ with quiet_stderr():
     import keras
     import tensorflow
 
-    from train.augment import NO_EXAMPLES, Examples, Lessons, Targets
+    from train.augment import NO_EXAMPLES, Examples, Lessons
     from train.calibrate import calibration_error
     from train.fit import perform, rehearse, score, teach
     from train.networks import predict
@@ -166,7 +166,7 @@ class Study:
             "accuracies": [epoch.validation_accuracy for epoch in rehearsal.history],
         }
 
-    def taught(self, recipe: Recipe, seed: int) -> tuple[Targets | None, float]:
+    def taught(self, recipe: Recipe, seed: int) -> tuple[Probabilities | None, float]:
         """What the recipe's teacher says, and how long it took to get to know: from a file, if it was asked before."""
         if recipe.teacher is None:
             return None, 0
