@@ -40,6 +40,7 @@ TEACHERS = Path("build/study")
 
 TUTORIAL, QUICK, COMPACT, STANDARD = (RECIPES[name] for name in ("tutorial", "quick", "compact", "standard"))
 SHORT = replace(COMPACT, epochs=COMPACT.epochs // 4)
+SHORT_ALONE = replace(SHORT, teacher=None)
 
 PARTS = {
     "quick, without standardising": replace(QUICK, scaling="normalize"),
@@ -47,10 +48,8 @@ PARTS = {
     "quick, without the square root": replace(QUICK, root=False),
     "compact, a quarter of the epochs": SHORT,
     "compact, a quarter of the epochs, with label smoothing": replace(SHORT, label_smoothing=0.05),
-    "compact, a quarter of the epochs, without a teacher": replace(SHORT, teacher=None),
-    "compact, a quarter of the epochs, without a teacher, nothing moved or mirrored": replace(
-        SHORT, teacher=None, shift=0, flip=0
-    ),
+    "compact, a quarter of the epochs, without a teacher": SHORT_ALONE,
+    "compact, a quarter of the epochs, without a teacher, nothing moved or mirrored": replace(SHORT_ALONE, shift=0, flip=0),
     "standard, without the square root": replace(STANDARD, root=False),
     "standard, without disturbed tiles": replace(STANDARD, disturbed=0),
     "standard, never calm": replace(STANDARD, calm=0),
@@ -68,14 +67,9 @@ QUESTIONS = {
 }
 EPOCHS = (5, 10, 15, 30)
 
-RECIPE_COLUMNS = {
-    "validation": ".4f",
-    "disturbed": ".3f",
-    "calibration_error": ".3f",
-    "seconds": ".0f",
-}
-
 Result = dict[str, Any]
+Results = Mapping[str, Mapping[str, Result]]
+"""By group and name, as in docs/study.json."""
 
 
 @reported("study")
@@ -100,10 +94,9 @@ def main(
     if photos:
         own = read_photos(photos)
         study.keep("photos", f"`standard`, with {len(own):,} photos", partial(study.whole, STANDARD, 0, own), STANDARD)
-    for name, recipe in PARTS.items():
-        study.keep("parts", name, partial(study.rehearsal, recipe, 0), recipe)
-    for name, recipe in QUESTIONS.items():
-        study.keep("questions", name, partial(study.rehearsal, recipe, 0), recipe)
+    for group, recipes in (("parts", PARTS), ("questions", QUESTIONS)):
+        for name, recipe in recipes.items():
+            study.keep(group, name, partial(study.rehearsal, recipe, 0), recipe)
     PAGE.write_text(fill_page(study.results), "utf-8")
     print(f"wrote {RESULTS} and {PAGE}")
 
@@ -214,46 +207,20 @@ def textbook(dataset: Dataset, seed: int, outputs: int = 10, one_hot: bool = Fal
     return {"test": float(right.mean()), "seconds": seconds}
 
 
-def fill_page(results: Mapping[str, Mapping[str, Result]]) -> str:
+def fill_page(results: Results) -> str:
     """train/study.md with its tables."""
-    textbooks = [run for name, run in results["textbook"].items() if name.startswith("seed")]
-    tutorial_seconds, textbook_seconds = (
-        mean(of_recipe(results["recipes"], "tutorial", TUTORIAL), "seconds"),
-        mean(textbooks, "seconds"),
-    )
-    recipes = [
-        [
-            f"`{name}`",
-            "-".join(map(str, (784, *recipe.hidden, 10))),
-            *(f"{pick([run['test'] for run in runs]):.4f}" for pick in (np.mean, min, max)),
-            len(runs),
-            *(f"{mean(runs, key):{how}}" for key, how in RECIPE_COLUMNS.items()),
-            *(f"{mean(runs, 'seconds') / reference:.2f}" for reference in (tutorial_seconds, textbook_seconds)),
-        ]
-        for name, recipe in RECIPES.items()
-        for runs in [of_recipe(results["recipes"], name, recipe)]
-    ]
+    textbook, asked = results["textbook"], results["questions"]
+    textbooks = [run for name, run in textbook.items() if name.startswith("seed")]
+    references = [mean(runs, "seconds") for runs in (of_recipe(results, "tutorial"), textbooks)]
     whole = {name: results["recipes"][f"{name}, seed 0"] for name in ("quick", "compact", "standard")}
-    parts = [
-        [name, f"{run['validation']:.4f}", f"{run['disturbed']:.3f}"]
-        for name, run in sorted({**whole, **{name: results["parts"][name] for name in PARTS}}.items())
-    ]
-    asked = results["questions"]
-    questions = [[name, f"{asked[name]['validation']:.4f}"] for name in QUESTIONS]
+    parts = sorted({**whole, **{name: results["parts"][name] for name in PARTS}}.items())
     losses, accuracies = (asked["30 epochs"][key] for key in ("losses", "accuracies"))
-    epochs = [[epoch, f"{losses[epoch - 1]:.4f}", f"{accuracies[epoch - 1]:.4f}"] for epoch in EPOCHS]
-    photos = [
-        [name, *(f"{np.mean([run['photos'][key] for run in runs]):.1%}" for key in ("right", "among_three")), len(runs)]
-        for name, runs in photo_runs(results).items()
-        if runs
-    ]
-    textbook = results["textbook"]
     return TEMPLATE.read_text("utf-8").format(
-        recipes=table(recipes),
-        parts=table(parts),
-        photos=table(photos),
-        questions=table(questions),
-        epochs=table(epochs),
+        recipes=table([recipe_row(name, of_recipe(results, name), references) for name in RECIPES]),
+        parts=table([[name, f"{run['validation']:.4f}", f"{run['disturbed']:.3f}"] for name, run in parts]),
+        photos=table([photo_row(name, runs) for name, runs in photo_runs(results).items() if runs]),
+        questions=table([[name, f"{asked[name]['validation']:.4f}"] for name in QUESTIONS]),
+        epochs=table([[epoch, f"{losses[epoch - 1]:.4f}", f"{accuracies[epoch - 1]:.4f}"] for epoch in EPOCHS]),
         best_epoch=1 + int(np.argmin(losses)),
         best_loss=min(losses),
         textbook=mean(textbooks, "test"),
@@ -264,17 +231,38 @@ def fill_page(results: Mapping[str, Mapping[str, Result]]) -> str:
     )
 
 
-def photo_runs(results: Mapping[str, Mapping[str, Result]]) -> dict[str, list[Result]]:
+def recipe_row(name: str, runs: Sequence[Result], references: Sequence[float]) -> list[object]:
+    """references: seconds to which those of the recipe are compared."""
+    tests, seconds = [run["test"] for run in runs], mean(runs, "seconds")
+    return [
+        f"`{name}`",
+        "-".join(map(str, (784, *RECIPES[name].hidden, 10))),
+        *(f"{test:.4f}" for test in (np.mean(tests), min(tests), max(tests))),
+        len(runs),
+        f"{mean(runs, 'validation'):.4f}",
+        f"{mean(runs, 'disturbed'):.3f}",
+        f"{mean(runs, 'calibration_error'):.3f}",
+        f"{seconds:.0f}",
+        *(f"{seconds / reference:.2f}" for reference in references),
+    ]
+
+
+def photo_row(name: str, runs: Sequence[Result]) -> list[object]:
+    tried = [run["photos"] for run in runs]
+    return [name, f"{mean(tried, 'right'):.1%}", f"{mean(tried, 'among_three'):.1%}", len(runs)]
+
+
+def photo_runs(results: Results) -> dict[str, list[Result]]:
     """The runs that were tried on photos, by name."""
-    runs = {f"`{name}`": of_recipe(results["recipes"], name, recipe) for name, recipe in RECIPES.items()}
+    runs = {f"`{name}`": of_recipe(results, name) for name in RECIPES}
     runs |= {name: [run] for name, run in results.get("photos", {}).items()}
     return {name: [run for run in found if run["photos"]] for name, found in runs.items()}
 
 
-def of_recipe(results: Mapping[str, Result], name: str, recipe: Recipe) -> list[Result]:
-    """The runs of that name, of the recipe as it is now."""
-    settings = settings_of(recipe)
-    return [run for key, run in results.items() if key.startswith(f"{name}, seed ") and run["settings"] == settings]
+def of_recipe(results: Results, name: str) -> list[Result]:
+    """The runs of the recipe as it is now."""
+    settings, runs = settings_of(RECIPES[name]), results["recipes"].items()
+    return [run for key, run in runs if key.startswith(f"{name}, seed ") and run["settings"] == settings]
 
 
 def mean(runs: Sequence[Result], key: str) -> float:
