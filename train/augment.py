@@ -38,7 +38,7 @@ class Examples:
     def __len__(self) -> int:
         return len(self.tiles)
 
-    def __getitem__(self, part: slice | NDArray[np.bool_]) -> "Examples":
+    def __getitem__(self, part: NDArray[np.bool_]) -> "Examples":
         return Examples(self.tiles[part], self.labels[part])
 
 
@@ -79,7 +79,7 @@ class Lessons:
 
     def size(self, everything: bool) -> int:
         """How many tiles an epoch has."""
-        shown = len(self.images) if everything else int((~self.held_out).sum())
+        shown = int(np.count_nonzero(everything | ~self.held_out))
         return shown + round(self.recipe.disturbed * shown)
 
     def draw(self, epoch: int, everything: bool) -> tuple[Tiles, Probabilities]:
