@@ -34,9 +34,8 @@ def good_enough(recipe: Recipe, history: list[Epoch]) -> bool:
 
 
 def progress(number: int, epochs: int, epoch: Epoch) -> str:
-    line = (
-        f"epoch {number:3}/{epochs} [{'=' * round(20 * number / epochs):20}] loss {epoch.loss:.4f}, accuracy {epoch.accuracy:.4f}"
-    )
+    bar = "=" * round(20 * number / epochs)
+    line = f"epoch {number:3}/{epochs} [{bar:20}] loss {epoch.loss:.4f}, accuracy {epoch.accuracy:.4f}"
     if math.isnan(epoch.validation_loss):
         return line
     return f"{line}; validation loss {epoch.validation_loss:.4f}, accuracy {epoch.validation_accuracy:.4f}"
