@@ -1,6 +1,6 @@
 """The networks: the MLP, with what is folded into its weights once it is trained, and the teacher that it may have."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -30,21 +30,16 @@ class Scale:
         return ((keras.ops.sqrt(pixels) if self.root else pixels) - self.mean) / self.deviation
 
 
-AS_THEY_ARE = Scale(False, np.zeros((TILE_SIZE, TILE_SIZE), np.float32), np.ones((TILE_SIZE, TILE_SIZE), np.float32))
-
-
 def choose_scale(recipe: Recipe, tiles: Tiles) -> Scale:
     """What ``Recipe.scaling`` means. The 0.1 keeps pixels that hardly vary from counting most."""
+    mean, deviation = np.zeros(TILE_SIZE**2), np.full(TILE_SIZE**2, 1 / 255 if recipe.scaling == "none" else 1.0)
     if recipe.scaling == "standardize":
         # by how often each value occurs, without a copy of all tiles as floats
         values = (np.arange(256) / 255) ** (0.5 if recipe.root else 1)
         shares = np.stack([np.bincount(pixels, minlength=256) for pixels in tiles.reshape(len(tiles), -1).T]) / len(tiles)
         mean = shares @ values
         deviation = np.sqrt(np.maximum(shares @ values**2 - mean**2, 0)) + 0.1
-        return Scale(recipe.root, *(array.reshape(TILE_SIZE, TILE_SIZE).astype(np.float32) for array in (mean, deviation)))
-    if recipe.scaling == "none":
-        return replace(AS_THEY_ARE, root=recipe.root, deviation=AS_THEY_ARE.deviation / np.float32(255))
-    return replace(AS_THEY_ARE, root=recipe.root)
+    return Scale(recipe.root, *(array.reshape(TILE_SIZE, TILE_SIZE).astype(np.float32) for array in (mean, deviation)))
 
 
 def build(hidden: tuple[int, ...], name: str = "fmnist", root: bool = False) -> keras.Model:
@@ -104,7 +99,7 @@ def build_teacher() -> keras.Sequential:
     )
 
 
-def predict(model: keras.Model, tiles: Tiles, scale: Scale = AS_THEY_ARE) -> Probabilities:
+def predict(model: keras.Model, tiles: Tiles, scale: Scale | None = None) -> Probabilities:
     """Probabilities, float32 (N, 10), of tiles. scale: what the model was trained on, until that is folded into it."""
-    parts = np.array_split(tiles, -(-len(tiles) // 1000))
-    return np.concatenate([model(scale(to_pixels(part)), training=False).numpy() for part in parts])
+    parts = map(to_pixels, np.array_split(tiles, -(-len(tiles) // 1000)))
+    return np.concatenate([model(scale(pixels) if scale else pixels, training=False).numpy() for pixels in parts])
