@@ -16,7 +16,7 @@ KERAS := $(MODELS)/fmnist.keras
 BUNDLE := $(addprefix $(MODELS)/,fmnist-float.tflite fmnist-int8.tflite fmnist-float.onnx fmnist-int8.onnx golden.npz parity.json manifest.json)
 
 # what a training depends on; photos are read only if there are some, and the study comes afterwards
-TRAINING := $(filter-out train/study.% train/photos.py,$(wildcard train/*.py train/*.md)) edge/fmnist_edge/runtime.py
+TRAINING := $(filter-out train/study% train/photos.py,$(wildcard train/*.py train/*.md)) edge/fmnist_edge/runtime.py
 
 # FORCE if one of the files is missing: then it is made again, whatever its stamp says
 missing = $(if $(filter-out $(wildcard $(1)),$(1)),FORCE)

@@ -50,12 +50,12 @@ def main(
         raise UsageError(f"there is no recipe '{recipe}'; there are {', '.join(RECIPES)}")
     if out.suffix != ".keras":
         raise UsageError(f"{out}: a Keras model's name ends in .keras")
-    chosen = RECIPES[recipe]
+    named = RECIPES[recipe]
     chosen = replace(
-        chosen,
-        hidden=tuple(hidden or chosen.hidden),
-        epochs=epochs or chosen.epochs,
-        batch_size=batch_size or chosen.batch_size,
+        named,
+        hidden=tuple(hidden or named.hidden),
+        epochs=epochs or named.epochs,
+        batch_size=batch_size or named.batch_size,
         stop_at_loss=stop_at_loss,
         stop_at_accuracy=stop_at_accuracy,
         patience=patience,
@@ -70,7 +70,8 @@ def main(
 
         from train.augment import NO_EXAMPLES
         from train.checkpoint import Checkpoint
-        from train.fit import fit, predict, score
+        from train.fit import fit, score
+        from train.networks import predict
         from train.photos import read_photos
         from train.report import write_report
         from train.workers import join, together
@@ -87,9 +88,8 @@ def main(
         model, rehearsal = fit(chosen, dataset.train_images, dataset.train_labels, seed, own, checkpoint)
     seconds = time.monotonic() - began
     probabilities = predict(model, dataset.test_images)
-    test = score(probabilities, dataset.test_labels)
     description = {
-        "recipe": recipe if chosen == RECIPES[recipe] else f"{recipe}, changed",
+        "recipe": recipe if chosen == named else f"{recipe}, changed",
         **settings,
         "temperature": rehearsal.temperature,
         "unsure": rehearsal.unsure,
@@ -104,7 +104,7 @@ def main(
         "validation": rehearsal.validation,
         "validation, disturbed": rehearsal.disturbed,
         **({"your photos held out": rehearsal.photos} if rehearsal.photos else {}),
-        "test": test,
+        "test": score(probabilities, dataset.test_labels),
     }
     save(model, out, {"training": description, "scores": {name: asdict(part) for name, part in scores.items()}})
     print(f"trained in {seconds:.0f} s")
@@ -138,7 +138,7 @@ def save(model: Any, out: Path, description: dict[str, Any]) -> None:
                 members["metadata.json"] = to_json({"keras_version": json.loads(members["metadata.json"])["keras_version"]})
                 for name, content in {**members, DESCRIPTION: to_json(description)}.items():
                     target.writestr(zipfile.ZipInfo(name), content)
-            os.replace(path, out)
+            path.replace(out)
     except OSError as error:
         raise UsageError(f"{out} can't be written ({error.strerror}); it is as it was before") from None
 

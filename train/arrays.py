@@ -6,11 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmnist_edge.errors import UsageError
-from fmnist_edge.runtime import CLASSES
+from fmnist_edge.runtime import CLASSES, Tiles
 from fmnist_edge.tile import TILE_SIZE
 
+Labels = NDArray[np.uint8]
+"""Class numbers, uint8 (N,)."""
 
-def as_tiles(images: Any) -> NDArray[np.uint8]:
+
+def as_tiles(images: Any) -> Tiles:
     """Tiles, uint8 (N, 28, 28), of uint8 images 0 to 255 or float ones: 0 to 1, or 0 to 255 if any pixel is above 1.
 
     images: (N, 28, 28), (N, 28, 28, 1) or (N, 784). Raises UsageError for another shape, other values, NaN, or no images.
@@ -28,7 +31,7 @@ def as_tiles(images: Any) -> NDArray[np.uint8]:
     return values.reshape(-1, TILE_SIZE, TILE_SIZE)
 
 
-def as_labels(labels: Any, count: int) -> NDArray[np.uint8]:
+def as_labels(labels: Any, count: int) -> Labels:
     """Class numbers, uint8 (count,), of integers or one-hot rows. Raises UsageError for other numbers, rows, or another count."""
     values = numbers(labels, "labels")
     if values.ndim == 2 and values.shape[1] == 1:

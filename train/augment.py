@@ -5,14 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fmnist_edge.runtime import CLASSES
+from fmnist_edge.runtime import CLASSES, Probabilities, Tiles
 from fmnist_edge.tile import TILE_SIZE
+from train.arrays import Labels
 from train.disturb import SHOES, disturb
 from train.recipes import Recipe
-
-Tiles = NDArray[np.uint8]
-Labels = NDArray[np.uint8]
-Targets = NDArray[np.float32]
 
 WAYS = ((1, 1), (0, 1), (2, 1), (1, 0), (1, 2))
 """Where a tile is cut out of one that is two pixels larger: in place, or a pixel lower, higher, to the right, to the left."""
@@ -41,7 +38,7 @@ class Examples:
     def __len__(self) -> int:
         return len(self.tiles)
 
-    def __getitem__(self, part: slice | NDArray[np.bool_]) -> "Examples":
+    def __getitem__(self, part: NDArray[np.bool_]) -> "Examples":
         return Examples(self.tiles[part], self.labels[part])
 
 
@@ -56,7 +53,7 @@ class Lessons:
     """
 
     def __init__(
-        self, recipe: Recipe, images: Examples, seed: int, taught: Targets | None = None, photos: Examples = NO_EXAMPLES
+        self, recipe: Recipe, images: Examples, seed: int, taught: Probabilities | None = None, photos: Examples = NO_EXAMPLES
     ) -> None:
         self.recipe, self.images, self.photos, self.seed = recipe, images, photos, seed
         self.held_out = np.arange(len(images)) >= len(images) - len(images) // HELD_OUT
@@ -82,10 +79,10 @@ class Lessons:
 
     def size(self, everything: bool) -> int:
         """How many tiles an epoch has."""
-        shown = len(self.images) if everything else int((~self.held_out).sum())
+        shown = int(np.count_nonzero(everything | ~self.held_out))
         return shown + round(self.recipe.disturbed * shown)
 
-    def draw(self, epoch: int, everything: bool) -> tuple[Tiles, Targets]:
+    def draw(self, epoch: int, everything: bool) -> tuple[Tiles, Probabilities]:
         """Tiles of one epoch in a random order, and what is wanted of each, float32 (N, 10).
 
         Each epoch has its own random numbers, whatever happened in those before. everything: also what is held out.
@@ -111,7 +108,7 @@ class Lessons:
         return tiles[order], wanted[order]
 
 
-def smooth(labels: Labels, smoothing: float) -> Targets:
+def smooth(labels: Labels, smoothing: float) -> Probabilities:
     """Labels as probabilities, float32 (N, 10), of which the part ``smoothing`` is shared by all classes."""
     return np.eye(len(CLASSES), dtype=np.float32)[labels] * np.float32(1 - smoothing) + np.float32(smoothing / len(CLASSES))
 

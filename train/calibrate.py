@@ -1,10 +1,9 @@
 """How sure a model may be: the temperature of its logits, and the confidence below which it should say that it is unsure."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-Probabilities = NDArray[np.float32]
-Labels = NDArray[np.uint8]
+from fmnist_edge.runtime import Probabilities
+from train.arrays import Labels
 
 BINS = 15  # Guo et al. 2017
 

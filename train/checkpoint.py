@@ -2,9 +2,9 @@
 
 import io
 import json
-import os
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,19 +24,14 @@ class Checkpoint:
     """
 
     def __init__(self, path: Path, settings: Mapping[str, Any], resume: bool) -> None:
-        self.path = path
-        self.settings = json.dumps(settings, sort_keys=True)
+        self.path, self.settings = path, json.dumps(settings, sort_keys=True)
         agree(self.settings)
-        content = from_first(self.path.read_bytes() if resume and self.path.exists() else b"")
-        self.state = self._read(content)
-
-    def _read(self, content: bytes) -> dict[str, Any]:
-        try:
-            with np.load(io.BytesIO(content)) as file:
-                state = dict(file)
-        except (ValueError, EOFError):
-            return {}
-        return state if str(state["settings"]) == self.settings else {}
+        content = from_first(path.read_bytes() if resume and path.exists() else b"")
+        self.state: dict[str, Any] = {}
+        # nothing, or what is no checkpoint, is nothing to go on from
+        with suppress(ValueError, EOFError), np.load(io.BytesIO(content)) as file:
+            if str(file["settings"]) == self.settings:
+                self.state = dict(file)
 
     def restore(self, network: str, variables: Sequence[keras.Variable]) -> list[Epoch]:
         """Gives the variables the values of the last epoch of that network, and returns its epochs; none if there is nothing."""
@@ -54,7 +49,7 @@ class Checkpoint:
         with tempfile.TemporaryDirectory(prefix=".train-", dir=self.path.parent) as scratch:
             part = Path(scratch) / self.path.name
             np.savez(part, **self.state)
-            os.replace(part, self.path)
+            part.replace(self.path)
 
     def remove(self) -> None:
         self.path.unlink(missing_ok=True)

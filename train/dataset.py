@@ -6,11 +6,8 @@
 import gzip
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
-import urllib.error
-import urllib.request
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,12 +20,11 @@ from typing import Annotated
 import numpy as np
 import typer
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from fmnist_edge.errors import FmnistEdgeError, UsageError, reported
-
-Array = NDArray[np.uint8]
+from fmnist_edge.runtime import Tiles
+from train.arrays import Labels
+from train.fetch import fetch_rest, unpack_package
 
 
 class DatasetError(FmnistEdgeError):
@@ -48,26 +44,10 @@ class Source:
 # checked: the SHA-256 of what the .gz files with the published MD5s hold. (Debian's files become the published ones, MD5 and all,
 # when the names and dates that gzip -n leaves out are put back.)
 SOURCES = (
-    Source(
-        "train-images-idx3-ubyte.gz",
-        (60_000, 28, 28),
-        "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
-    ),
-    Source(
-        "train-labels-idx1-ubyte.gz",
-        (60_000,),
-        "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
-    ),
-    Source(
-        "t10k-images-idx3-ubyte.gz",
-        (10_000, 28, 28),
-        "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
-    ),
-    Source(
-        "t10k-labels-idx1-ubyte.gz",
-        (10_000,),
-        "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
-    ),
+    Source("train-images-idx3-ubyte.gz", (60_000, 28, 28), "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"),
+    Source("train-labels-idx1-ubyte.gz", (60_000,), "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"),
+    Source("t10k-images-idx3-ubyte.gz", (10_000, 28, 28), "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"),
+    Source("t10k-labels-idx1-ubyte.gz", (10_000,), "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"),
 )
 
 MIRRORS = (
@@ -77,7 +57,6 @@ MIRRORS = (
 )
 DEBIAN_PACKAGE = "dataset-fashion-mnist"
 DEBIAN_DIR = Path("/usr/share/datasets/fashion-mnist")
-TIMEOUT_SECONDS = 20
 ATTEMPTS = 3  # at one file from one mirror, as long as each attempt gets more of it
 
 
@@ -85,10 +64,10 @@ ATTEMPTS = 3  # at one file from one mirror, as long as each attempt gets more o
 class Dataset:
     """images uint8 (N, 28, 28), background 0; labels uint8 (N,), 0 to 9; N is 60,000 for training and 10,000 for the test."""
 
-    train_images: Array
-    train_labels: Array
-    test_images: Array
-    test_labels: Array
+    train_images: Tiles
+    train_labels: Labels
+    test_images: Tiles
+    test_labels: Labels
 
 
 def load(data_dir: Path | None = None) -> Dataset:
@@ -110,37 +89,35 @@ def locate(data_dir: Path | None = None, mirrors: Sequence[str] = ()) -> Path:
     mirrors, when given, are downloaded from instead of all but Keras' cache.
     Raises DatasetError that lists each place tried and what to do without a network.
     """
-    given = data_dir or (Path(os.environ["FMNIST_DATA"]) if os.environ.get("FMNIST_DATA") else None)
-    if given:
-        if problems := check_folder(given):
+    if given := data_dir or os.environ.get("FMNIST_DATA"):
+        if problems := check_folder(Path(given)):
             raise DatasetError(f"no Fashion-MNIST in {given}: {'; '.join(problems.values())}")
-        return given
+        return Path(given)
     cache = Path.home() / ".keras" / "datasets" / "fashion-mnist"
     tried = []
     for folder in (cache,) if mirrors else (cache, DEBIAN_DIR):
-        problems = check_folder(folder)
-        if not problems:
-            return folder
-        tried.append(f"{folder}: {'; '.join(problems.values())}" if os.path.isdir(folder) else f"{folder}: not there")
-        if os.path.isdir(folder):
+        if not os.path.isdir(folder):
+            tried.append(f"{folder}: not there")
+        elif problems := check_folder(folder):
+            tried.append(f"{folder}: {'; '.join(problems.values())}")
             say(tried[-1])
-    ways: list[tuple[str, Callable[[Path], None]]] = []
-    ways += [(mirror, partial(fetch_from_mirror, mirror)) for mirror in mirrors or MIRRORS]
+        else:
+            return folder
+    ways: dict[str, Callable[[Path], None]] = {mirror: partial(fetch_from_mirror, mirror) for mirror in mirrors or MIRRORS}
     if not mirrors and shutil.which("apt-get") and shutil.which("dpkg-deb"):
-        ways.append((f"the Debian package {DEBIAN_PACKAGE}", fetch_debian_package))
-    for what, fetch in ways:
+        ways[f"the Debian package {DEBIAN_PACKAGE}"] = fetch_debian_package
+    for what, fetch in ways.items():
         say(f"trying {what}")
         try:
             cache.mkdir(parents=True, exist_ok=True)
             fetch(cache)
             return cache
-        except (DatasetError, OSError, HTTPException, ValueError) as error:
+        except (FmnistEdgeError, OSError, HTTPException, ValueError) as error:
             tried.append(f"{what}: {error}")
             say(tried[-1])
     raise DatasetError(
-        "no Fashion-MNIST. Tried "
-        + "; ".join(tried)
-        + f". Without a network: copy {', '.join(source.name for source in SOURCES)} "
+        f"no Fashion-MNIST. Tried {'; '.join(tried)}. "
+        f"Without a network: copy {', '.join(source.name for source in SOURCES)} "
         f"from another machine to {cache}, or to a folder that --data-dir or FMNIST_DATA names"
     )
 
@@ -156,7 +133,7 @@ def check_folder(folder: Path) -> dict[Source, str]:
     return problems
 
 
-def read_checked(path: Path, source: Source) -> Array:
+def read_checked(path: Path, source: Source) -> NDArray[np.uint8]:
     """The array in an IDX file. Raises DatasetError if it is not, byte by byte, the file it should be."""
     try:
         content = gzip.decompress(path.read_bytes())
@@ -199,38 +176,6 @@ def download(url: str, folder: Path, source: Source) -> None:
     raise DatasetError(f"{source.name}: {problem}; run it again to go on where it broke off")
 
 
-def fetch_rest(url: str, part: Path) -> str:
-    """Appends to ``part`` what it lacks of the file at ``url``. Returns what went wrong on the way, "" if it is whole."""
-    have = part.stat().st_size if part.exists() else 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
-    try:
-        response = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)
-    except urllib.error.HTTPError as error:
-        if error.code == 416:  # nothing left to send: all of it is here
-            return ""
-        raise DatasetError(f"{url.rsplit('/', 1)[1]}: HTTP {error.code} {error.reason}") from None
-    except urllib.error.URLError as error:
-        raise DatasetError(str(error.reason)) from None
-    have = have if response.status == 206 else 0
-    length = response.headers.get("Content-Length")
-    total = have + int(length) if length else None
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with (
-        response,
-        part.open("r+b" if have else "wb") as file,
-        Progress(*columns, console=Console(stderr=True)) as progress,
-    ):
-        file.seek(have)
-        task = progress.add_task(part.stem, total=total, completed=have)
-        try:
-            while chunk := response.read(1 << 16):
-                have += file.write(chunk)
-                progress.update(task, completed=have)
-        except (OSError, HTTPException) as error:
-            return f"the connection broke off ({error})"
-    return "" if total in (None, have) else f"the connection ended at byte {have} of {total}"
-
-
 def install(candidate: Path, folder: Path, source: Source) -> None:
     """Renames a file that has been checked to its place; removes one that is not what it should be."""
     try:
@@ -244,30 +189,11 @@ def install(candidate: Path, folder: Path, source: Source) -> None:
 def fetch_debian_package(folder: Path) -> None:
     """Takes the files out of Debian's package, which needs neither root nor an installation."""
     with tempfile.TemporaryDirectory() as scratch:
-        own_lists = ["-o", f"Dir::State::lists={scratch}/lists", "-o", f"Dir::Cache={scratch}/cache"]
-        for folder_of_apt in ("lists/partial", "cache/archives/partial"):
-            (Path(scratch) / folder_of_apt).mkdir(parents=True)
-        try:
-            run("apt-get", "--quiet", "download", DEBIAN_PACKAGE, cwd=scratch)
-        except DatasetError:
-            # no package lists on this machine yet, or old ones: get our own, which any user may
-            run("apt-get", *own_lists, "--quiet", "update", cwd=scratch)
-            run("apt-get", *own_lists, "--quiet", "download", DEBIAN_PACKAGE, cwd=scratch)
-        for package in Path(scratch).glob("*.deb"):
-            run("dpkg-deb", "--extract", str(package), scratch, cwd=scratch)
+        unpack_package(DEBIAN_PACKAGE, scratch)
         for source in check_folder(folder):
             part = folder / f"{source.name}.part"
             shutil.copyfile(scratch + str(DEBIAN_DIR / source.name), part)
             install(part, folder, source)
-
-
-def run(*command: str, cwd: str) -> None:
-    try:
-        subprocess.run(command, cwd=cwd, check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=300)
-    except subprocess.CalledProcessError as error:
-        raise DatasetError((error.stderr.strip() or f"{command[0]} failed").splitlines()[-1]) from None
-    except subprocess.TimeoutExpired:
-        raise DatasetError(f"{command[0]} did not end in time") from None
 
 
 def say(message: str) -> None:

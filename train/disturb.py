@@ -11,11 +11,10 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from fmnist_edge.runtime import CLASSES
+from fmnist_edge.runtime import CLASSES, Tiles
 from fmnist_edge.tile import TILE_SIZE
+from train.arrays import Labels
 
-Tiles = NDArray[np.uint8]
-Labels = NDArray[np.uint8]
 Planes = NDArray[np.float32]
 """float32 (N, 28, 28): a value per pixel, or (N, 1, 1): one per tile."""
 

@@ -13,41 +13,19 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from keras import layers
-from numpy.typing import NDArray
 
 from fmnist_edge.errors import FmnistEdgeError, UsageError
-from fmnist_edge.runtime import CLASSES, INPUT, OUTPUT, to_pixels
-from fmnist_edge.tile import TILE_SIZE
-from train.arrays import as_labels, as_tiles
-from train.augment import NO_EXAMPLES, Examples, Labels, Lessons, Targets, Tiles
+from fmnist_edge.runtime import Probabilities
+from train.arrays import Labels, as_labels, as_tiles
+from train.augment import NO_EXAMPLES, Examples, Lessons
 from train.calibrate import choose_temperature, choose_unsure
 from train.checkpoint import Checkpoint
 from train.disturb import disturb
-from train.history import Epoch, best_epoch
+from train.history import Epoch, best_epoch, good_enough, progress
+from train.networks import Scale, build, build_teacher, choose_scale, fold_temperature, for_pixels, predict
 from train.recipes import Recipe
-from train.teacher import build_teacher
-
-
-@dataclass(frozen=True, eq=False)
-class Scale:
-    """What a network in training is shown in place of pixels / 255, or of their square roots.
-
-    mean is subtracted, then it is divided by the deviation: float32 (28, 28).
-    """
-
-    root: bool
-    mean: NDArray[np.float32]
-    deviation: NDArray[np.float32]
-
-    def __call__(self, pixels: Any) -> Any:
-        """pixels: an array or a tensor, float32 (N, 28, 28) in [0, 1]."""
-        return ((keras.ops.sqrt(pixels) if self.root else pixels) - self.mean) / self.deviation
-
 
 FEWEST = 60  # ten of them are held out
-
-AS_THEY_ARE = Scale(False, np.zeros((TILE_SIZE, TILE_SIZE), np.float32), np.ones((TILE_SIZE, TILE_SIZE), np.float32))
 
 
 class TrainError(FmnistEdgeError):
@@ -78,19 +56,6 @@ class Rehearsal:
     """On the user's photos held out, if there are any."""
 
 
-def build(hidden: tuple[int, ...], name: str = "fmnist", root: bool = False) -> keras.Model:
-    """The MLP: float32 (N, 28, 28) in [0, 1] to probabilities, float32 (N, 10). root: with a square root of the pixels.
-
-    The layers have names because Keras would number them on from those of the networks before.
-    """
-    image = keras.Input((TILE_SIZE, TILE_SIZE), name=INPUT)
-    values = layers.Flatten(name="flatten")(image)
-    values = keras.ops.sqrt(values) if root else values
-    for i, units in enumerate(hidden):
-        values = layers.Dense(units, activation="relu", name=f"dense_{i}" if i else "dense")(values)
-    return keras.Model(image, layers.Dense(len(CLASSES), activation="softmax", name=OUTPUT)(values), name=name)
-
-
 def fit(
     recipe: Recipe,
     images: Any,
@@ -116,7 +81,7 @@ def fit(
     return perform(lessons, rehearsal, checkpoint), rehearsal
 
 
-def teach(recipe: Recipe, examples: Examples, seed: int, checkpoint: Checkpoint | None = None) -> Targets:
+def teach(recipe: Recipe, examples: Examples, seed: int, checkpoint: Checkpoint | None = None) -> Probabilities:
     """Trains a teacher on what a rehearsal shows; returns what it says of each image, as it is and mirrored: (2, N, 10)."""
     print("the teacher, a convolutional network, goes first", flush=True)
     make_reproducible(seed)
@@ -134,7 +99,7 @@ def rehearse(lessons: Lessons, checkpoint: Checkpoint | None = None) -> Rehearsa
     model = build(recipe.hidden, "rehearsal")
     model.summary()
     history, scale = train_network(model, lessons, recipe.epochs, False, checkpoint)
-    model = for_pixels(model, scale)
+    model = for_pixels(model, recipe.hidden, scale)
     temperature = choose_temperature(predict(model, validation.tiles), validation.labels) if recipe.calibrate else 1.0
     fold_temperature(model, temperature)
     disturbed = disturb(validation.tiles, validation.labels, lessons.seed)
@@ -156,7 +121,7 @@ def perform(lessons: Lessons, rehearsal: Rehearsal, checkpoint: Checkpoint | Non
     make_reproducible(lessons.seed)
     model = build(lessons.recipe.hidden)
     _, scale = train_network(model, lessons, epochs, True, checkpoint)
-    model = for_pixels(model, scale)
+    model = for_pixels(model, lessons.recipe.hidden, scale)
     fold_temperature(model, rehearsal.temperature)
     return model
 
@@ -191,9 +156,9 @@ def train_network(
         if validation and good_enough(recipe, history):
             break
         began = time.monotonic()
-        loss, accuracy = run_epoch(*map(tf.constant, lessons.draw(number, everything)))
-        held_out = mean_of_workers(score(predict(model, validation.tiles, scale), validation.labels)) if validation else None
-        history.append(Epoch(float(loss), float(accuracy), *((held_out.loss, held_out.accuracy) if held_out else ())))
+        loss, accuracy = map(float, run_epoch(*map(tf.constant, lessons.draw(number, everything))))
+        held_out = mean_of_workers(score(predict(model, validation.tiles, scale), validation.labels)) if validation else ()
+        history.append(Epoch(loss, accuracy, *held_out))
         if not math.isfinite(history[-1].loss):
             raise TrainError("the training diverged: the loss is no number. A lower learning rate, or larger batches, may help")
         if best and number == best_epoch(history):
@@ -206,10 +171,10 @@ def train_network(
     return history, scale
 
 
-def mean_of_workers(scores: Scores) -> Scores:
-    """One decision for all workers when to stop, even if their processors round differently."""
+def mean_of_workers(scores: Scores) -> tuple[float, ...]:
+    """Loss and accuracy: one decision for all workers when to stop, even if their processors round differently."""
     values = tf.constant([scores.loss, scores.accuracy], tf.float64)
-    return Scores(*map(float, tf.distribute.get_strategy().reduce("MEAN", values, axis=None)))
+    return tuple(map(float, tf.distribute.get_strategy().reduce("MEAN", values, axis=None)))
 
 
 def copy(variables: Sequence[Any], to: Sequence[Any]) -> None:
@@ -217,31 +182,7 @@ def copy(variables: Sequence[Any], to: Sequence[Any]) -> None:
         target.assign(variable.numpy())
 
 
-def good_enough(recipe: Recipe, history: list[Epoch]) -> bool:
-    """Whether the last epoch reached what the recipe asks for, or the validation loss has not fallen for long enough."""
-    return bool(history) and (
-        (recipe.stop_at_loss is not None and history[-1].loss <= recipe.stop_at_loss)
-        or (recipe.stop_at_accuracy is not None and history[-1].accuracy >= recipe.stop_at_accuracy)
-        or (recipe.patience is not None and len(history) - best_epoch(history) >= recipe.patience)
-    )
-
-
-def progress(number: int, epochs: int, epoch: Epoch) -> str:
-    line = (
-        f"epoch {number:3}/{epochs} [{'=' * round(20 * number / epochs):20}] loss {epoch.loss:.4f}, accuracy {epoch.accuracy:.4f}"
-    )
-    if math.isnan(epoch.validation_loss):
-        return line
-    return f"{line}; validation loss {epoch.validation_loss:.4f}, accuracy {epoch.validation_accuracy:.4f}"
-
-
-def predict(model: keras.Model, tiles: Tiles, scale: Scale = AS_THEY_ARE) -> Targets:
-    """Probabilities, float32 (N, 10), of tiles. scale: what the model was trained on, until that is folded into it."""
-    parts = np.array_split(tiles, -(-len(tiles) // 1000))
-    return np.concatenate([model(scale(to_pixels(part)), training=False).numpy() for part in parts])
-
-
-def score(probabilities: Targets, labels: Labels) -> Scores:
+def score(probabilities: Probabilities, labels: Labels) -> Scores:
     of_label = probabilities[np.arange(len(labels)), labels]
     right = probabilities.argmax(1) == labels
     return Scores(loss=float(-np.log(np.maximum(of_label, 1e-7)).mean()), accuracy=float(right.mean()))
@@ -291,33 +232,3 @@ def make_optimizer(recipe: Recipe, images: int) -> keras.optimizers.Optimizer:
         0.0, steps - warm_up_steps, warmup_target=recipe.learning_rate, warmup_steps=warm_up_steps
     )
     return keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay)
-
-
-def choose_scale(recipe: Recipe, tiles: Tiles) -> Scale:
-    """What ``Recipe.scaling`` means. The 0.1 keeps pixels that hardly vary from counting most."""
-    if recipe.scaling == "standardize":
-        # by how often each value occurs, without a copy of all tiles as floats
-        values = (np.arange(256) / 255) ** (0.5 if recipe.root else 1)
-        shares = np.stack([np.bincount(pixels, minlength=256) for pixels in tiles.reshape(len(tiles), -1).T]) / len(tiles)
-        mean = shares @ values
-        deviation = np.sqrt(np.maximum(shares @ values**2 - mean**2, 0)) + 0.1
-        return Scale(recipe.root, *(array.reshape(TILE_SIZE, TILE_SIZE).astype(np.float32) for array in (mean, deviation)))
-    white = 255 if recipe.scaling == "none" else 1
-    return Scale(recipe.root, AS_THEY_ARE.mean, AS_THEY_ARE.deviation / np.float32(white))
-
-
-def for_pixels(model: keras.Model, scale: Scale) -> keras.Model:
-    """The trained MLP as one of plain pixels / 255: in the first layer W' = W / deviation, b' = b - (mean / deviation) W."""
-    *hidden, _ = dense = [layer for layer in model.layers if isinstance(layer, layers.Dense)]
-    whole = build(tuple(layer.units for layer in hidden), model.name, scale.root)
-    weights = [array for layer in dense for array in layer.get_weights()]
-    kernel, bias = (array.astype(np.float64) for array in weights[:2])
-    kernel /= scale.deviation.reshape(-1, 1)
-    whole.set_weights([kernel, bias - scale.mean.reshape(-1) @ kernel, *weights[2:]])
-    return whole
-
-
-def fold_temperature(model: keras.Model, temperature: float) -> None:
-    """Divides the last layer's weights by it: no class changes, only how sure the model says it is."""
-    kernel, bias = model.layers[-1].get_weights()
-    model.layers[-1].set_weights([kernel / temperature, bias / temperature])

@@ -17,12 +17,12 @@ from rich.progress import track
 
 from fmnist_edge.classifier import Classifier
 from fmnist_edge.errors import InputError, UsageError, reported
-from fmnist_edge.runtime import CLASSES
+from fmnist_edge.runtime import CLASSES, Probabilities
 from fmnist_edge.sources import list_folder
 from fmnist_edge.tile import READABLE, Tile, read_picture
 from train.augment import Examples
 
-Found = list[tuple[Path, frozenset[int]]]
+Found = list[tuple[Path, set[int]]]
 """Photos, and the classes that are right for each."""
 
 
@@ -42,7 +42,7 @@ def main(
             print(f"{name:12} {count:5} photos: {first:6.1%} right, {among_three:6.1%} among the first three")
 
 
-def find_hits(probabilities: NDArray[np.float32], right: Sequence[frozenset[int]]) -> NDArray[np.bool_]:
+def find_hits(probabilities: Probabilities, right: Sequence[set[int]]) -> NDArray[np.bool_]:
     """Whether the most probable class is a right one, and the second, and so on: (N, 10)."""
     ranked = np.argsort(-probabilities, kind="stable")
     return np.array([[class_id in classes for class_id in row] for row, classes in zip(ranked, right, strict=True)])
@@ -74,7 +74,7 @@ def find_photos(folder: Path) -> Found:
     found: Found = []
     for path in sorted(folder.iterdir()):
         if path.is_dir() and not path.name.startswith("."):
-            found += [(file, frozenset({class_of(path)})) for file in photos_in(path)]
+            found += [(file, {class_of(path)}) for file in photos_in(path)]
         elif path.is_file() and not path.name.startswith("."):
             complain(f"{path} is in no class's folder, and left out")
     return found
@@ -92,7 +92,7 @@ def read_table(path: Path) -> Found:
         raise UsageError(f"{path} is no table with the columns file and accepted_classes") from None
     if not all(classes <= set(range(len(CLASSES))) for _, classes in rows):
         raise UsageError(f"{path}: classes are 0 to {len(CLASSES) - 1}")
-    return [(photo, frozenset(classes)) for photo, classes in rows if classes]
+    return [(photo, classes) for photo, classes in rows if classes]
 
 
 def photos_in(folder: Path) -> Sequence[Path]:
@@ -125,7 +125,7 @@ def plain(name: str) -> str:
     return re.sub(r"[\W_]", "", name.lower())
 
 
-def read_tiles(found: Found) -> tuple[list[Tile], list[frozenset[int]]]:
+def read_tiles(found: Found) -> tuple[list[Tile], list[set[int]]]:
     """The tiles of the photos that can be read, and their classes; the others are named on stderr."""
     tiles, right = [], []
     for path, classes in track(found, "reading photos", disable=not sys.stderr.isatty()):

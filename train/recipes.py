@@ -39,7 +39,7 @@ class Recipe:
     """Part of the training, its last, in which images are moved, mirrored and disturbed a third as often: it ends with tiles as
     they are."""
     teacher: "Recipe | None" = None
-    """How the teacher (train/teacher.py) is trained, if the MLP is to learn from one."""
+    """How the teacher (train/networks.py) is trained, if the MLP is to learn from one."""
     teachers_share: float = 0.8
     """How much of what the MLP is to say comes from the teacher; the rest is the label."""
     calibrate: bool = False

@@ -16,14 +16,14 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from fmnist_edge.errors import UsageError
-from fmnist_edge.runtime import CLASSES
+from fmnist_edge.runtime import CLASSES, Probabilities
+from train.arrays import Labels
 from train.calibrate import BINS, calibration_error
 from train.dataset import Dataset
 from train.history import Epoch, best_epoch
 
 RIGHT, WRONG, OTHER = "tab:blue", "tab:red", "silver"
 
-Probabilities = NDArray[np.float32]
 Drawn = tuple[Figure, dict[str, Any]]
 
 
@@ -109,7 +109,7 @@ def draw_curves(history: Sequence[Epoch]) -> Drawn:
     return figure, {"best_epoch": best, "best": history[best - 1], "epochs": len(history), "last": history[-1]}
 
 
-def draw_confusion(labels: NDArray[np.uint8], probabilities: Probabilities) -> Drawn:
+def draw_confusion(labels: Labels, probabilities: Probabilities) -> Drawn:
     figure, count = Figure((9, 7)), len(CLASSES)
     confusion = np.bincount(labels * np.intp(count) + probabilities.argmax(1), minlength=count**2).reshape(count, count)
     axes, diagonal, right = figure.subplots(), np.eye(count, dtype=bool), int(confusion.trace())
@@ -154,7 +154,7 @@ def draw_mistakes(dataset: Dataset, probabilities: Probabilities) -> Drawn:
     return figure, {"surest": len(surest), "most_sure": most, "least_sure": least}
 
 
-def draw_reliability(labels: NDArray[np.uint8], probabilities: Probabilities) -> Drawn:
+def draw_reliability(labels: Labels, probabilities: Probabilities) -> Drawn:
     figure, confidence, right = Figure((9, 6)), probabilities.max(1).astype(np.float64), probabilities.argmax(1) == labels
     bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
     sizes, sure, got = (np.bincount(bins, weights, BINS) for weights in (None, confidence, right))

@@ -1,80 +1,41 @@
 """python -m train.study: measures the recipes over several seeds, what each part of them gives, and what learners ask.
 
 Every result stands in docs/study.json as soon as it is there, and is not measured again: a study that was broken off goes on.
-docs/study.md shows them; its words are train/study.md.
+docs/study.md shows them: see train/study_page.py.
 """
 
 import json
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import typer
 
 from fmnist_edge.errors import reported
-from fmnist_edge.runtime import quiet_stderr, to_pixels
+from fmnist_edge.runtime import Probabilities, quiet_stderr, to_pixels
 from train.dataset import Dataset, load
 from train.recipes import RECIPES, Recipe
+from train.study_page import PARTS, QUESTIONS, STANDARD, Result, fill_page, settings_of
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 with quiet_stderr():
     import keras
     import tensorflow
 
-    from train.augment import NO_EXAMPLES, Examples, Lessons, Targets
+    from train.augment import NO_EXAMPLES, Examples, Lessons
     from train.calibrate import calibration_error
-    from train.fit import perform, predict, rehearse, score, teach
+    from train.fit import perform, rehearse, score, teach
+    from train.networks import predict
     from train.photos import find_hits, find_photos, read_photos, read_tiles
 
 RESULTS, PAGE = Path("docs/study.json"), Path("docs/study.md")
-TEMPLATE = Path(__file__).with_suffix(".md")
 TEACHERS = Path("build/study")
 """What teachers said: each is trained once for all recipes that have it."""
-
-TUTORIAL, QUICK, COMPACT, STANDARD = (RECIPES[name] for name in ("tutorial", "quick", "compact", "standard"))
-SHORT = replace(COMPACT, epochs=COMPACT.epochs // 4)
-
-PARTS = {
-    "quick, without standardising": replace(QUICK, scaling="normalize"),
-    "quick, without label smoothing": replace(QUICK, label_smoothing=0),
-    "quick, without the square root": replace(QUICK, root=False),
-    "compact, a quarter of the epochs": SHORT,
-    "compact, a quarter of the epochs, with label smoothing": replace(SHORT, label_smoothing=0.05),
-    "compact, a quarter of the epochs, without a teacher": replace(SHORT, teacher=None),
-    "compact, a quarter of the epochs, without a teacher, nothing moved or mirrored": replace(
-        SHORT, teacher=None, shift=0, flip=0
-    ),
-    "standard, without the square root": replace(STANDARD, root=False),
-    "standard, without disturbed tiles": replace(STANDARD, disturbed=0),
-    "standard, never calm": replace(STANDARD, calm=0),
-}
-"""Recipes with and without a part. Only their rehearsal is measured: the test images have no say in a choice."""
-
-QUESTIONS = {
-    "the textbook: 128 neurons, 10 epochs": TUTORIAL,
-    "without normalisation: pixels from 0 to 255": replace(TUTORIAL, scaling="none"),
-    "512 neurons": replace(TUTORIAL, hidden=(512,)),
-    "1024 neurons": replace(TUTORIAL, hidden=(1024,)),
-    "two hidden layers of 128": replace(TUTORIAL, hidden=(128, 128)),
-    "three hidden layers of 128": replace(TUTORIAL, hidden=(128, 128, 128)),
-    "30 epochs": replace(TUTORIAL, epochs=30),
-}
-EPOCHS = (5, 10, 15, 30)
-
-RECIPE_COLUMNS = {
-    "validation": ".4f",
-    "disturbed": ".3f",
-    "calibration_error": ".3f",
-    "seconds": ".0f",
-}
-
-Result = dict[str, Any]
 
 
 @reported("study")
@@ -85,7 +46,7 @@ def main(
 ) -> None:
     """Measure the recipes: writes docs/study.json and docs/study.md. Takes more than an hour on two cores.
 
-    To measure something anew, delete it from docs/study.json; delete build/study too if train/teacher.py has changed.
+    To measure something anew, delete it from docs/study.json; delete build/study too if the teacher's network has changed.
     """
     study = Study(load(), tried)
     # the textbook comes before the recipes: these switch TensorFlow to reproducible kernels, which are slower and check less
@@ -99,10 +60,9 @@ def main(
     if photos:
         own = read_photos(photos)
         study.keep("photos", f"`standard`, with {len(own):,} photos", partial(study.whole, STANDARD, 0, own), STANDARD)
-    for name, recipe in PARTS.items():
-        study.keep("parts", name, partial(study.rehearsal, recipe, 0), recipe)
-    for name, recipe in QUESTIONS.items():
-        study.keep("questions", name, partial(study.rehearsal, recipe, 0), recipe)
+    for group, recipes in (("parts", PARTS), ("questions", QUESTIONS)):
+        for name, recipe in recipes.items():
+            study.keep(group, name, partial(study.rehearsal, recipe, 0), recipe)
     PAGE.write_text(fill_page(study.results), "utf-8")
     print(f"wrote {RESULTS} and {PAGE}")
 
@@ -165,7 +125,7 @@ class Study:
             "accuracies": [epoch.validation_accuracy for epoch in rehearsal.history],
         }
 
-    def taught(self, recipe: Recipe, seed: int) -> tuple[Targets | None, float]:
+    def taught(self, recipe: Recipe, seed: int) -> tuple[Probabilities | None, float]:
         """What the recipe's teacher says, and how long it took to get to know: from a file, if it was asked before."""
         if recipe.teacher is None:
             return None, 0
@@ -179,13 +139,6 @@ class Study:
             path.with_suffix(".part.npz").replace(path)
         with np.load(path) as file:
             return file["taught"], float(file["seconds"])
-
-
-def settings_of(recipe: Recipe) -> Result:
-    """What of a recipe makes a difference to its results, as JSON has it."""
-    words = ("purpose", "int8_waiver")
-    settings: Result = json.loads(json.dumps({name: value for name, value in asdict(recipe).items() if name not in words}))
-    return settings
 
 
 def textbook(dataset: Dataset, seed: int, outputs: int = 10, one_hot: bool = False) -> Result:
@@ -211,77 +164,6 @@ def textbook(dataset: Dataset, seed: int, outputs: int = 10, one_hot: bool = Fal
     seconds = time.monotonic() - began
     right = model(to_pixels(dataset.test_images)).numpy().argmax(1) == dataset.test_labels
     return {"test": float(right.mean()), "seconds": seconds}
-
-
-def fill_page(results: Mapping[str, Mapping[str, Result]]) -> str:
-    """train/study.md with its tables."""
-    textbooks = [run for name, run in results["textbook"].items() if name.startswith("seed")]
-    tutorial_seconds, textbook_seconds = (
-        mean(of_recipe(results["recipes"], "tutorial", TUTORIAL), "seconds"),
-        mean(textbooks, "seconds"),
-    )
-    recipes = [
-        [
-            f"`{name}`",
-            "-".join(map(str, (784, *recipe.hidden, 10))),
-            *(f"{pick([run['test'] for run in runs]):.4f}" for pick in (np.mean, min, max)),
-            len(runs),
-            *(f"{mean(runs, key):{how}}" for key, how in RECIPE_COLUMNS.items()),
-            *(f"{mean(runs, 'seconds') / reference:.2f}" for reference in (tutorial_seconds, textbook_seconds)),
-        ]
-        for name, recipe in RECIPES.items()
-        for runs in [of_recipe(results["recipes"], name, recipe)]
-    ]
-    whole = {name: results["recipes"][f"{name}, seed 0"] for name in ("quick", "compact", "standard")}
-    parts = [
-        [name, f"{run['validation']:.4f}", f"{run['disturbed']:.3f}"]
-        for name, run in sorted({**whole, **{name: results["parts"][name] for name in PARTS}}.items())
-    ]
-    asked = results["questions"]
-    questions = [[name, f"{asked[name]['validation']:.4f}"] for name in QUESTIONS]
-    losses, accuracies = (asked["30 epochs"][key] for key in ("losses", "accuracies"))
-    epochs = [[epoch, f"{losses[epoch - 1]:.4f}", f"{accuracies[epoch - 1]:.4f}"] for epoch in EPOCHS]
-    photos = [
-        [name, *(f"{np.mean([run['photos'][key] for run in runs]):.1%}" for key in ("right", "among_three")), len(runs)]
-        for name, runs in photo_runs(results).items()
-        if runs
-    ]
-    textbook = results["textbook"]
-    return TEMPLATE.read_text("utf-8").format(
-        recipes=table(recipes),
-        parts=table(parts),
-        photos=table(photos),
-        questions=table(questions),
-        epochs=table(epochs),
-        best_epoch=1 + int(np.argmin(losses)),
-        best_loss=min(losses),
-        textbook=mean(textbooks, "test"),
-        textbooks=len(textbooks),
-        sparse=textbook["seed 0"]["test"],
-        one_hot=textbook["one-hot labels, seed 0"]["test"],
-        five=textbook["an output layer of 5"]["error"],
-    )
-
-
-def photo_runs(results: Mapping[str, Mapping[str, Result]]) -> dict[str, list[Result]]:
-    """The runs that were tried on photos, by name."""
-    runs = {f"`{name}`": of_recipe(results["recipes"], name, recipe) for name, recipe in RECIPES.items()}
-    runs |= {name: [run] for name, run in results.get("photos", {}).items()}
-    return {name: [run for run in found if run["photos"]] for name, found in runs.items()}
-
-
-def of_recipe(results: Mapping[str, Result], name: str, recipe: Recipe) -> list[Result]:
-    """The runs of that name, of the recipe as it is now."""
-    settings = settings_of(recipe)
-    return [run for key, run in results.items() if key.startswith(f"{name}, seed ") and run["settings"] == settings]
-
-
-def mean(runs: Sequence[Result], key: str) -> float:
-    return float(np.mean([run[key] for run in runs]))
-
-
-def table(rows: Sequence[Sequence[object]]) -> str:
-    return "\n".join(f"| {' | '.join(map(str, row))} |" for row in rows)
 
 
 if __name__ == "__main__":

@@ -71,12 +71,9 @@ def together(strategy: tf.distribute.Strategy) -> Iterator[None]:
     except tf.errors.OpError as error:
         if strategy.num_replicas_in_sync == 1:
             raise
-        raise WorkerError(f"another worker is gone ({reason(error)}); start all of them again, with --resume") from None
-
-
-def reason(error: tf.errors.OpError) -> str:
-    """The line that matters of TensorFlow's page."""
-    return str(error.message.rpartition("aborted by: ")[2].partition("\n")[0].rstrip(":"))
+        # the line that matters of TensorFlow's page
+        reason = error.message.rpartition("aborted by: ")[2].partition("\n")[0].rstrip(":")
+        raise WorkerError(f"another worker is gone ({reason}); start all of them again, with --resume") from None
 
 
 def from_first(content: bytes) -> bytes:

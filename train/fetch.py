@@ -1,0 +1,76 @@
+"""Gets a file over HTTP, going on where it broke off, and what is in a Debian package, without installing it."""
+
+import subprocess
+import urllib.error
+import urllib.request
+from http.client import HTTPException
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+from fmnist_edge.errors import FmnistEdgeError
+
+TIMEOUT_SECONDS = 20
+
+
+class FetchError(FmnistEdgeError):
+    """It can't be had from there."""
+
+
+def fetch_rest(url: str, part: Path) -> str:
+    """Appends to ``part`` what it lacks of the file at ``url``. Returns what went wrong on the way, "" if it is whole.
+
+    Raises FetchError if nothing came, and trying again would not help.
+    """
+    have = part.stat().st_size if part.exists() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    try:
+        response = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)
+    except urllib.error.HTTPError as error:
+        if error.code == 416:  # nothing left to send: all of it is here
+            return ""
+        raise FetchError(f"{url.rsplit('/', 1)[1]}: HTTP {error.code} {error.reason}") from None
+    except urllib.error.URLError as error:
+        raise FetchError(str(error.reason)) from None
+    have = have if response.status == 206 else 0
+    total = None if response.length is None else have + response.length
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with (
+        response,
+        part.open("r+b" if have else "wb") as file,
+        Progress(*columns, console=Console(stderr=True)) as progress,
+    ):
+        file.seek(have)
+        task = progress.add_task(part.stem, total=total, completed=have)
+        try:
+            while chunk := response.read(1 << 16):
+                have += file.write(chunk)
+                progress.update(task, completed=have)
+        except (OSError, HTTPException) as error:
+            return f"the connection broke off ({error})"
+    return "" if total in (None, have) else f"the connection ended at byte {have} of {total}"
+
+
+def unpack_package(name: str, folder: str) -> None:
+    """Unpacks a Debian package into the folder, as any user may. Leaves the package there too."""
+    own_lists = ["-o", f"Dir::State::lists={folder}/lists", "-o", f"Dir::Cache={folder}/cache"]
+    for folder_of_apt in ("lists/partial", "cache/archives/partial"):
+        (Path(folder) / folder_of_apt).mkdir(parents=True)
+    try:
+        run("apt-get", "--quiet", "download", name, cwd=folder)
+    except FetchError:
+        # no package lists on this machine yet, or old ones: get our own
+        run("apt-get", *own_lists, "--quiet", "update", cwd=folder)
+        run("apt-get", *own_lists, "--quiet", "download", name, cwd=folder)
+    for package in Path(folder).glob("*.deb"):
+        run("dpkg-deb", "--extract", str(package), folder, cwd=folder)
+
+
+def run(*command: str, cwd: str) -> None:
+    try:
+        subprocess.run(command, cwd=cwd, check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=300)
+    except subprocess.CalledProcessError as error:
+        raise FetchError((error.stderr.strip() or f"{command[0]} failed").splitlines()[-1]) from None
+    except subprocess.TimeoutExpired:
+        raise FetchError(f"{command[0]} did not end in time") from None

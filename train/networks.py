@@ -1,0 +1,105 @@
+"""The networks: the MLP, with what is folded into its weights once it is trained, and the teacher that it may have."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+from numpy.typing import NDArray
+
+from fmnist_edge.runtime import CLASSES, INPUT, OUTPUT, Probabilities, Tiles, to_pixels
+from fmnist_edge.tile import TILE_SIZE
+from train.recipes import Recipe
+
+
+@dataclass(frozen=True, eq=False)
+class Scale:
+    """What a network in training is shown in place of pixels / 255, or of their square roots.
+
+    mean is subtracted, then it is divided by the deviation: float32 (28, 28).
+    """
+
+    root: bool
+    mean: NDArray[np.float32]
+    deviation: NDArray[np.float32]
+
+    def __call__(self, pixels: Any) -> Any:
+        """pixels: an array or a tensor, float32 (N, 28, 28) in [0, 1]."""
+        return ((keras.ops.sqrt(pixels) if self.root else pixels) - self.mean) / self.deviation
+
+
+def choose_scale(recipe: Recipe, tiles: Tiles) -> Scale:
+    """What ``Recipe.scaling`` means. The 0.1 keeps pixels that hardly vary from counting most."""
+    mean, deviation = np.zeros(TILE_SIZE**2), np.full(TILE_SIZE**2, 1 / 255 if recipe.scaling == "none" else 1.0)
+    if recipe.scaling == "standardize":
+        # by how often each value occurs, without a copy of all tiles as floats
+        values = (np.arange(256) / 255) ** (0.5 if recipe.root else 1)
+        shares = np.stack([np.bincount(pixels, minlength=256) for pixels in tiles.reshape(len(tiles), -1).T]) / len(tiles)
+        mean = shares @ values
+        deviation = np.sqrt(np.maximum(shares @ values**2 - mean**2, 0)) + 0.1
+    return Scale(recipe.root, *(array.reshape(TILE_SIZE, TILE_SIZE).astype(np.float32) for array in (mean, deviation)))
+
+
+def build(hidden: tuple[int, ...], name: str = "fmnist", root: bool = False) -> keras.Model:
+    """The MLP: float32 (N, 28, 28) in [0, 1] to probabilities, float32 (N, 10). root: with a square root of the pixels.
+
+    The layers have names because Keras would number them on from those of the networks before.
+    """
+    image = keras.Input((TILE_SIZE, TILE_SIZE), name=INPUT)
+    values = layers.Flatten(name="flatten")(image)
+    values = keras.ops.sqrt(values) if root else values
+    for i, units in enumerate(hidden):
+        values = layers.Dense(units, activation="relu", name=f"dense_{i}" if i else "dense")(values)
+    return keras.Model(image, layers.Dense(len(CLASSES), activation="softmax", name=OUTPUT)(values), name=name)
+
+
+def for_pixels(model: keras.Model, hidden: tuple[int, ...], scale: Scale) -> keras.Model:
+    """The trained MLP as one of plain pixels / 255: in the first layer W' = W / deviation, b' = b - (mean / deviation) W."""
+    kernel, bias, *rest = model.get_weights()
+    kernel = kernel.astype(np.float64) / scale.deviation.reshape(-1, 1)
+    whole = build(hidden, model.name, scale.root)
+    whole.set_weights([kernel, bias - scale.mean.reshape(-1) @ kernel, *rest])
+    return whole
+
+
+def fold_temperature(model: keras.Model, temperature: float) -> None:
+    """Divides the last layer's weights by it: no class changes, only how sure the model says it is."""
+    kernel, bias = model.layers[-1].get_weights()
+    model.layers[-1].set_weights([kernel / temperature, bias / temperature])
+
+
+def build_teacher() -> keras.Sequential:
+    """A small convolutional network, too slow for the device, whose probabilities the MLP learns to give.
+
+    float32 (N, 28, 28) in [0, 1] to probabilities, float32 (N, 10). The first layer halves the image, to save time.
+    Distillation (Hinton, Vinyals, Dean 2015, arXiv:1503.02531): of a picture, the teacher says more than its label does, "mostly
+    a shirt, a bit of a coat". It is trained by the recipe itself, on the same tiles.
+    """
+    # or else each worker would have means and variances of its own
+    synchronized = tf.distribute.get_strategy().num_replicas_in_sync > 1
+    return keras.Sequential(
+        [
+            keras.Input((TILE_SIZE, TILE_SIZE), name=INPUT),
+            layers.Reshape((TILE_SIZE, TILE_SIZE, 1)),
+            layers.Conv2D(32, 5, strides=2, padding="same", activation="relu", kernel_initializer="he_normal"),
+            layers.Conv2D(64, 3, padding="same", use_bias=False),
+            layers.MaxPooling2D(),
+            layers.BatchNormalization(momentum=0.9, synchronized=synchronized),
+            layers.ReLU(),
+            layers.Conv2D(96, 3, padding="same", use_bias=False),
+            layers.BatchNormalization(momentum=0.9, synchronized=synchronized),
+            layers.ReLU(),
+            layers.Flatten(),
+            layers.Dropout(0.3),
+            layers.Dense(len(CLASSES), activation="softmax", name=OUTPUT),
+        ],
+        name="teacher",
+    )
+
+
+def predict(model: keras.Model, tiles: Tiles, scale: Scale | None = None) -> Probabilities:
+    """Probabilities, float32 (N, 10), of tiles. scale: what the model was trained on, until that is folded into it."""
+    parts = map(to_pixels, np.array_split(tiles, -(-len(tiles) // 1000)))
+    return np.concatenate([model(scale(pixels) if scale else pixels, training=False).numpy() for pixels in parts])

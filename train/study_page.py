@@ -1,0 +1,119 @@
+"""What the study asks, and docs/study.md, which shows what came out. Its words are train/study.md."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from train.recipes import RECIPES, Recipe
+
+TEMPLATE = Path(__file__).with_name("study.md")
+
+TUTORIAL, QUICK, COMPACT, STANDARD = (RECIPES[name] for name in ("tutorial", "quick", "compact", "standard"))
+SHORT = replace(COMPACT, epochs=COMPACT.epochs // 4)
+SHORT_ALONE = replace(SHORT, teacher=None)
+
+PARTS = {
+    "quick, without standardising": replace(QUICK, scaling="normalize"),
+    "quick, without label smoothing": replace(QUICK, label_smoothing=0),
+    "quick, without the square root": replace(QUICK, root=False),
+    "compact, a quarter of the epochs": SHORT,
+    "compact, a quarter of the epochs, with label smoothing": replace(SHORT, label_smoothing=0.05),
+    "compact, a quarter of the epochs, without a teacher": SHORT_ALONE,
+    "compact, a quarter of the epochs, without a teacher, nothing moved or mirrored": replace(SHORT_ALONE, shift=0, flip=0),
+    "standard, without the square root": replace(STANDARD, root=False),
+    "standard, without disturbed tiles": replace(STANDARD, disturbed=0),
+    "standard, never calm": replace(STANDARD, calm=0),
+}
+"""Recipes with and without a part. Only their rehearsal is measured: the test images have no say in a choice."""
+
+QUESTIONS = {
+    "the textbook: 128 neurons, 10 epochs": TUTORIAL,
+    "without normalisation: pixels from 0 to 255": replace(TUTORIAL, scaling="none"),
+    "512 neurons": replace(TUTORIAL, hidden=(512,)),
+    "1024 neurons": replace(TUTORIAL, hidden=(1024,)),
+    "two hidden layers of 128": replace(TUTORIAL, hidden=(128, 128)),
+    "three hidden layers of 128": replace(TUTORIAL, hidden=(128, 128, 128)),
+    "30 epochs": replace(TUTORIAL, epochs=30),
+}
+EPOCHS = (5, 10, 15, 30)
+
+Result = dict[str, Any]
+Results = Mapping[str, Mapping[str, Result]]
+"""By group and name, as in docs/study.json."""
+
+
+def settings_of(recipe: Recipe) -> Result:
+    """What of a recipe makes a difference to its results, as JSON has it."""
+    words = ("purpose", "int8_waiver")
+    settings: Result = json.loads(json.dumps({name: value for name, value in asdict(recipe).items() if name not in words}))
+    return settings
+
+
+def fill_page(results: Results) -> str:
+    """train/study.md with its tables."""
+    textbook, asked = results["textbook"], results["questions"]
+    textbooks = [run for name, run in textbook.items() if name.startswith("seed")]
+    references = [mean(runs, "seconds") for runs in (of_recipe(results, "tutorial"), textbooks)]
+    whole = {name: results["recipes"][f"{name}, seed 0"] for name in ("quick", "compact", "standard")}
+    parts = sorted({**whole, **{name: results["parts"][name] for name in PARTS}}.items())
+    losses, accuracies = (asked["30 epochs"][key] for key in ("losses", "accuracies"))
+    return TEMPLATE.read_text("utf-8").format(
+        recipes=table([recipe_row(name, of_recipe(results, name), references) for name in RECIPES]),
+        parts=table([[name, f"{run['validation']:.4f}", f"{run['disturbed']:.3f}"] for name, run in parts]),
+        photos=table([photo_row(name, runs) for name, runs in photo_runs(results).items() if runs]),
+        questions=table([[name, f"{asked[name]['validation']:.4f}"] for name in QUESTIONS]),
+        epochs=table([[epoch, f"{losses[epoch - 1]:.4f}", f"{accuracies[epoch - 1]:.4f}"] for epoch in EPOCHS]),
+        best_epoch=1 + int(np.argmin(losses)),
+        best_loss=min(losses),
+        textbook=mean(textbooks, "test"),
+        textbooks=len(textbooks),
+        sparse=textbook["seed 0"]["test"],
+        one_hot=textbook["one-hot labels, seed 0"]["test"],
+        five=textbook["an output layer of 5"]["error"],
+    )
+
+
+def recipe_row(name: str, runs: Sequence[Result], references: Sequence[float]) -> list[object]:
+    """references: seconds to which those of the recipe are compared."""
+    tests, seconds = [run["test"] for run in runs], mean(runs, "seconds")
+    return [
+        f"`{name}`",
+        "-".join(map(str, (784, *RECIPES[name].hidden, 10))),
+        *(f"{test:.4f}" for test in (np.mean(tests), min(tests), max(tests))),
+        len(runs),
+        f"{mean(runs, 'validation'):.4f}",
+        f"{mean(runs, 'disturbed'):.3f}",
+        f"{mean(runs, 'calibration_error'):.3f}",
+        f"{seconds:.0f}",
+        *(f"{seconds / reference:.2f}" for reference in references),
+    ]
+
+
+def photo_row(name: str, runs: Sequence[Result]) -> list[object]:
+    tried = [run["photos"] for run in runs]
+    return [name, f"{mean(tried, 'right'):.1%}", f"{mean(tried, 'among_three'):.1%}", len(runs)]
+
+
+def photo_runs(results: Results) -> dict[str, list[Result]]:
+    """The runs that were tried on photos, by name."""
+    runs = {f"`{name}`": of_recipe(results, name) for name in RECIPES}
+    runs |= {name: [run] for name, run in results.get("photos", {}).items()}
+    return {name: [run for run in found if run["photos"]] for name, found in runs.items()}
+
+
+def of_recipe(results: Results, name: str) -> list[Result]:
+    """The runs of the recipe as it is now."""
+    settings, runs = settings_of(RECIPES[name]), results["recipes"].items()
+    return [run for key, run in runs if key.startswith(f"{name}, seed ") and run["settings"] == settings]
+
+
+def mean(runs: Sequence[Result], key: str) -> float:
+    return float(np.mean([run[key] for run in runs]))
+
+
+def table(rows: Sequence[Sequence[object]]) -> str:
+    return "\n".join(f"| {' | '.join(map(str, row))} |" for row in rows)
