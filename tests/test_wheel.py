@@ -149,7 +149,7 @@ def test_the_wheel_alone_scores_what_the_manifest_says(litert: Path, tiles: Path
 
 def test_what_the_readme_says_of_your_pi_works_as_it_stands_there(wheel: Path, tmp_path: Path) -> None:
     section = (ROOT / "README.md").read_text().split("## On your Pi\n")[1]
-    commands, program = re.findall(r"```(?:sh|python)\n(.*?)```", section, re.DOTALL)[:2]
+    commands, program = (re.findall(rf"```{kind}\n(.*?)```", section, re.DOTALL)[0] for kind in ("sh", "python"))
     shutil.copy(wheel, tmp_path)
     for picture in ("shoe.png", "shirt.jpg", "photos/left.jpg", "photos/more/right.png"):
         (tmp_path / picture).parent.mkdir(parents=True, exist_ok=True)
