@@ -105,13 +105,15 @@ AGENT
   printf '%s\n' 'sshd:x:100:65534::/run/sshd:/usr/sbin/nologin' 'pi:x:1000:1000::/home/pi:/bin/bash' >>root/etc/passwd
   echo 'pi:x:1000:' >>root/etc/group
   echo 'pi ALL=(ALL) NOPASSWD: ALL' >root/etc/sudoers.d/pi
-  echo 'account required pam_permit.so' >root/etc/pam.d/sudo
+  printf '%s required pam_permit.so\n' auth account password session | tee root/etc/pam.d/other >root/etc/pam.d/sudo
   echo 'Subsystem sftp internal-sftp' >root/etc/ssh/sshd_config # and without PAM
   chmod u+s root/usr/bin/sudo
   chmod 1777 root/var/tmp
   ssh-keygen -q -t ed25519 -N '' -f root/etc/ssh/ssh_host_ed25519_key
   echo "${key:0:32}" >root/etc/machine-id
-  mkdir -p root/home/pi "$units/multi-user.target.wants"
+  echo pi | tee root/etc/hostname | sed 's/^/127.0.0.1 localhost /' >root/etc/hosts
+  : >root/etc/resolv.conf
+  mkdir -p root/{home/pi,usr/local/sbin} "$units/multi-user.target.wants"
   ln -s /usr/lib/systemd/system/multi-user.target "$units/default.target"
   ln -s /usr/lib/systemd/system/ssh.service "$units/multi-user.target.wants/"
   ln -s ../agent.service "$units/multi-user.target.wants/"

@@ -33,7 +33,7 @@ class Pi:
             f"-device virtio-serial -chardev socket,id=commands,fd={theirs.fileno()} -device virtserialport,chardev=commands"
         ).split()
         options += ["-virtfs", f"local,path={share},mount_tag=share,security_model=none"]
-        kernel = "console=ttyAMA0 oops=panic panic=-1 quiet"
+        kernel = "console=ttyAMA0 oops=panic panic=-1 quiet mitigations=off nokaslr"  # a third faster
         if ssh_port:
             kernel += " FIRST=/usr/lib/systemd/systemd systemd.show_status=false"
             options += ["-netdev", f"user,id=lan,restrict=on,hostfwd=tcp:127.0.0.1:{ssh_port}-:22", "-device", "virtio-net,netdev=lan"]
