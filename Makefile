@@ -101,7 +101,8 @@ wheel: $(SETUP)  ## build the device's wheel in dist/
 
 # ARGS: more for ansible-playbook, such as --check, or --limit shelf
 comma := ,
-DEVICES = $(or $(if $(HOST),'$(HOST)$(comma)'),$(if $(INVENTORY),'$(INVENTORY)'),$(error \
+# sftp takes no user@ from Ansible
+DEVICES = $(or $(if $(HOST),'$(lastword $(subst @, ,$(HOST)))$(comma)' $(if $(findstring @,$(HOST)),-u '$(firstword $(subst @, ,$(HOST)))')),$(if $(INVENTORY),'$(INVENTORY)'),$(error \
   which device? make $(MAKECMDGOALS) HOST=pi@raspberrypi.local, or INVENTORY=file as in deploy/inventory.example.yml))
 PLAYBOOK = ANSIBLE_CONFIG=deploy/ansible.cfg $(ANSIBLE)/bin/ansible-playbook -i $(DEVICES) $(ARGS)
 
