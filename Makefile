@@ -81,7 +81,7 @@ pi-test: data wheel  ## run the wheel in an emulated Raspberry Pi, with a camera
 	@missing=$$(tests/pi/missing.sh); test -z "$$missing" || { \
 	  echo "the emulated Pi needs more: sudo apt-get install $$missing" >&2; exit 1; }
 	tests/pi/build.sh build/pi-vm "$$(ls -t dist/*.whl | head -n 1)" $(UV)
-	$(PY) -m pytest -rP tests/pi
+	$(PY) -m pytest -rP tests/pi $(if $(PI),-k '$(PI)')
 
 fuzz: $(SETUP)  ## 20,000 hostile pictures and as many models (five minutes)
 	PYTHONPATH=edge $(PY) tests/fuzz.py
