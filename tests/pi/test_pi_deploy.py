@@ -29,7 +29,8 @@ class Workstation:
         self.pi = Pi(folder, ssh_port=port)
         self.pi.run("install", "-D", "-o", "pi", "-m", "600", "key.pub", "/home/pi/.ssh/authorized_keys")
         self.pi.run("chown", "pi:", "/home/pi")
-        self.pi.run("v4l2-ctl", "-d", "/dev/video0", "--set-dv-bt-timings", "index=4")  # 25 frames a second
+        # a picture in which nothing moves, 25 times a second: more would keep an emulation busy
+        self.pi.run("v4l2-ctl", "-d", "/dev/video0", "--set-dv-bt-timings", "index=4", "--set-ctrl", "osd_text_mode=2")
 
     def make(self, *arguments: str) -> str:
         """What `make` says, which has to be done without a fault."""
