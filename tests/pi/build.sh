@@ -7,6 +7,7 @@
 # All but the wheel itself is built once, and kept until this script or what the wheel asks for changes.
 # usage: build.sh FOLDER WHEEL UV      leaves kernel, initrd.gz and disk.ext4 in FOLDER
 set -euo pipefail
+umask 022
 PATH=$PATH:/usr/sbin:/sbin
 wheel=$(realpath "$2") uv=$(realpath "$3")
 here=$(cd "$(dirname "$0")" && pwd)
@@ -122,7 +123,7 @@ AGENT
 ExecStartPre=udevadm trigger --action=add --settle --subsystem-match=video4linux
 ExecStart=sh -c 'exec python3 /agent.py /dev/vport*'
 UNIT
-  # the tests wait for what a boot does
+  # the tests wait for the boot: it starts no more than they need
   find root/usr/lib/systemd/system/*.wants -type l | grep -vE 'journald|udevd|tmp.mount' | xargs rm
   rm -rf root/usr/lib/modules root/boot root/usr/share/{doc,locale,man}
   mkdir -p root/{proc,sys,run,share}

@@ -36,12 +36,8 @@ class Pi:
         kernel = "console=ttyAMA0 oops=panic panic=-1 quiet mitigations=off nokaslr"  # a third faster
         if ssh_port:
             kernel += " FIRST=/usr/lib/systemd/systemd systemd.show_status=false"
-            options += [
-                "-netdev",
-                f"user,id=lan,restrict=on,hostfwd=tcp:127.0.0.1:{ssh_port}-:22",
-                "-device",
-                "virtio-net,netdev=lan",
-            ]
+            lan = f"user,id=lan,restrict=on,hostfwd=tcp:127.0.0.1:{ssh_port}-:22"
+            options += ["-netdev", lan, "-device", "virtio-net,netdev=lan"]
         options += ["-append", kernel]
         with self.console.open("w") as console:
             self.machine = subprocess.Popen(
