@@ -65,7 +65,7 @@ YAML
   done | awk '!seen[$0]++' | while read -r file; do
     name=$(basename "${file%.ko.xz}")
     xz -dc "$file" >"initrd/modules/$name.ko"
-    case $name in vivid) options='n_devs=1 node_types=0x101 num_inputs=1 input_types=0x3 num_outputs=1 output_types=0x1' ;; *) options= ;; esac
+    case $name in vivid) options='n_devs=1 node_types=0x101 num_inputs=2 input_types=0x3 num_outputs=1 output_types=0x1' ;; *) options= ;; esac
     echo "/busybox insmod /modules/$name.ko $options"
   done >initrd/load
   cat >initrd/init <<'INIT'
