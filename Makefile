@@ -89,7 +89,7 @@ pi-test: data wheel  ## run the wheel in an emulated Raspberry Pi, with a camera
 	@missing=$$(tests/pi/missing.sh); test -z "$$missing" || { \
 	  echo "the emulated Pi needs more: sudo apt-get install $$missing" >&2; exit 1; }
 	tests/pi/build.sh build/pi-vm "$$(ls -t dist/*.whl | head -n 1)" $(UV)
-	$(PY) -m pytest -rP tests/pi
+	$(PY) -m pytest -rP tests/pi $(if $(PI),-k '$(PI)')
 
 fuzz: $(SETUP)  ## 20,000 hostile pictures and as many models (five minutes)
 	PYTHONPATH=edge $(PY) tests/fuzz.py
@@ -109,7 +109,8 @@ wheel: $(SETUP)  ## build the device's wheel in dist/
 
 # ARGS: more for ansible-playbook, such as --check, or --limit shelf
 comma := ,
-DEVICES = $(or $(if $(HOST),'$(HOST)$(comma)'),$(if $(INVENTORY),'$(INVENTORY)'),$(error \
+# sftp takes no user@ from Ansible
+DEVICES = $(or $(if $(HOST),'$(lastword $(subst @, ,$(HOST)))$(comma)' $(if $(findstring @,$(HOST)),-u '$(firstword $(subst @, ,$(HOST)))')),$(if $(INVENTORY),'$(INVENTORY)'),$(error \
   which device? make $(MAKECMDGOALS) HOST=pi@raspberrypi.local, or INVENTORY=file as in deploy/inventory.example.yml))
 PLAYBOOK = ANSIBLE_CONFIG=deploy/ansible.cfg $(ANSIBLE)/bin/ansible-playbook -i $(DEVICES) $(ARGS)
 

@@ -15,14 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from bundles import INT8, another_bundle
 from conftest import MODELS, ROOT
 from pis import Network, Pi, must
-from test_check import with_a_zeroed_row
 
-from export.bundle import attach_description, fingerprint, to_json
-from fmnist_edge.model import read_tflite_description
-
-INT8 = "fmnist-int8.tflite"
 VARIABLES = {"ansible_user": "pi", "fmnist_edge_source": "test", "fmnist_edge_options": ["--size", "160x120", "--fps", "2"]}
 
 
@@ -88,20 +84,7 @@ class Fleet:
             assert pi.verifies()
 
     def model(self, name: str, poisoned: bool = False) -> Path:
-        """A bundle that is ours but for its name, or also for its answers."""
-        folder = self.folder / name
-        shutil.copytree(MODELS, folder, ignore=shutil.ignore_patterns("report", ".*"))
-        content = with_a_zeroed_row(MODELS / INT8) if poisoned else (MODELS / INT8).read_bytes()
-        (folder / INT8).write_bytes(content)
-        with zipfile.ZipFile(folder / INT8) as archive:
-            end = min(member.header_offset for member in archive.infolist())
-        description = read_tflite_description(content)
-        description["training"]["purpose"] = name
-        manifest = json.loads((MODELS / "manifest.json").read_text())
-        manifest["files"][INT8] |= fingerprint(attach_description(content[:end], description))
-        (folder / INT8).write_bytes(attach_description(content[:end], description))
-        (folder / "manifest.json").write_text(to_json(manifest))
-        return folder
+        return another_bundle(self.folder / name, poisoned)
 
     def remove(self) -> None:
         for pi in self.pis:
@@ -124,7 +107,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
 
 def recap(result: subprocess.CompletedProcess[str], count: str) -> list[int]:
     """Of each Pi in turn: how many tasks were ``count``: changed, failed, unreachable."""
-    return [int(number) for number in re.findall(rf"^pi\S+ .* {count}=(\d+)", result.stdout, re.MULTILINE)]
+    return [int(number) for number in re.findall(rf"^\S+ +: .* {count}=(\d+)", result.stdout, re.MULTILINE)]
 
 
 def test_a_first_roll_out_serves_everywhere(fleet: Fleet) -> None:
@@ -302,7 +285,7 @@ def test_the_readmes_commands_do_what_it_says(fleet: Fleet) -> None:
     assert [deployed.returncode, model.returncode, rollback.returncode] == [0, 0, 0]
     assert (recap(deployed, "changed"), recap(model, "changed")) == ([3], [0])
     assert pi.release() == before
-    assert re.search(r"pi@raspberrypi.local +0\.1\.0 +[0-9a-f]{10} +True", status.stdout)
+    assert re.search(r"raspberrypi.local +0\.1\.0 +[0-9a-f]{10} +True", status.stdout)
 
 
 def test_the_readmes_commands_let_a_device_trust_a_key(fleet: Fleet, tmp_path: Path) -> None:

@@ -2,9 +2,12 @@
 # Builds an emulated 64-bit Raspberry-Pi-class machine in FOLDER: Debian trixie for arm64 with Python 3.13, the wheel with its
 # dependencies in the venv /opt/venv, a V4L2 camera (the kernel's vivid driver, which shows at video0 what is written to video1),
 # and a libcamera camera (its virtual pipeline, which shows the JPEG files in /share/camera) with picamera2 as apt installs it.
+# It boots in two ways: with nothing but what runs the tests' commands, in seconds; or, to be deployed to, with systemd, udev and an
+# ssh server, where the user pi may use sudo.
 # All but the wheel itself is built once, and kept until this script or what the wheel asks for changes.
 # usage: build.sh FOLDER WHEEL UV      leaves kernel, initrd.gz and disk.ext4 in FOLDER
 set -euo pipefail
+umask 022
 PATH=$PATH:/usr/sbin:/sbin
 wheel=$(realpath "$2") uv=$(realpath "$3")
 here=$(cd "$(dirname "$0")" && pwd)
@@ -22,7 +25,8 @@ if [ "$key" != "$(cat built 2>/dev/null)" ]; then
   mmdebstrap --quiet --variant=extract --skip=check/qemu --architectures=arm64 \
     --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr \
     --include=libc-bin,libstdc++6,python3,python3-libcamera,python3-prctl,coreutils,dash,kmod,v4l-utils,busybox-static,linux-image-arm64 \
-    trixie - 2>mmdebstrap.log | tar -x -C root --exclude './dev/*' || { tail mmdebstrap.log >&2; exit 1; }
+    --include=base-files,base-passwd,bash,grep,gzip,libpam-modules,mount,openssh-server,sed,sudo,systemd,tar,udev,util-linux \
+    trixie - 2>mmdebstrap.log | tar -x --no-same-owner -C root --exclude './dev/*' || { tail mmdebstrap.log >&2; exit 1; }
 
   # what `python3 -m venv /opt/venv` makes
   mkdir -p root/opt/venv/bin "$site"
@@ -56,12 +60,12 @@ YAML
   cp "root/boot/vmlinuz-$version" kernel
   depmod -b root "$version"
   cp root/usr/bin/busybox initrd/
-  for module in virtio_pci virtio_blk virtio_console 9pnet_virtio 9p ext4 vivid; do
+  for module in virtio_pci virtio_blk virtio_console virtio_net 9pnet_virtio 9p ext4 vivid; do
     modprobe -d "$PWD/root" -S "$version" --show-depends "$module" 2>/dev/null | sed -n 's/^insmod \([^ ]*\).*/\1/p'
   done | awk '!seen[$0]++' | while read -r file; do
     name=$(basename "${file%.ko.xz}")
     xz -dc "$file" >"initrd/modules/$name.ko"
-    case $name in vivid) options='n_devs=1 node_types=0x101 num_inputs=1 input_types=0x3 num_outputs=1 output_types=0x1' ;; *) options= ;; esac
+    case $name in vivid) options='n_devs=1 node_types=0x101 num_inputs=2 input_types=0x3 num_outputs=1 output_types=0x1' ;; *) options= ;; esac
     echo "/busybox insmod /modules/$name.ko $options"
   done >initrd/load
   cat >initrd/init <<'INIT'
@@ -69,17 +73,19 @@ YAML
 /busybox mount -t proc none /proc; /busybox mount -t sysfs none /sys; /busybox mount -t devtmpfs none /dev
 . /load
 /busybox mount -t ext4 /dev/vda /mnt
+/busybox mount -t 9p -o trans=virtio,version=9p2000.L share /mnt/share
+/busybox ip link set lo up
+/busybox ifconfig eth0 10.0.2.15 2>/dev/null # if there is one
 for folder in dev proc sys; do /busybox mount --move /$folder /mnt/$folder; done
-exec /busybox switch_root /mnt /usr/bin/sh /init
+exec /busybox switch_root /mnt ${FIRST:-/init} # of the kernel's command line
 INIT
   chmod +x initrd/init
   (cd initrd && find . | cpio -o -H newc 2>/dev/null | gzip -1) >initrd.gz
 
   cat >root/init <<'INIT'
+#!/usr/bin/sh
 export PATH=/opt/venv/bin:/usr/sbin:/usr/bin LC_ALL=C.UTF-8 HOME=/root
 for folder in /tmp /run; do busybox mount -t tmpfs none $folder; done
-busybox mount -t 9p -o trans=virtio,version=9p2000.L share /share
-busybox ip link set lo up
 exec python3 /agent.py /dev/vport*
 INIT
   # runs what comes as JSON lines through the virtio port
@@ -92,6 +98,33 @@ with open(sys.argv[1], "r+b", buffering=0) as requests, open(requests.fileno(), 
         answers.write(json.dumps([done.returncode, done.stdout, done.stderr]).encode() + b"\n")
         answers.flush()
 AGENT
+  chmod +x root/init
+
+  # what the packages' scripts would have configured
+  units=root/etc/systemd/system
+  for file in passwd group; do cp "root/usr/share/base-passwd/$file.master" "root/etc/$file"; done
+  printf '%s\n' 'sshd:x:100:65534::/run/sshd:/usr/sbin/nologin' 'pi:x:1000:1000::/home/pi:/bin/bash' >>root/etc/passwd
+  echo 'pi:x:1000:' >>root/etc/group
+  echo 'pi ALL=(ALL) NOPASSWD: ALL' >root/etc/sudoers.d/pi
+  printf '%s required pam_permit.so\n' auth account password session | tee root/etc/pam.d/other >root/etc/pam.d/sudo
+  echo 'Subsystem sftp internal-sftp' >root/etc/ssh/sshd_config # and without PAM
+  chmod u+s root/usr/bin/sudo
+  chmod 1777 root/var/tmp
+  ssh-keygen -q -t ed25519 -N '' -f root/etc/ssh/ssh_host_ed25519_key
+  echo "${key:0:32}" >root/etc/machine-id
+  echo pi | tee root/etc/hostname | sed 's/^/127.0.0.1 localhost /' >root/etc/hosts
+  : >root/etc/resolv.conf
+  mkdir -p root/{home/pi,usr/local/sbin} "$units/multi-user.target.wants"
+  ln -s /usr/lib/systemd/system/multi-user.target "$units/default.target"
+  ln -s /usr/lib/systemd/system/ssh.service "$units/multi-user.target.wants/"
+  ln -s ../agent.service "$units/multi-user.target.wants/"
+  cat >"$units/agent.service" <<'UNIT'
+[Service]
+ExecStartPre=udevadm trigger --action=add --settle --subsystem-match=video4linux
+ExecStart=sh -c 'exec python3 /agent.py /dev/vport*'
+UNIT
+  # the tests wait for the boot: it starts no more than they need
+  find root/usr/lib/systemd/system/*.wants -type l | grep -vE 'journald|udevd|tmp.mount' | xargs rm
   rm -rf root/usr/lib/modules root/boot root/usr/share/{doc,locale,man}
   mkdir -p root/{proc,sys,run,share}
   echo "$key" >built
@@ -101,4 +134,4 @@ arm "$site" --no-deps --reinstall "$wheel"
 sed '1s,.*,#!/opt/venv/bin/python,' "$site/bin/fmnist-edge" >root/opt/venv/bin/fmnist-edge
 chmod +x root/opt/venv/bin/fmnist-edge
 rm -f disk.ext4
-mke2fs -q -d root -t ext4 disk.ext4 1G >/dev/null
+unshare --map-root-user mke2fs -q -d root -t ext4 disk.ext4 2G >/dev/null # all files are root's there, whoever we are
