@@ -85,7 +85,7 @@ arm-test armv7-test: data wheel
 	printf '%s\n' armhf $(if $(filter arm-test,$@),arm64) | xargs -P 2 -I {} tests/arm/build.sh {} build/arm/{} dist/*.whl
 	$(PY) -m pytest -rP tests/arm $(if $(filter armv7-test,$@),-k 'not arm64')
 
-pi-test: data wheel  ## run the wheel in an emulated Raspberry Pi, with a camera (four minutes)
+pi-test: data wheel  ## run the wheel in an emulated Raspberry Pi, with cameras (a quarter of an hour; PI='not deploy': five minutes)
 	@missing=$$(tests/pi/missing.sh); test -z "$$missing" || { \
 	  echo "the emulated Pi needs more: sudo apt-get install $$missing" >&2; exit 1; }
 	tests/pi/build.sh build/pi-vm "$$(ls -t dist/*.whl | head -n 1)" $(UV)
