@@ -56,7 +56,7 @@ def test_the_doctor_finds_no_problem(pi: Pi) -> None:
     result = pi.run("fmnist-edge", "doctor")
 
     assert (result.returncode, result.stderr) == (0, "")
-    assert "Linux, aarch64, kernel of 64 bits" in result.stdout
+    assert "Debian GNU/Linux 13 (trixie), aarch64, kernel of 64 bits" in result.stdout
     assert "problem" not in result.stdout
 
 
