@@ -109,9 +109,11 @@ wheel: $(SETUP)  ## build the device's wheel in dist/
 
 # ARGS: more for ansible-playbook, such as --check, or --limit shelf
 comma := ,
+which = $(error which device? make $(MAKECMDGOALS) HOST=pi@raspberrypi.local, or INVENTORY=file as in deploy/inventory.example.yml)
+several = $(error HOST is one device; for several, make $(MAKECMDGOALS) INVENTORY=file as in deploy/inventory.example.yml)
 # sftp takes no user@ from Ansible
-DEVICES = $(or $(if $(HOST),'$(lastword $(subst @, ,$(HOST)))$(comma)' $(if $(findstring @,$(HOST)),-u '$(firstword $(subst @, ,$(HOST)))')),$(if $(INVENTORY),'$(INVENTORY)'),$(error \
-  which device? make $(MAKECMDGOALS) HOST=pi@raspberrypi.local, or INVENTORY=file as in deploy/inventory.example.yml))
+one = '$(lastword $(subst @, ,$(HOST)))$(comma)' $(if $(findstring @,$(HOST)),-u '$(firstword $(subst @, ,$(HOST)))')
+DEVICES = $(if $(HOST),$(if $(findstring $(comma),$(HOST)),$(several),$(one)),$(if $(INVENTORY),'$(INVENTORY)',$(which)))
 PLAYBOOK = ANSIBLE_CONFIG=deploy/ansible.cfg $(ANSIBLE)/bin/ansible-playbook -i $(DEVICES) $(ARGS)
 
 deploy: wheel $(ANSIBLE)/installed  ## bring wheel and model to HOST=pi@raspberrypi.local, or to all of INVENTORY=file

@@ -76,6 +76,8 @@ class CameraServer:
                     self.send("text/html", b"<p>Please log in</p>")
                 elif self.path == "/picture":
                     self.send("image/jpeg", camera.picture)
+                elif self.path == "/pictures.jpg":
+                    self.send("application/octet-stream", 10 * camera.picture)
                     camera.sent += 1
                 elif self.path.startswith("/stream"):
                     self.stream()

@@ -116,14 +116,15 @@ def test_a_slow_reader_gets_the_newest_frame(codec: str, tmp_path: Path) -> None
     assert feed.dropped == frame.number - 1
 
 
-def test_pictures_with_numbered_names_are_a_video(tmp_path: Path) -> None:
-    for number in range(7, 17):
-        Image.new("RGB", (64, 48), (10 * number, 0, 0)).save(tmp_path / f"{number:04}.png")
+@pytest.mark.parametrize("first", [7, 20240107])
+def test_pictures_with_numbered_names_are_a_video(first: int, tmp_path: Path) -> None:
+    for number in range(10):
+        Image.new("RGB", (64, 48), (10 * number, 0, 0)).save(tmp_path / f"{first + number:04}.png")
 
     with open_feed(tmp_path / "%04d.png", FeedOptions(fps=10, fast=True)) as feed:
         frames = all_frames(feed)
 
-    assert [frame.image.getpixel((0, 0))[0] for frame in frames] == list(range(70, 170, 10))
+    assert [frame.image.getpixel((0, 0))[0] for frame in frames] == list(range(0, 100, 10))
     assert [frame.seconds for frame in frames] == pytest.approx([number / 10 for number in range(10)])
 
 
@@ -169,6 +170,11 @@ def test_mjpeg_over_http_is_shown_as_it_comes() -> None:
     assert is_like(later, BLUE)
     assert is_fresh(later)
     assert feed.dropped >= 5
+
+
+def test_frames_over_http_are_known_by_what_they_are_and_not_by_their_name() -> None:
+    with CameraServer(jpeg(RED)) as camera, open_feed(f"{camera.address}/pictures.jpg") as feed:
+        assert is_like(next_frame(feed), RED)
 
 
 def test_a_picture_over_http_is_fetched_again_and_again() -> None:
@@ -344,6 +350,7 @@ def test_where_nobody_listens_is_an_error() -> None:
         ("rstp://camera/live", "rstp:// is unknown; did you mean rtsp://?"),
         ("ftp://camera/live", "ftp:// is unknown; rtsp:// and http:// are known"),
         ("gone.mp4", "gone.mp4: no such file or directory"),
+        ("//[gone://film.mp4", "//[gone://film.mp4: no such file or directory"),
         ("empty.mp4", "empty.mp4: the file is empty"),
         ("text.mp4", "text.mp4: it is no video that can be read, or damaged"),
         ("folder", "folder: a folder or device, not a video; pictures go by a pattern such as 'frames/%04d.png'"),

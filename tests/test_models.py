@@ -116,6 +116,15 @@ def test_a_file_that_its_manifest_does_not_list_is_refused(tmp_path: Path) -> No
         open_model(tmp_path / INT8.name)
 
 
+def test_an_odd_entry_in_its_manifest_takes_nothing_from_the_others(tmp_path: Path) -> None:
+    shutil.copy(INT8, tmp_path)
+    listed = {"files": {INT8.name: {"sha256": "0" * 64}, "notes.txt": {}, "more.txt": None}}
+    (tmp_path / "manifest.json").write_text(json.dumps(listed))
+
+    with pytest.raises(ModelError, match=r"not the file that the manifest\.json beside it lists"):
+        open_model(tmp_path / INT8.name)
+
+
 def test_a_damaged_manifest_is_named(tmp_path: Path) -> None:
     shutil.copy(INT8, tmp_path)
     (tmp_path / "manifest.json").write_text("{")

@@ -9,17 +9,19 @@ import errno
 import io
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 
 from PIL import Image
 
+from fmnist_edge.errors import UsageError
 from fmnist_edge.files import prepare_folder, replacing
 from fmnist_edge.runtime import CLASSES
 from fmnist_edge.tile import Tile
 
 TILES = ".tiles"
-OURS = re.compile(r"unsure-\d{8}-\d{6}-\d{3}-[a-z-]+\.(jpg|png)(\.part)?")
+OURS = re.compile(r"unsure-\d{8}-\d{6}-\d{3}-[a-z-]+\.(jpg|png)|\.\d+\.part")
 """A part is what a power cut left."""
 
 EVERY = 1.0
@@ -42,7 +44,10 @@ class Collection:
         self._next, self._failed = 0.0, False
         prepare_folder(folder, "frames")
         prepare_folder(folder / TILES, "tiles")
-        self._size = sum(size for _, _, size in self._kept())
+        try:
+            self._size = sum(size for _, _, size in self._kept())
+        except OSError as error:
+            raise UsageError(f"{folder}: frames can't be saved there ({error.strerror})") from None
 
     def add(self, frame: Image.Image, tile: Tile, class_id: int, now: float) -> None:
         """Keeps a frame and the tile made of it, unless one was kept in the last second. now: seconds of any clock."""
@@ -83,9 +88,10 @@ class Collection:
 
     def _kept(self) -> list[tuple[str, Path, int]]:
         """Name, path and bytes of each file of ours; what is gone meanwhile is none."""
-        return [
-            (path.name, path, path.stat().st_size)
-            for folder in (self._folder, self._folder / TILES)
-            for path in folder.iterdir()
-            if OURS.fullmatch(path.name)
-        ]
+        kept = []
+        for folder in (self._folder, self._folder / TILES):
+            for path in folder.iterdir():
+                if OURS.fullmatch(path.name):
+                    with suppress(FileNotFoundError):
+                        kept.append((path.name, path, path.stat().st_size))
+        return kept

@@ -3,6 +3,7 @@
 The thread only receives. Where frames stand alone (MJPEG, raw), the one that is asked for is decoded when it is asked for.
 """
 
+import re
 import threading
 import time
 from collections import deque
@@ -264,7 +265,7 @@ class Feed(AbstractContextManager["Feed"]):
 
 def without_secrets(source: str) -> str:
     """A URL without user, password and query, which may hold a password too. Raises ValueError if it is none."""
-    if "://" not in source:
+    if not re.match(r"[A-Za-z][\w+.-]*://", source):
         return source
     parts = urlsplit(source)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

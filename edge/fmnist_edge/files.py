@@ -1,5 +1,6 @@
 """Writes files: whole, or not at all."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ from fmnist_edge.errors import UsageError
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Gives the name of a file to write, which then takes the place of ``path``; if that fails, nothing of it stays."""
-    part = path.with_name(f"{path.name}.part")
+    part = path.with_name(f".{os.getpid()}.part")  # of no other process, and no name that a user would give
     try:
         yield part
         part.replace(path)

@@ -125,7 +125,7 @@ def read_manifest(path: Path) -> dict[str, str]:
         text = read(manifest, MAX_MANIFEST_BYTES)
         listing = parse(text.decode())
         files = {**listing["files"], **listing.get("proof", {})}
-        listed = {name: file["sha256"] for name, file in files.items()}
+        listed = {name: file["sha256"] for name, file in files.items() if isinstance(file, dict) and "sha256" in file}
     except (KeyError, TypeError):  # one of something else
         return {}
     except (ModelError, ValueError):

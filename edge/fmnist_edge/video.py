@@ -1,6 +1,7 @@
 """Frames out of what FFmpeg reads: video files, image sequences, RTSP, USB cameras, its test picture; HTTP builds on this."""
 
 import os
+import re
 import stat
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -118,16 +119,13 @@ class VideoFile(Video):
 
 
 class Sequence(Video):
-    """Pictures whose names differ in a number: ``frames/%04d.png``. The first number is below 100,000."""
+    """Pictures whose names differ in a number: ``frames/%04d.png``."""
 
     live, paced = False, True
 
     def target(self) -> dict[str, Any]:
-        settings = {"framerate": f"{self.options.fps or FPS:g}", "start_number_range": "100000", "protocol_whitelist": "file"}
-        return {"file": self.source, "format": "image2", "options": settings}
-
-    def explain(self, error: Exception) -> str:
-        return "no file fits this pattern" if isinstance(error, FileNotFoundError) else super().explain(error)
+        settings = {"start_number": str(first_number(self.source)), "framerate": f"{self.options.fps or FPS:g}"}
+        return {"file": self.source, "format": "image2", "options": {**settings, "protocol_whitelist": "file"}}
 
 
 class Rtsp(Video):
@@ -158,6 +156,17 @@ class V4L2(Video):
     def interrupt(self) -> None:
         super().interrupt()
         v4l2.stop(self.source)  # FFmpeg waits for a frame for ever
+
+
+def first_number(pattern: str) -> int:
+    """The lowest number of the files that a pattern fits. Raises SourceError if it fits none."""
+    folder, name = os.path.split(pattern)
+    before, after = re.split(r"%\d*d", name, maxsplit=1)
+    fitting = re.compile(re.escape(before) + r"(\d+)" + re.escape(after) + "$")
+    numbers = [int(found[1]) for entry in os.listdir(folder or ".") if (found := fitting.match(entry))]
+    if not numbers:
+        raise SourceError("no file fits this pattern")
+    return min(numbers)
 
 
 def form_of(stream: Any) -> str:

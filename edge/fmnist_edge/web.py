@@ -9,6 +9,7 @@ from collections.abc import Generator
 from contextlib import suppress
 from http.client import HTTPException, HTTPResponse
 from io import BytesIO
+from types import SimpleNamespace
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import unquote, urlsplit
@@ -48,7 +49,8 @@ class Web(Video):
             raise SourceError(f"it sends {kind}, not a video; is the path right?")
         self._body = as_part(response) if kind == "image/jpeg" else response
         container = "mpjpeg" if kind == "image/jpeg" or kind.startswith("multipart/") else None
-        return {"file": self, "format": container, "options": NO_PROTOCOL}
+        # not self, which has a name: by its ending, not by what comes, FFmpeg would guess the format
+        return {"file": SimpleNamespace(read=self.read), "format": container, "options": NO_PROTOCOL}
 
     def shots(self) -> Generator[Shot, None, None]:
         try:
@@ -66,7 +68,7 @@ class Web(Video):
             return f"{error.code} {error.reason}{CURES.get(error.code, '')}"
         if isinstance(error, URLError):
             return self.explain(error.reason) if isinstance(error.reason, Exception) else str(error.reason)
-        if isinstance(error, HTTPException):
+        if isinstance(error, HTTPException) or type(error) is ValueError:  # urllib's, of a way to log in that it does not know
             return f"it does not speak HTTP as it should ({super().explain(error)})"
         return super().explain(error)
 
@@ -79,7 +81,7 @@ class Web(Video):
                 self._body = as_part(self._fetch())
                 content = self._body.read1(size)
             return content
-        except (OSError, HTTPException) as error:
+        except (OSError, HTTPException, ValueError) as error:
             self._trouble = self.explain(error)  # PyAV 15 prints a traceback if this is raised here
             return b""
 

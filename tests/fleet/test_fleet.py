@@ -298,7 +298,7 @@ def test_the_readmes_commands_let_a_device_trust_a_key(fleet: Fleet, tmp_path: P
     serves = pi.serves() and pi.verifies()
     shutil.rmtree(pi.root / "etc" / "fmnist-edge")
 
-    assert [result.returncode for result in results] == [0, 0, 0], results
+    assert [result.returncode for result in results] == [0, 0, 0], "".join(result.stdout + result.stderr for result in results)
     assert unsigned.returncode != 0
     assert "is not signed" in unsigned.stdout
     assert other.returncode != 0
