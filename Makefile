@@ -16,7 +16,7 @@ KERAS := $(MODELS)/fmnist.keras
 BUNDLE := $(addprefix $(MODELS)/,fmnist-float.tflite fmnist-int8.tflite fmnist-float.onnx fmnist-int8.onnx golden.npz parity.json manifest.json)
 
 # what a training depends on; photos are read only if there are some, and the study comes afterwards
-TRAINING := $(filter-out train/study% train/photos.py,$(wildcard train/*.py train/*.md)) edge/fmnist_edge/runtime.py
+TRAINING := $(filter-out train/study% train/photos.py,$(wildcard train/*.py train/*.in)) edge/fmnist_edge/contract.py
 
 # FORCE if one of the files is missing: then it is made again, whatever its stamp says
 missing = $(if $(filter-out $(wildcard $(1)),$(1)),FORCE)
@@ -56,9 +56,9 @@ $(TRAINED): $(TRAINING) $(call missing,$(KERAS)) | $(SETUP)
 
 export: $(STAMPS)/exported  ## export models/fmnist.keras to TFLite and ONNX, with proof
 
-$(STAMPS)/exported: $(KERAS) $(wildcard export/*.py export/*.md train/dataset.py edge/fmnist_edge/*.py) $(call missing,$(BUNDLE)) | $(SETUP) $(OLD_RUNTIME)
+$(STAMPS)/exported: $(KERAS) $(wildcard export/*.py export/*.in train/dataset.py edge/fmnist_edge/contract.py edge/fmnist_edge/bundle/*.py edge/fmnist_edge/runtimes/*.py) $(call missing,$(BUNDLE)) | $(SETUP) $(OLD_RUNTIME)
 	$(PY) -m export --model $(KERAS) --out $(MODELS)
-	$(PY) -m export.readme
+	$(PY) -m bench.readme
 	@mkdir -p $(STAMPS) && touch $@
 
 # tflite-runtime wants its own environment, to be measured too; without Python 3.11 or a network it is not
@@ -80,19 +80,19 @@ test: $(SETUP) data  ## run the tests
 
 arm-test:  ## run the wheel on Debian 12 for 32- and 64-bit Arm, in qemu's user mode (three minutes); armv7-test: 32-bit alone
 arm-test armv7-test: data wheel
-	@missing=$$(tests/arm/missing.sh); test -z "$$missing" || { \
+	@missing=$$(tests/machines/arm/missing.sh); test -z "$$missing" || { \
 	  echo "the Arm Debians need more: sudo apt-get install $$missing" >&2; exit 1; }
-	printf '%s\n' armhf $(if $(filter arm-test,$@),arm64) | xargs -P 2 -I {} tests/arm/build.sh {} build/arm/{} dist/*.whl
-	$(PY) -m pytest -rP tests/arm $(if $(filter armv7-test,$@),-k 'not arm64')
+	printf '%s\n' armhf $(if $(filter arm-test,$@),arm64) | xargs -P 2 -I {} tests/machines/arm/build.sh {} build/arm/{} dist/*.whl
+	$(PY) -m pytest -rP tests/machines/arm $(if $(filter armv7-test,$@),-k 'not arm64')
 
 pi-test: data wheel  ## run the wheel in an emulated Raspberry Pi, with cameras (a quarter of an hour; PI='not deploy': five minutes)
-	@missing=$$(tests/pi/missing.sh); test -z "$$missing" || { \
+	@missing=$$(tests/machines/pi/missing.sh); test -z "$$missing" || { \
 	  echo "the emulated Pi needs more: sudo apt-get install $$missing" >&2; exit 1; }
-	tests/pi/build.sh build/pi-vm "$$(ls -t dist/*.whl | head -n 1)" $(UV)
-	$(PY) -m pytest -rP tests/pi $(if $(PI),-k '$(PI)')
+	tests/machines/pi/build.sh build/pi-vm "$$(ls -t dist/*.whl | head -n 1)" $(UV)
+	$(PY) -m pytest -rP tests/machines/pi $(if $(PI),-k '$(PI)')
 
 fuzz: $(SETUP)  ## 20,000 hostile pictures and as many models (five minutes)
-	PYTHONPATH=edge $(PY) tests/fuzz.py
+	PYTHONPATH=edge $(PY) tests/support/fuzz.py
 
 lint: $(SETUP) $(ANSIBLE)/installed  ## check format, style and types
 	$(VENV)/bin/ruff format --check .
@@ -135,9 +135,9 @@ fleet-status: $(ANSIBLE)/installed  ## a table of what runs where, and how it is
 
 fleet-test: $(SETUP) data  ## deploy to four "Pis" on this machine, and pull plugs (half an hour; FLEET='not cut_off': some minutes)
 	@test "$$(id -u)" = 0 || { echo "the four Pis want root: sudo make fleet-test" >&2; exit 1; }
-	@missing=$$(tests/fleet/missing.sh); test -z "$$missing" || { \
+	@missing=$$(tests/machines/fleet/missing.sh); test -z "$$missing" || { \
 	  echo "the four Pis want more packages: sudo apt install $$missing" >&2; exit 1; }
-	$(PY) -m pytest -rP tests/fleet $(if $(FLEET),-k '$(FLEET)')
+	$(PY) -m pytest -rP tests/machines/fleet $(if $(FLEET),-k '$(FLEET)')
 
 # an environment of its own: the other jobs need nothing of it
 $(ANSIBLE)/installed: pyproject.toml | $(SETUP)
@@ -146,11 +146,11 @@ $(ANSIBLE)/installed: pyproject.toml | $(SETUP)
 	@touch $@
 
 bench: $(SETUP) $(OLD_RUNTIME)  ## time and weigh the artifacts in each runtime, into docs/bench.json and the README
-	$(PY) -m export.bench --models $(MODELS) --out $(if $(filter models,$(MODELS)),docs,$(MODELS))
-	$(PY) -m export.readme
+	$(PY) -m bench --models $(MODELS) --out $(if $(filter models,$(MODELS)),docs,$(MODELS))
+	$(PY) -m bench.readme
 
 readme: $(SETUP)  ## write the measured numbers and the real output into README.md
-	$(PY) -m export.readme
+	$(PY) -m bench.readme
 
 lock: $(SETUP)  ## choose the newest versions anew: rewrites requirements.txt
 	$(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-emit-find-links \
@@ -158,4 +158,4 @@ lock: $(SETUP)  ## choose the newest versions anew: rewrites requirements.txt
 
 clean:  ## remove what make built, never the models
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache models/.train-*
-	find edge export tests train -name __pycache__ -exec rm -rf {} +
+	find bench edge export tests train -name __pycache__ -exec rm -rf {} +

@@ -9,14 +9,17 @@ from typing import Annotated, Any
 
 import typer
 
-from export import bundle, parity, reference, swap
+from export import bundle, keras_model, parity, replace_folder
 from export.check import check, judge
 from export.errors import ExportError
-from export.reference import Mlp
+from export.keras_model import Mlp
 from export.table import make_table
+from fmnist_edge.bundle.description import FORMAT
+from fmnist_edge.contract import Probabilities, to_pixels
 from fmnist_edge.errors import first_line, reported
-from fmnist_edge.model import FORMAT
-from fmnist_edge.runtime import OnnxSession, Probabilities, Session, TFLiteSession, quiet_stderr, to_pixels
+from fmnist_edge.runtimes.formats import format_of
+from fmnist_edge.runtimes.session import Session
+from fmnist_edge.terminal import quiet_stderr
 from train.dataset import Dataset, load
 
 
@@ -39,8 +42,8 @@ def main(
     from export.report import make_report, prove, tolerances
 
     model = model or Path("models/fmnist.keras")
-    mlp, training = reference.read(model)
-    swap.check_replaceable(out)
+    mlp, training = keras_model.read(model)
+    replace_folder.check_replaceable(out)
     dataset = load(data_dir)
     say("starting TensorFlow")
     answers = ask_keras(model, dataset)
@@ -49,10 +52,7 @@ def main(
     contents, int8_losses = convert(mlp, dataset, training)
     say(f"comparing with Keras over {len(dataset.test_images):,} test images")
     with quiet_stderr():
-        sessions: dict[str, Session] = {
-            name: TFLiteSession(content) if name.endswith(".tflite") else OnnxSession(content)
-            for name, content in contents.items()
-        }
+        sessions: dict[str, Session] = {name: format_of(Path(name).suffix).open(content, 1) for name, content in contents.items()}
     outputs = {name: session.probabilities(dataset.test_images) for name, session in sessions.items()}
     figures = {name: parity.compare(answers, output, dataset.test_labels) for name, output in outputs.items()}
     try:
@@ -91,7 +91,7 @@ def main(
     }
     page = make_report(manifest, measured, dataset, answers, outputs)
     say(f"writing {out}")
-    swap.write(out, {**contents, **proof, **page, "manifest.json": bundle.to_json(manifest).encode()})
+    replace_folder.write(out, {**contents, **proof, **page, "manifest.json": bundle.to_json(manifest).encode()})
     print(make_table(manifest))
     for line in waived["missed"]:
         print(f"missed, and waived for this recipe: {line}\n  because {waived['reason']}")

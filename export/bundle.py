@@ -11,10 +11,9 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from fmnist_edge.model import DESCRIPTION, FORMAT
-from fmnist_edge.runtime import CLASSES, INPUT, INPUT_SCALE, OUTPUT, OUTPUT_SCALE, ZERO_POINT
-from fmnist_edge.tile import TILE_SIZE
-from fmnist_edge.verify import ABOUT
+from fmnist_edge.bundle.description import FORMAT
+from fmnist_edge.bundle.golden import ABOUT
+from fmnist_edge.contract import CLASSES, DESCRIPTION, INPUT, INPUT_SCALE, OUTPUT, OUTPUT_SCALE, TILE_SIZE, ZERO_POINT
 from train.dataset import Dataset
 
 ARTIFACTS = {

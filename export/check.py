@@ -7,15 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from export import parity, reference, runtimes
+from export import bare_runtimes, keras_model, parity
 from export.bundle import ARTIFACTS, fingerprint
 from export.diagnose import diagnose
 from export.errors import BundleError, ParityError
+from export.keras_model import Mlp
 from export.parity import Figures
-from export.reference import Mlp
+from fmnist_edge.bundle.description import FORMAT, read_description
+from fmnist_edge.bundle.model import open_model
+from fmnist_edge.contract import Probabilities, Tiles, to_pixels
 from fmnist_edge.errors import ModelError
-from fmnist_edge.model import FORMAT, open_model, read_onnx_description, read_tflite_description
-from fmnist_edge.runtime import Probabilities, Session, Tiles, quiet_stderr, to_pixels
+from fmnist_edge.runtimes.session import Session
+from fmnist_edge.terminal import quiet_stderr
 from train.dataset import Dataset
 
 WAIVED_AT_MOST = 0.01
@@ -56,8 +59,8 @@ def check(folder: Path, model: Path, dataset: Dataset) -> dict[str, Any]:
     manifest = read_json(folder / "manifest.json")
     try:
         sessions = check_files(folder, model, manifest)
-        mlp, _ = reference.read(model)
-        wanted = reference.answers(to_pixels(dataset.test_images), mlp)
+        mlp, _ = keras_model.read(model)
+        wanted = keras_model.answers(to_pixels(dataset.test_images), mlp)
         outputs = {name: session.probabilities(dataset.test_images) for name, session in sessions.items()}
         figures = {
             name: parity.compare(without_ties(wanted, output), output, dataset.test_labels) for name, output in outputs.items()
@@ -112,9 +115,8 @@ def is_as_listed(path: Path, listed: Mapping[str, Any]) -> bool:
 
 def check_training(path: Path, wanted: Mapping[str, Any]) -> None:
     """Raises BundleError unless the artifact is whole and says that it comes from this training."""
-    describe = read_onnx_description if path.suffix == ".onnx" else read_tflite_description
     try:
-        found = describe(read(path))["training"]
+        found = read_description(read(path), path.suffix)["training"]
     except ModelError as error:
         raise BundleError(f"{path}: {error}") from None
     differences = [
@@ -138,16 +140,16 @@ def check_golden(folder: Path, name: str, content: bytes) -> None:
     """Raises BundleError unless each runtime at hand gives the golden outputs, as nearly as parity.json says it does."""
     listed = read_json(folder / "parity.json")["files"][name]["runtimes"]
     with np.load(folder / "golden.npz") as golden:
-        for runtime in runtimes.runtimes_for(name):
+        for runtime in bare_runtimes.runtimes_for(name):
             # tf.lite would take seconds, for TensorFlow's import
-            if runtime == "tf.lite" or listed[runtime] is None or not runtimes.is_here(runtime):
+            if runtime == "tf.lite" or listed[runtime] is None or not bare_runtimes.is_here(runtime):
                 continue
-            found = runtimes.run(runtime, content, golden["tiles"], ARTIFACTS[name])
+            found = bare_runtimes.run(runtime, content, golden["tiles"], ARTIFACTS[name])
             difference, tolerance = float(np.abs(found - golden[name]).max()), listed[runtime]["tolerance"]
             if not difference <= tolerance:
                 raise BundleError(
-                    f"{folder / name}: {runtime} {runtimes.version_of(runtime)} gives outputs {difference:.2g} from those in "
-                    f"golden.npz, at most {tolerance:.2g} is allowed"
+                    f"{folder / name}: {runtime} {bare_runtimes.version_of(runtime)} gives outputs {difference:.2g} "
+                    f"from those in golden.npz, at most {tolerance:.2g} is allowed"
                 )
 
 

@@ -5,9 +5,9 @@ import onnx
 from ai_edge_litert import schema_py_generated as schema
 from onnx import numpy_helper
 
-from export.reference import Floats, Layers, Mlp, answers
+from export.keras_model import Floats, Layers, Mlp, answers
 from export.to_onnx import constant, dense_operators
-from fmnist_edge.runtime import CLASSES, Probabilities, Tiles, to_pixels
+from fmnist_edge.contract import CLASSES, Probabilities, Tiles, to_pixels
 
 ALIKE = 0.99  # share of the images with the same class from which on two models count as one
 ALIKE_DP = 0.02  # and the mean |Δp| that they may have

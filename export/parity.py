@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fmnist_edge.runtime import CLASSES, OUTPUT_SCALE, Probabilities
-from fmnist_edge.verify import agreement, distance
+from fmnist_edge.contract import CLASSES, OUTPUT_SCALE, Probabilities, agreement, distance
 
 Labels = NDArray[np.uint8]
 

@@ -14,10 +14,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from export.reference import Floats, Layers, Mlp, probabilities
+from export.keras_model import Floats, Layers, Mlp, probabilities
 from export.to_tflite import ROOTS, Range
-from fmnist_edge.runtime import Tiles, to_pixels
-from fmnist_edge.verify import agreement
+from fmnist_edge.contract import Tiles, agreement, to_pixels
 
 Array = NDArray[np.float64]
 

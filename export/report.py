@@ -1,6 +1,6 @@
 """The parity report: what the export changed, in figures, pictures and a page that explains them to a beginner.
 
-The outputs of Keras and of each artifact come in; parity.json and the files of the page go out. The template is export/report.md.
+The outputs of Keras and of each artifact come in; parity.json and the files of the page go out. The template is report.md.in.
 """
 
 import io
@@ -14,13 +14,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from export import parity, runtimes
+from export import bare_runtimes, parity
 from export.bundle import ARTIFACTS
 from export.parity import Figures
 from export.table import align, delta, make_table
-from fmnist_edge.model import FORMAT
-from fmnist_edge.runtime import CLASSES, Probabilities
-from fmnist_edge.verify import agreement, distance
+from fmnist_edge.bundle.description import FORMAT
+from fmnist_edge.contract import CLASSES, Probabilities, agreement, distance
 from train.dataset import Dataset
 
 MOVED = 16  # images in the picture of those that moved most
@@ -51,7 +50,7 @@ def prove(
             "histogram": np.histogram(distance(answers, outputs[name]), EDGES)[0].tolist(),
             "runtimes": {
                 runtime: compare_runtime(runtime, contents[name], dataset, answers, outputs[name], dtype)
-                for runtime in runtimes.runtimes_for(name)
+                for runtime in bare_runtimes.runtimes_for(name)
             },
         }
         for name, dtype in ARTIFACTS.items()
@@ -71,13 +70,13 @@ def compare_runtime(
 ) -> dict[str, Any] | None:
     """An artifact in one runtime, against the Keras model and against the artifact's default runtime; by TOLERANCE_RULE, how far
     this runtime's outputs may be from the golden ones. None where it is not on this machine."""
-    if not runtimes.is_here(runtime):
+    if not bare_runtimes.is_here(runtime):
         return None
-    found = runtimes.run(runtime, content, dataset.test_images, dtype)
+    found = bare_runtimes.run(runtime, content, dataset.test_images, dtype)
     difference = distance(found, default)
     most, mean = float(difference.max()), float(difference.mean())
     return {
-        "version": runtimes.version_of(runtime),
+        "version": bare_runtimes.version_of(runtime),
         "agreement_with_keras": agreement(answers, found),
         "max_dp_to_keras": float(np.abs(found - answers).max()),
         "agreement_with_default": agreement(default, found),
@@ -97,7 +96,7 @@ def tolerances(proof: dict[str, Any]) -> dict[str, dict[str, tuple[float, float]
     for name, file in proof["files"].items():
         for runtime, row in file["runtimes"].items():
             if row is not None:
-                device_name = f"{runtimes.RUNTIMES[runtime][0]} {row['version']}"
+                device_name = f"{bare_runtimes.RUNTIMES[runtime][0]} {row['version']}"
                 largest, mean = found[name].get(device_name, (0, 0))
                 found[name][device_name] = max(row["tolerance"], largest), max(row["mean_tolerance"], mean)
     return found
@@ -122,7 +121,7 @@ def make_report(
         }
         files = {f"report/{name}.png": to_png(figure) for name, figure in pictures.items()}
     right = {which: sum(change[which] == change["label"] for change in changes) for which in ("keras", "artifact")}
-    template = Path(__file__).with_suffix(".md").read_text("utf-8")
+    template = Path(__file__).with_suffix(".md.in").read_text("utf-8")
     page = template.format(
         table=make_table(manifest),
         more=more_figures(proof),

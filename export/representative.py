@@ -7,7 +7,7 @@ With the training images alone, a photo's background or brightness drives values
 import numpy as np
 from numpy.typing import NDArray
 
-from fmnist_edge.runtime import Tiles
+from fmnist_edge.contract import Tiles
 
 PER_CLASS = 1000
 DISTURBED = 250  # of each kind

@@ -10,12 +10,12 @@ from typing import Annotated
 
 import typer
 
-from export import swap
+from export import replace_folder
 from export.bundle import to_json
 from export.check import check_listed, read_json
 from export.errors import BundleError, ExportError
+from fmnist_edge.bundle.signature import NAME
 from fmnist_edge.errors import reported
-from fmnist_edge.signature import NAME
 
 
 @reported("export")
@@ -32,7 +32,7 @@ def main(
         raise BundleError(f"{models / 'manifest.json'}: it is incomplete; export again") from None
     counter = counter or max(int(time.time()), manifest.get("counter", 0) + 1)
     text = to_json(manifest | {"counter": counter}).encode()
-    swap.write(models, {"manifest.json": text, "manifest.json.sig": sign(text, key)})
+    replace_folder.write(models, {"manifest.json": text, "manifest.json.sig": sign(text, key)})
     print(f"signed {models} with {key}, counter {counter}")
 
 

@@ -12,9 +12,8 @@ from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from export.reference import Mlp
-from fmnist_edge.runtime import CLASSES, INPUT, OUTPUT, OUTPUT_SCALE, ZERO_POINT
-from fmnist_edge.tile import TILE_SIZE
+from export.keras_model import Mlp
+from fmnist_edge.contract import CLASSES, INPUT, OUTPUT, OUTPUT_SCALE, TILE_SIZE, ZERO_POINT
 
 # 13 brought quantization per channel; 17 is what every onnxruntime since 1.12 (2022) reads
 OPSET = 17

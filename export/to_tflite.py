@@ -10,9 +10,8 @@ import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-from export.reference import Layers, Mlp
-from fmnist_edge.runtime import INPUT, OUTPUT, to_pixels
-from fmnist_edge.tile import TILE_SIZE
+from export.keras_model import Layers, Mlp
+from fmnist_edge.contract import INPUT, OUTPUT, TILE_SIZE, to_pixels
 
 Range = tuple[float, float]
 """The smallest and largest value that an int8 tensor holds."""

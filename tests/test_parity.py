@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
-from conftest import MODELS
 from numpy.typing import NDArray
 
 from export import bundle, parity
-from fmnist_edge.model import open_model
-from fmnist_edge.runtime import CLASSES, TFLiteSession, quiet_stderr, to_pixels
+from fmnist_edge.bundle.model import open_model
+from fmnist_edge.contract import CLASSES, to_pixels
+from fmnist_edge.runtimes.tflite import TFLiteSession
+from fmnist_edge.terminal import quiet_stderr
+from support.commands import MODELS
 from train.dataset import Dataset
 
 Probabilities = NDArray[np.float32]

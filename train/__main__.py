@@ -15,9 +15,9 @@ from typing import Annotated, Any
 
 import typer
 
+from fmnist_edge.contract import DESCRIPTION
 from fmnist_edge.errors import UsageError, reported
-from fmnist_edge.model import DESCRIPTION
-from fmnist_edge.runtime import quiet_stderr
+from fmnist_edge.terminal import quiet_stderr
 from train.dataset import checksums, load
 from train.recipes import RECIPES
 

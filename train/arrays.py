@@ -5,9 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fmnist_edge.contract import CLASSES, TILE_SIZE, Tiles
 from fmnist_edge.errors import UsageError
-from fmnist_edge.runtime import CLASSES, Tiles
-from fmnist_edge.tile import TILE_SIZE
 
 Labels = NDArray[np.uint8]
 """Class numbers, uint8 (N,)."""

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fmnist_edge.runtime import CLASSES, Probabilities, Tiles
-from fmnist_edge.tile import TILE_SIZE
+from fmnist_edge.contract import CLASSES, TILE_SIZE, Probabilities, Tiles
 from train.arrays import Labels
 from train.disturb import SHOES, disturb
 from train.recipes import Recipe

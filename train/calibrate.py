@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fmnist_edge.runtime import Probabilities
+from fmnist_edge.contract import Probabilities
 from train.arrays import Labels
 
 BINS = 15  # Guo et al. 2017

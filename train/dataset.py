@@ -21,8 +21,8 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from fmnist_edge.contract import Tiles
 from fmnist_edge.errors import FmnistEdgeError, UsageError, reported
-from fmnist_edge.runtime import Tiles
 from train.arrays import Labels
 from train.fetch import fetch_rest, unpack_package
 

@@ -11,8 +11,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from fmnist_edge.runtime import CLASSES, Tiles
-from fmnist_edge.tile import TILE_SIZE
+from fmnist_edge.contract import CLASSES, TILE_SIZE, Tiles
 from train.arrays import Labels
 
 Planes = NDArray[np.float32]

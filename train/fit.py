@@ -14,8 +14,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from fmnist_edge.contract import Probabilities
 from fmnist_edge.errors import FmnistEdgeError, UsageError
-from fmnist_edge.runtime import Probabilities
 from train.arrays import Labels, as_labels, as_tiles
 from train.augment import NO_EXAMPLES, Examples, Lessons
 from train.calibrate import choose_temperature, choose_unsure

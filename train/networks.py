@@ -9,8 +9,7 @@ import tensorflow as tf
 from keras import layers
 from numpy.typing import NDArray
 
-from fmnist_edge.runtime import CLASSES, INPUT, OUTPUT, Probabilities, Tiles, to_pixels
-from fmnist_edge.tile import TILE_SIZE
+from fmnist_edge.contract import CLASSES, INPUT, OUTPUT, TILE_SIZE, Probabilities, Tiles, to_pixels
 from train.recipes import Recipe
 
 

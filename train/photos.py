@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from fmnist_edge.classifier import Classifier
+from fmnist_edge.classify.find import list_folder
+from fmnist_edge.contract import CLASSES, Probabilities, Tile
 from fmnist_edge.errors import InputError, UsageError, reported
-from fmnist_edge.runtime import CLASSES, Probabilities
-from fmnist_edge.sources import list_folder
-from fmnist_edge.tile import READABLE, Tile, read_picture
+from fmnist_edge.pictures.decode import READABLE
+from fmnist_edge.pictures.tile import read_picture
 from train.augment import Examples
 
 Found = list[tuple[Path, set[int]]]

@@ -1,7 +1,7 @@
 """The training report: what the data look like, how the training went, where the trained model is right, wrong, or too sure.
 
 A data set, the scores of each epoch and the model's outputs come in; a folder with pictures and report.md comes out. Each draw_
-function returns a picture and the numbers in it, which the template train/report.md explains to a beginner.
+function returns a picture and the numbers in it, which the template train/report.md.in explains to a beginner.
 """
 
 import tempfile
@@ -15,8 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from fmnist_edge.contract import CLASSES, Probabilities
 from fmnist_edge.errors import UsageError
-from fmnist_edge.runtime import CLASSES, Probabilities
 from train.arrays import Labels
 from train.calibrate import BINS, calibration_error
 from train.dataset import Dataset
@@ -63,7 +63,7 @@ def write_report(
 
 def fill_page(numbers: Mapping[str, Any], description: Mapping[str, Any], pictures: set[str]) -> str:
     """The template with its numbers, without the sections whose picture there is not."""
-    start, *sections = Path(__file__).with_suffix(".md").read_text("utf-8").split("\n## ")
+    start, *sections = Path(__file__).with_suffix(".md.in").read_text("utf-8").split("\n## ")
     kept = [section for section in sections if any(f"({name}.png)" in section for name in pictures)]
     # what is nested (checksums, versions) is left to the model's own description
     settings = {name: value for name, value in description.items() if not isinstance(value, Mapping) and value not in ("", None)}

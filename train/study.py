@@ -16,8 +16,9 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from fmnist_edge.contract import Probabilities, to_pixels
 from fmnist_edge.errors import reported
-from fmnist_edge.runtime import Probabilities, quiet_stderr, to_pixels
+from fmnist_edge.terminal import quiet_stderr
 from train.dataset import Dataset, load
 from train.recipes import RECIPES, Recipe
 from train.study_page import PARTS, QUESTIONS, STANDARD, Result, fill_page, settings_of

@@ -1,4 +1,4 @@
-"""What the study asks, and docs/study.md, which shows what came out. Its words are train/study.md."""
+"""What the study asks, and docs/study.md, which shows what came out. Its words are train/study.md.in."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ import numpy as np
 
 from train.recipes import RECIPES, Recipe
 
-TEMPLATE = Path(__file__).with_name("study.md")
+TEMPLATE = Path(__file__).with_name("study.md.in")
 
 TUTORIAL, QUICK, COMPACT, STANDARD = (RECIPES[name] for name in ("tutorial", "quick", "compact", "standard"))
 SHORT = replace(COMPACT, epochs=COMPACT.epochs // 4)
@@ -54,7 +54,7 @@ def settings_of(recipe: Recipe) -> Result:
 
 
 def fill_page(results: Results) -> str:
-    """train/study.md with its tables."""
+    """train/study.md.in with its tables."""
     textbook, asked = results["textbook"], results["questions"]
     textbooks = [run for name, run in textbook.items() if name.startswith("seed")]
     references = [mean(runs, "seconds") for runs in (of_recipe(results, "tutorial"), textbooks)]

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from fmnist_edge.bundle.description import NEVER_UNSURE
+from fmnist_edge.bundle.model import open_model
+from fmnist_edge.contract import CLASSES, TILE_SIZE, Tile
 from fmnist_edge.errors import UsageError
-from fmnist_edge.model import NEVER_UNSURE, open_model
-from fmnist_edge.runtime import CLASSES
-from fmnist_edge.tile import TILE_SIZE, Tile, View, look, read_picture
+from fmnist_edge.pictures.tile import View, look, read_picture
 
 Picture = str | os.PathLike[str] | Image.Image | Tile
 

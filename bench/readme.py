@@ -1,0 +1,78 @@
+"""python -m bench.readme: writes the measured table and the real output of a command into README.md."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bench import camera
+from export.errors import ExportError
+from export.table import make_table
+from fmnist_edge.errors import reported
+
+README = Path("README.md")
+MANIFEST = Path("models/manifest.json")
+BENCH = Path("docs/bench.md")
+FIGURES = Path("docs/bench.json")
+STUDY = Path("docs/study.json")
+SESSIONS = {"classify": "fmnist-edge classify docs/shoe.png", "verify": "fmnist-edge verify --model models/fmnist-int8.tflite"}
+
+
+@reported("readme")
+def main(check: Annotated[bool, typer.Option("--check", help="Only say whether README.md is up to date.")] = False) -> None:
+    """Bring README.md up to date with models/ and docs/."""
+    old = README.read_text("utf-8")
+    blocks = {
+        **{block: session(command) for block, command in SESSIONS.items()},
+        "parity": make_table(json.loads(MANIFEST.read_text("utf-8"))),
+        "bench": BENCH.read_text("utf-8"),
+        "camera": recording(json.loads(FIGURES.read_text("utf-8"))["camera"]["session"]),
+        "photos": photos(json.loads(STUDY.read_text("utf-8"))),
+    }
+    new = old
+    for block, content in blocks.items():
+        new = fill(new, block, content)
+    if check and new != old:
+        raise ExportError("README.md does not show what models/ and docs/ hold; run 'make readme'")
+    README.write_text(new, "utf-8")
+
+
+def photos(study: dict[str, Any]) -> str:
+    """What learning from one's own photos gives, as `make study` measured it."""
+    if not study.get("photos"):
+        return ""
+    before = [run["photos"] for name, run in study["recipes"].items() if name.startswith("standard, ")]
+    learned, after = next(((name, run["photos"]) for name, run in study["photos"].items()))
+    right, among_three = (sum(run[key] for run in before) / len(before) for key in ("right", "among_three"))
+    number = re.findall(r"[\d,]+(?= photos)", learned)[0]
+    return (
+        f"Tried on {after['count']} photos of other people's clothes, on beds, floors and hangers, `standard` names {right:.0%}\n"
+        f"rightly, and for {among_three:.0%} the right class is among its first three (mean of {len(before)} trainings).\n"
+        f"After learning from {number} photos: {after['right']:.0%} and {after['among_three']:.0%}.\n"
+    )
+
+
+def fill(text: str, block: str, content: str) -> str:
+    """The text with what stands between <!-- block --> and the next <!-- end --> replaced."""
+    return re.sub(
+        rf"(<!-- {block} -->\n).*?(<!-- end -->)", lambda found: f"{found[1]}{content}{found[2]}", text, flags=re.DOTALL
+    )
+
+
+def session(command: str) -> str:
+    program, *arguments = command.split()
+    done = subprocess.run([Path(sys.executable).with_name(program), *arguments], capture_output=True, text=True, check=True)
+    return f"```text\n$ .venv/bin/{command}\n{done.stdout}```\n"
+
+
+def recording(lines: list[str]) -> str:
+    """What `make bench` saw on a terminal."""
+    return "\n".join([f"```text\n$ .venv/bin/{camera.SHOWN}", *lines, "```\n"])
+
+
+if __name__ == "__main__":
+    typer.run(main)

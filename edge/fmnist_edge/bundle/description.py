@@ -1,0 +1,58 @@
+"""What a model file says of itself: its format, classes, tensors and training, and the checksum by which damage shows.
+
+Everything in it may come from a hostile file, so only what is checked here can be relied on.
+"""
+
+from typing import Any
+
+from fmnist_edge.bundle.untrusted import parse
+from fmnist_edge.contract import CLASSES
+from fmnist_edge.errors import ModelError
+from fmnist_edge.runtimes.formats import format_of
+
+FORMAT = 1
+"""Of the description, the manifest and the golden set; raised when an old reader would misread a new file."""
+
+NEVER_UNSURE = {"tile": 0.0, "photo": 0.0}
+"""The thresholds of files that were made before there were any."""
+
+
+def read_description(content: bytes, suffix: str) -> dict[str, Any]:
+    """What a model file, by whose suffix its kind is known, says of itself. Raises ModelError unless it is whole and all fits."""
+    text, model_sha256 = format_of(suffix).find_description(content)
+    return check_description(text, model_sha256)
+
+
+def check_description(text: str, model_sha256: str) -> dict[str, Any]:
+    try:
+        description: dict[str, Any] = parse(text)
+        format_version, classes, training = description["format"], description["classes"], description["training"]
+        description["input"]["dtype"]
+    except (ValueError, KeyError, TypeError):
+        raise ModelError("it does not describe itself; only files made by 'python -m export' are run") from None
+    if format_version != FORMAT:
+        raise ModelError(f"its format is {repr(format_version)[:20]}, this fmnist-edge reads {FORMAT}; export it again")
+    if classes != list(CLASSES):
+        raise ModelError("its classes are not Fashion-MNIST's; export it again")
+    if not is_calibration(training):
+        raise ModelError("it does not say rightly when it is unsure; export it again")
+    if model_sha256 != description.get("model_sha256"):
+        raise ModelError("it is damaged: it is not what was exported; copy it again")
+    return description
+
+
+def is_calibration(training: Any) -> bool:
+    """Whether it has what is read of it: a temperature, and the confidences below which it is unsure; older files lack them."""
+    if not isinstance(training, dict):
+        return False
+    unsure = training.get("unsure", NEVER_UNSURE)
+    return (
+        is_number(training.get("temperature", 1), 1e-6, 1e6)
+        and isinstance(unsure, dict)
+        and unsure.keys() == NEVER_UNSURE.keys()
+        and all(is_number(confidence, 0, 1) for confidence in unsure.values())
+    )
+
+
+def is_number(value: Any, least: float, most: float) -> bool:
+    return type(value) in (int, float) and least <= value <= most

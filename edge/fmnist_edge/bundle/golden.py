@@ -1,0 +1,159 @@
+"""Does this device compute what the workstation computed? The golden tiles, run here, against the outputs stored with them."""
+
+import io
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fmnist_edge.bundle.description import FORMAT
+from fmnist_edge.bundle.manifest import is_listed
+from fmnist_edge.bundle.model import Model, open_model
+from fmnist_edge.contract import CLASSES, TILE_SIZE, Probabilities, Tiles, agreement, distance
+from fmnist_edge.errors import ModelError
+from fmnist_edge.runtimes.formats import format_of
+
+GOLDEN = "golden.npz"
+ABOUT = "about"
+"""Its array that holds a JSON text: the format, and for each artifact and runtime how far the outputs may differ."""
+
+MAX_GOLDEN_BYTES = 10_000_000
+"""Unpacked; ours has a quarter of a million."""
+
+
+@dataclass(frozen=True)
+class Golden:
+    """The golden set, as far as one kind of artifact needs it. ``tiles`` is uint8 (N, 28, 28), ``labels`` uint8 (N,);
+    ``outputs``, the artifact's on the workstation, and ``reference``, the Keras model's, are float32 (N, 10). ``tolerances``: of
+    the largest and of the mean difference, by runtime."""
+
+    tiles: Tiles
+    labels: NDArray[np.uint8]
+    outputs: Probabilities
+    reference: Probabilities
+    tolerances: dict[str, tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a runtime makes of the golden tiles. Agreement (the same class) and accuracy are fractions of 1; differences are of a
+    probability, the largest and, of all, the mean."""
+
+    model: str
+    artifact: str
+    runtime: str
+    tiles: int
+    agreement: float
+    difference: float
+    tolerance: float
+    mean_difference: float
+    mean_tolerance: float
+    accuracy: float
+    agreement_with_keras: float
+    difference_to_keras: float
+    holds: bool
+
+    @property
+    def summary(self) -> str:
+        return (
+            f"{self.agreement:.2%} of {self.tiles} tiles have the same class as on the workstation; difference: "
+            f"largest {self.difference:.2g}, allowed {self.tolerance:.2g}; mean {self.mean_difference:.2g}, "
+            f"allowed {self.mean_tolerance:.2g}"
+        )
+
+    @property
+    def complaint(self) -> str:
+        return (
+            f"{self.model}: not what the workstation computed ({self.runtime}: {self.summary}); copy the model and {GOLDEN} "
+            f"again from one export, and if that does not help, install another runtime"
+        )
+
+
+def verify(path: str | os.PathLike[str] | None = None) -> Verdict:
+    """Runs the golden tiles of the golden.npz beside a model; the packaged model's if None.
+
+    Raises ModelError if there is none or it is damaged, and whatever ``open_model`` raises.
+    """
+    model = open_model(path)
+    artifact = artifact_like(model)
+    golden = read_golden(model.path.with_name(GOLDEN), artifact, model.listed)
+    found = model.session.probabilities(golden.tiles)
+    difference = distance(found, golden.outputs)
+    # a runtime or version that the export did not measure may differ as far as any that it did
+    largest, mean = (max(values) for values in zip(*golden.tolerances.values(), strict=True))
+    tolerance, mean_tolerance = golden.tolerances.get(model.session.runtime, (largest, mean))
+    return Verdict(
+        model=str(model.path),
+        artifact=artifact,
+        runtime=model.session.runtime,
+        tiles=len(golden.tiles),
+        agreement=agreement(found, golden.outputs),
+        difference=float(difference.max()),
+        tolerance=tolerance,
+        mean_difference=float(difference.mean()),
+        mean_tolerance=mean_tolerance,
+        accuracy=float((found.argmax(1) == golden.labels).mean()),
+        agreement_with_keras=agreement(found, golden.reference),
+        difference_to_keras=float(distance(found, golden.reference).max()),
+        holds=bool(difference.max() <= tolerance and difference.mean() <= mean_tolerance),
+    )
+
+
+def to_lines(verdict: Verdict) -> list[str]:
+    """For people."""
+    keras = f"{verdict.agreement_with_keras:.2%} have the same class, largest difference {verdict.difference_to_keras:.2g}"
+    return [
+        f"model     {verdict.model}, compared with {verdict.artifact}",
+        f"runtime   {verdict.runtime}",
+        f"verdict   {'ok' if verdict.holds else 'not the same'}: {verdict.summary}",
+        f"Keras     {keras}",
+        f"accuracy  {verdict.accuracy:.2%} of these tiles",
+    ]
+
+
+def artifact_like(model: Model) -> str:
+    """The name under which the export knows a file of this format and dtype, whatever it is called here."""
+    dtype = "int8" if model.description["input"]["dtype"] == "int8" else "float"
+    return f"fmnist-{dtype}.{format_of(model.path.suffix).name.lower()}"
+
+
+def read_golden(path: Path, artifact: str, listed: dict[str, str]) -> Golden:
+    """The golden set in a golden.npz. Raises ModelError if it is missing, damaged, of another format, or not the one that is
+    listed."""
+    try:
+        content = path.read_bytes()
+        is_listed(path, content, listed)  # raises if it is listed otherwise
+        with np.load(io.BytesIO(content)) as arrays:
+            if sum(entry.file_size for entry in arrays.zip.infolist()) > MAX_GOLDEN_BYTES:
+                raise ValueError("too large")
+            about = json.loads(str(arrays[ABOUT]))
+            if about["format"] != FORMAT:
+                raise ModelError(f"its format is {about['format']}, this fmnist-edge reads {FORMAT}; export again")
+            tolerances = {name: (float(largest), float(mean)) for name, (largest, mean) in about["tolerances"][artifact].items()}
+            golden = Golden(arrays["tiles"], arrays["labels"], arrays[artifact], arrays["reference"], tolerances)
+        check(golden)
+    except FileNotFoundError:
+        raise ModelError(f"{path}: no such file; copy it from where the model comes from") from None
+    except ModelError as error:
+        raise type(error)(f"{path}: {error}") from None
+    # numpy's and zipfile's parsers let through whatever a broken file makes them raise
+    except Exception:
+        raise ModelError(f"{path}: it is damaged, or not a golden set; copy it and the model again, or export again") from None
+    return golden
+
+
+def check(golden: Golden) -> None:
+    """Raises ValueError unless the arrays are what they should be."""
+    count = len(golden.tiles)
+    wanted: list[tuple[NDArray[Any], str, tuple[int, ...]]] = [
+        (golden.tiles, "uint8", (count, TILE_SIZE, TILE_SIZE)),
+        (golden.labels, "uint8", (count,)),
+        (golden.outputs, "float32", (count, len(CLASSES))),
+        (golden.reference, "float32", (count, len(CLASSES))),
+    ]
+    if count == 0 or not golden.tolerances or any(a.dtype != dtype or a.shape != shape for a, dtype, shape in wanted):
+        raise ValueError("not a golden set")

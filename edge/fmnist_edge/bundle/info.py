@@ -1,0 +1,48 @@
+"""What a model file says of itself, for people. Needs no runtime."""
+
+import json
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from fmnist_edge.runtimes.formats import format_of
+
+WIDTH = 15
+
+TRAINING = {
+    "recipe": "recipe",
+    "purpose": "purpose",
+    "hidden layers": "hidden",
+    "epochs": "epochs",
+    "seed": "seed",
+    "own photos": "photos",
+    "temperature": "temperature",
+    "unsure below": "unsure",
+    "data set": "dataset",
+    "versions": "versions",
+}
+"""How each is called here, and in the description's ``training``."""
+
+
+def to_lines(path: Path, content: bytes, description: dict[str, Any]) -> list[str]:
+    """Names and values. content: the file's. Of the description only what ``open_model`` looks at can be relied on."""
+    training = description["training"]
+    facts = {
+        "model": str(path),
+        "size": f"{len(content):,} bytes",
+        "SHA-256": sha256(content).hexdigest(),
+        "file format": f"{format_of(path.suffix).name}, description format {description['format']}",
+        **{name: description.get(name) for name in ("input", "output", "classes")},
+        **{name: training.get(key) for name, key in TRAINING.items()},
+    }
+    return [f"{name:{WIDTH}}{to_text(value)}" for name, value in facts.items() if value is not None]
+
+
+def to_text(value: Any) -> str:
+    """A JSON value: lists as a, b; objects with a line for each member."""
+    if isinstance(value, dict):
+        return f"\n{'':{WIDTH}}".join(f"{to_text(name)} {to_text(member)}" for name, member in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(to_text, value))
+    text = f"{value:.4g}" if isinstance(value, float) else str(value)
+    return text if text.isprintable() else json.dumps(text)

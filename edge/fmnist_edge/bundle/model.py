@@ -1,0 +1,77 @@
+"""Opens a model file: reads what it says of itself, and refuses what does not fit, with the reason.
+
+A manifest.json beside the file must agree with it.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fmnist_edge.bundle.description import read_description
+from fmnist_edge.bundle.manifest import is_listed, read_manifest
+from fmnist_edge.bundle.untrusted import read
+from fmnist_edge.errors import FmnistEdgeError, ModelError
+from fmnist_edge.runtimes.formats import format_of
+from fmnist_edge.runtimes.session import Session
+
+MAX_MODEL_BYTES = 100_000_000
+"""Fifty times the largest of ours; a Pi Zero has 512 MB, and a runtime needs a model twice."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that is open and may be trusted. ``description`` is its fmnist.json, ``listed`` what a manifest lists."""
+
+    path: Path
+    description: dict[str, Any]
+    session: Session
+    listed: dict[str, str]
+
+
+def open_model(path: str | os.PathLike[str] | None = None, threads: int = 1) -> Model:
+    """The model in a .tflite or .onnx file made by ``python -m export``; the int8 model that comes with the package if None.
+
+    One that nobody vouches for, neither this package nor a manifest.json beside it, runs in a process of its own.
+
+    Raises ModelError if it is missing, damaged, not self-described, another shape, not the file that a manifest.json beside it
+    lists, not signed where that is asked for, or harmful; RuntimeUnavailableError if no runtime here can run it.
+    """
+    path = default_model() if path is None else Path(path)
+    try:
+        content = read(path, MAX_MODEL_BYTES)
+        listed = read_manifest(path)
+        vouched_for = is_listed(path, content, listed) or path == default_model()
+        description = read_description(content, path.suffix)
+        session = format_of(path.suffix).open(content, threads) if vouched_for else isolated(content, path.suffix, threads)
+    except FmnistEdgeError as error:
+        raise type(error)(f"{path}: {error}") from None
+    return Model(path, description, session, listed)
+
+
+def isolated(content: bytes, suffix: str, threads: int) -> Session:
+    from fmnist_edge.runtimes.isolated import IsolatedSession  # what it imports, the usual model need not wait for
+
+    return IsolatedSession(content, suffix, threads)
+
+
+def read_model(path: str | os.PathLike[str] | None = None) -> tuple[Path, bytes, dict[str, Any]]:
+    """A model's path, content and description, for which no runtime is needed; checked as ``open_model`` does.
+
+    Raises ModelError if it is missing, damaged, not self-described, not the file that a manifest.json beside it lists, or not
+    signed where that is asked for.
+    """
+    path = default_model() if path is None else Path(path)
+    try:
+        content = read(path, MAX_MODEL_BYTES)
+        is_listed(path, content, read_manifest(path))  # raises if it is listed otherwise
+        return path, content, read_description(content, path.suffix)
+    except ModelError as error:
+        raise type(error)(f"{path}: {error}") from None
+
+
+def default_model() -> Path:
+    """fmnist-int8.tflite: inside the package when it was installed from a wheel, in models/ when it runs from a checkout."""
+    package = Path(__file__).parents[1]
+    packaged = package / "models" / "fmnist-int8.tflite"
+    return packaged if packaged.exists() else package.parents[1] / "models" / "fmnist-int8.tflite"

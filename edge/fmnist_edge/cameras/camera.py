@@ -1,0 +1,82 @@
+"""What each kind of camera offers: shots, one after the other, in a thread of their own. A new kind subclasses ``Camera``."""
+
+import re
+import threading
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from PIL import Image
+
+from fmnist_edge.errors import first_line
+
+MOMENT = 0.25
+"""Seconds that anything is waited for before it is looked whether it is still wanted, where the wait can't be interrupted."""
+
+
+@dataclass(frozen=True)
+class FeedOptions:
+    """size, fps: what a camera is asked for; it may deliver another. 640x480 are several times what a tile can show.
+
+    fast: files as fast as frames are taken, none dropped. patience: seconds without a frame after which a camera or stream counts
+    as lost. pauses: seconds before a lost one is opened again, the first and the longest; each is twice the one before.
+    """
+
+    size: tuple[int, int] = (640, 480)
+    fps: float | None = None
+    fast: bool = False
+    retry: bool = True
+    patience: float = 5.0
+    pauses: tuple[float, float] = (0.5, 30.0)
+
+
+class Shot(NamedTuple):
+    """A frame that is not decoded yet. taken, seconds: as a frame's; seconds are None where the source has no time of its own.
+
+    develop: decodes it; raises SourceError, or what the decoder does, if it is corrupt.
+    """
+
+    taken: float
+    seconds: float | None
+    develop: Callable[[], Image.Image]
+
+
+class Camera:
+    """What frames come from. A thread takes shots until they end, over and over.
+
+    name: without secrets. form: of its frames, known once there is one: ``640x480 yuyv422 at 30``.
+    live: whether it has no end, as cameras and streams. paced: whether frames are due at the times that they carry, as in a file.
+    """
+
+    live, paced = True, False
+
+    def __init__(self, source: str, options: FeedOptions) -> None:
+        self.source, self.options = source, options
+        self.name, self.form = without_secrets(source), ""
+        self.interrupted = threading.Event()
+
+    def shots(self) -> Generator[Shot, None, None]:
+        """Opens it, and closes it in the end. Raises SourceError, or whatever its library does."""
+        raise NotImplementedError
+
+    def explain(self, error: Exception) -> str:
+        """What an error of ``shots`` means, in words for the user."""
+        return first_line(error)
+
+    def interrupt(self) -> None:
+        """Comes from another thread and makes ``shots`` end, as far as it can."""
+        self.interrupted.set()
+
+
+def without_secrets(source: str) -> str:
+    """A URL without user, password and query, which may hold a password too. Raises ValueError if it is none."""
+    if not re.match(r"[A-Za-z][\w+.-]*://", source):
+        return source
+    parts = urlsplit(source)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def trusted(clock: float | None, now: float) -> float:
+    """When a camera took a frame: its driver's time stamp if that is of the monotonic clock, which no other is near."""
+    return clock if clock is not None and now - 1 < clock <= now else now

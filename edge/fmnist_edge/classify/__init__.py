@@ -1,0 +1,1 @@
+"""Many pictures: finding them, reading them, and printing what they are."""

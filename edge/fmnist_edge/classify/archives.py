@@ -1,0 +1,108 @@
+"""Pictures in a ZIP archive, and tiles in batches: .npy, .npz, and IDX as Fashion-MNIST comes."""
+
+import gzip
+import io
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache, partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fmnist_edge.classify.reading import GZIP, IDX, NPY, ZIP, Options, Source, read_content
+from fmnist_edge.contract import TILE_SIZE
+from fmnist_edge.errors import InputError, first_line
+from fmnist_edge.pictures.decode import MAX_BYTES, READABLE, TOO_LONG, is_picture
+from fmnist_edge.pictures.tile import View
+
+
+def find_in_archive(name: str, begin: bytes, options: Options) -> Iterator[Source]:
+    """Each picture or tile in it, named as ``shoes.zip/left.png`` or ``tiles.npy[3]``. Raises InputError if there are none.
+
+    begin: the file's first four bytes.
+    """
+    if begin == ZIP:
+        with damage_named():
+            members = open_zip(name).namelist()
+        if not all(member.endswith(".npy") for member in members):
+            return find_pictures(name, members, options)
+        batches = {f"{name}/{member.removesuffix('.npy')}": read_array(read_zipped(name, member)) for member in members}
+    else:
+        content = read_file(name, begin)
+        batches = {name: read_array(content) if begin == NPY else read_idx(content)}
+    return find_tiles(batches, options)
+
+
+def find_pictures(name: str, members: list[str], options: Options) -> Iterator[Source]:
+    pictures = [member for member in members if is_picture(member)]
+    if not pictures:
+        raise InputError(f"no pictures in this archive ({READABLE})")
+    for member in pictures:
+        yield Source(f"{name}/{member}", partial(read_member, name, member, options))
+
+
+def find_tiles(batches: dict[str, NDArray[Any]], options: Options) -> Iterator[Source]:
+    """batches: arrays by name, of which those that may be tiles count."""
+    if options.wanted == "photo":
+        raise InputError("it holds tiles, not photos; leave --input photo out")
+    tiles = {batch: array for batch, array in batches.items() if array.dtype == np.uint8 and array.shape[-2:] == (TILE_SIZE,) * 2}
+    if not tiles:
+        found = ", ".join(f"{array.dtype} {array.shape}" for array in batches.values()) or "nothing"
+        raise InputError(f"tiles are uint8 (N, 28, 28), background 0; this holds {found}")
+    for batch, array in tiles.items():
+        for number, tile in enumerate(array.reshape(-1, TILE_SIZE, TILE_SIZE)):
+            yield Source(f"{batch}[{number}]", partial(View, tile, "tile"))
+
+
+@lru_cache(maxsize=1)
+def open_zip(name: str) -> zipfile.ZipFile:
+    return zipfile.ZipFile(name)
+
+
+def read_member(name: str, member: str, options: Options) -> View:
+    return read_content(read_zipped(name, member), options)
+
+
+def read_zipped(name: str, member: str) -> bytes:
+    with damage_named():
+        if open_zip(name).getinfo(member).file_size > MAX_BYTES:
+            raise InputError(TOO_LONG)
+        return open_zip(name).read(member)
+
+
+def read_file(name: str, begin: bytes) -> bytes:
+    with damage_named(), gzip.open(name) if begin.startswith(GZIP) else open(name, "rb") as file:
+        content: bytes = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise InputError(TOO_LONG)
+    return content
+
+
+def read_array(content: bytes) -> NDArray[Any]:
+    with damage_named():
+        return np.asarray(np.lib.format.read_array(io.BytesIO(content), allow_pickle=False))
+
+
+def read_idx(content: bytes) -> NDArray[np.uint8]:
+    """The format of the files that Fashion-MNIST and MNIST come in (yann.lecun.com/exdb/mnist)."""
+    if not content.startswith(IDX):
+        raise InputError("neither a picture nor tiles in the format IDX")
+    shape = tuple(int.from_bytes(content[start : start + 4], "big") for start in (4, 8, 12))
+    with damage_named():
+        return np.frombuffer(content, np.uint8, offset=16).reshape(shape)
+
+
+@contextmanager
+def damage_named() -> Iterator[None]:
+    """Turns whatever is raised for a broken archive into an InputError."""
+    try:
+        yield
+    except InputError:
+        raise
+    except OSError as error:
+        raise InputError((error.strerror or first_line(error)).lower()) from None
+    # zipfile and numpy let through whatever a broken file makes them raise: BadZipFile, zlib.error, struct.error, ValueError, ...
+    except Exception as error:
+        raise InputError(f"the archive is damaged, or needs a password ({first_line(error)})") from None

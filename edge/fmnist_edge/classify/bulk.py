@@ -1,0 +1,110 @@
+"""Classifies pictures as they are read: shows each, complains of those that can't be read, and says how it goes."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from PIL import Image
+
+from fmnist_edge.classifier import BATCH, Classifier
+from fmnist_edge.classify.output import Show
+from fmnist_edge.classify.reading import Item
+from fmnist_edge.contract import Tile
+from fmnist_edge.files import replacing
+from fmnist_edge.terminal import printable
+
+PATIENCE = 0.05
+"""Seconds that a picture waits, at most, for others to be classified with it."""
+
+LONGEST_NAME = 200
+"""Bytes of a saved tile's name, without .png; file systems take 255."""
+
+
+class Progress:
+    """A bar on stderr: how many of ``total`` pictures are done, and how many a second."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.done, self.began = total, 0, time.monotonic()
+
+    def clear(self) -> None:
+        """Makes room for other lines on the same terminal."""
+        print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+    def advance(self, count: int) -> None:
+        self.done += count
+        rate = self.done / max(time.monotonic() - self.began, 1e-3)
+        bar = "=" * (30 * self.done // self.total)
+        print(f"\r[{bar:30}] {self.done:,}/{self.total:,}, {rate:,.0f} images/s ", end="", file=sys.stderr, flush=True)
+
+
+def classify_all(
+    items: Iterable[Item],
+    classifier: Classifier,
+    show: Show,
+    save_tiles: Path | None = None,
+    progress: Progress | None = None,
+    batch_size: int = BATCH,
+) -> bool:
+    """Shows each picture's prediction, in order, and names those without one on stderr. Returns whether all have one."""
+    complete = True
+    for batch in batches(items, batch_size):
+        began = time.perf_counter()
+        predictions = iter(classifier.predict([item.view for item in batch if item.view]))
+        milliseconds = 1000 * (time.perf_counter() - began) / len(batch)
+        with uninterrupted():
+            if progress:
+                progress.clear()
+            for item in batch:
+                if item.error:
+                    complete = False
+                    print(f"fmnist-edge: {printable(item.name)}: {item.error}", file=sys.stderr)
+                elif item.view and save_tiles:
+                    save_tile(item.view.tile, save_tiles, item.name)
+                show(item, next(predictions) if item.view else None, item.milliseconds + milliseconds)
+            if sys.stdout is not None:  # closed by who started us
+                sys.stdout.flush()
+            if progress:
+                progress.advance(len(batch))
+    if progress:
+        progress.clear()
+    return complete
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Ctrl-C waits until the lines are whole: Python drops the rest of what it writes when it is interrupted."""
+    came: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    if came and callable(handler):
+        handler(signal.SIGINT, None)
+
+
+def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Items in groups of that size, or fewer where they come slowly."""
+    batch: list[Item] = []
+    began = 0.0
+    try:
+        for item in items:
+            began = began if batch else time.monotonic()
+            batch.append(item)
+            if len(batch) == size or time.monotonic() - began > PATIENCE:
+                full, batch = batch, []
+                yield full
+    finally:  # what was read before Ctrl-C is not lost
+        if batch:
+            yield batch
+
+
+def save_tile(tile: Tile, folder: Path, name: str) -> None:
+    """As PNG, named by the picture and its folders: ``coats/1.jpg`` becomes ``coats_1.jpg.png``. Raises OSError."""
+    flat = "_".join(part for part in os.path.normpath(name).split(os.sep) if part not in ("", "..", "."))
+    with replacing(folder / f"{os.fsdecode(os.fsencode(flat)[-LONGEST_NAME:])}.png") as part:
+        Image.fromarray(tile).save(part, "png")

@@ -1,0 +1,103 @@
+"""One picture that explains an answer: the photo, the garment found in it, the tile that the model gets, and what it says."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
+
+from fmnist_edge.classifier import Classifier, Prediction
+from fmnist_edge.contract import CLASSES, TILE_SIZE
+from fmnist_edge.errors import FmnistEdgeError, InputError, UsageError
+from fmnist_edge.files import replacing
+from fmnist_edge.pictures.decode import read_image
+from fmnist_edge.pictures.photo import cut_out, fitted
+from fmnist_edge.pictures.segment import Mask
+from fmnist_edge.pictures.tile import look
+from fmnist_edge.pictures.upright import upright
+
+Panel = tuple[str, Image.Image]
+"""A heading, and the picture under it."""
+
+EDGE = 10 * TILE_SIZE
+"""Pixels of a panel's edges, so that each of the tile's pixels becomes a square of whole ones."""
+
+MARGIN, GAP, TOP = 32, 32, 64
+LABELS, BARS, NUMBERS = 92, 150, 40
+"""Pixels that the three columns of the bars are wide."""
+
+PAPER, FAINT, GRAY, INK, OUTLINE = "#ffffff", "#edf0f3", "#9aa5b1", "#1f2933", "#e0218a"
+SURE, UNSURE = "#2563c9", "#d9730d"
+
+
+def explain(photo: Path, out: Path, classifier: Classifier) -> Prediction:
+    """Writes the picture that explains a photo, or a tile. Returns what the model says.
+
+    out: a .png; replaced if there is one. Raises InputError for a picture that can't be read, UsageError for an ``out`` that
+    can't be meant, FmnistEdgeError if it can't be written.
+    """
+    if out.suffix.lower() != ".png":
+        raise UsageError(f"{out} must end in .png")
+    if os.path.exists(out) and os.path.exists(photo) and os.path.samefile(out, photo):
+        raise UsageError(f"{out} is the picture itself; name another file with --out")
+    try:
+        image = read_image(photo)
+        view = look(image)
+        panels = [] if view.kind == "tile" else photo_and_garment(upright(image)[0], cut_out(image)[1])
+    except InputError as error:
+        raise InputError(f"{photo}: {error}") from None
+    (prediction,) = classifier.predict([view])
+    enlarged = Image.fromarray(view.tile).resize((EDGE, EDGE), Image.Resampling.NEAREST)
+    page = draw([*panels, ("The tile that the model gets", enlarged)], prediction)
+    try:
+        with replacing(out) as part:
+            page.save(part, "png")
+    except OSError as error:
+        raise FmnistEdgeError(f"{out} can't be written ({(error.strerror or str(error)).lower()})") from None
+    return prediction
+
+
+def photo_and_garment(photo: Image.Image, mask: Mask) -> list[Panel]:
+    """photo: RGB. mask: its garment, bool (height, width)."""
+    photo = fitted(photo, 2 * EDGE, Image.Resampling.LANCZOS)  # drawn at twice the size: that makes the outline smooth
+    values = Image.fromarray(mask.astype(np.uint8) * 255).resize(photo.size, Image.Resampling.BICUBIC)
+    garment = values.point(lambda value: 255 * (value > 127))
+    ground = Image.blend(photo, Image.new("RGB", photo.size, PAPER), 0.8)
+    marked = Image.composite(photo, ground, garment)
+    marked.paste(OUTLINE, mask=ImageChops.difference(garment, garment.filter(ImageFilter.MaxFilter(7))))
+    heading = "No garment found: all of it is taken" if mask.all() else "The garment found in it"
+    return [("The photo", photo), (heading, marked)]
+
+
+def draw(panels: list[Panel], prediction: Prediction) -> Image.Image:
+    """The panels from left to right, then the ten bars."""
+    winner, unsure = (UNSURE, ", unsure") if prediction.unsure else (SURE, "")
+    left = MARGIN + len(panels) * (EDGE + GAP)
+    start, end = left + LABELS, left + LABELS + BARS
+    page = Image.new("RGB", (end + NUMBERS + MARGIN, TOP + EDGE + MARGIN), PAPER)
+    pen, small, large = ImageDraw.Draw(page), font(14), font(24)
+    for number, (heading, picture) in enumerate(panels):
+        x, picture = MARGIN + number * (EDGE + GAP), fitted(picture, EDGE, Image.Resampling.LANCZOS)
+        pen.text((x, TOP - 26), heading, INK, small)
+        pen.rectangle((x, TOP, x + EDGE - 1, TOP + EDGE - 1), FAINT)
+        page.paste(picture, (x + (EDGE - picture.width) // 2, TOP + (EDGE - picture.height) // 2))
+    pen.text((left, TOP - 38), f"{prediction.label} {prediction.confidence:.2f}{unsure}", winner, large)
+    for class_id, (label, probability) in enumerate(zip(CLASSES, prediction.probabilities.tolist(), strict=True)):
+        y, wins = TOP + class_id * EDGE // len(CLASSES), class_id == prediction.class_id
+        pen.text((left, y + 5), label, winner if wins else INK, small)
+        pen.rectangle((start, y + 4, end - 1, y + 22), FAINT)
+        if length := round(BARS * probability):
+            pen.rectangle((start, y + 4, start + length - 1, y + 22), winner if wins else GRAY)
+        pen.text((end + 10, y + 5), f"{probability:.2f}", winner if wins else INK, small)
+    if threshold := prediction.sure_from:
+        x = start + round(BARS * threshold)
+        pen.line((x, TOP, x, TOP + EDGE + 3), INK)
+        pen.text((start, TOP + EDGE + 6), f"sure from {threshold:.2f} on", INK, small)
+    return page
+
+
+def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    try:
+        return ImageFont.load_default(size)
+    except (ImportError, TypeError):  # a Pillow without FreeType, or before 10.1, has letters of one size
+        return ImageFont.load_default()

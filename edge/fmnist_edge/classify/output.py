@@ -1,0 +1,103 @@
+"""How predictions are shown: to people, as JSON Lines, as CSV."""
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from fmnist_edge.classifier import Prediction
+from fmnist_edge.classify.reading import Item
+from fmnist_edge.terminal import columns, printable, wants_colour
+
+BAR = 20
+"""Characters of the bar that stands for 1."""
+
+
+class Style(NamedTuple):
+    """top_k: classes shown of each picture; everything: all probabilities, in JSON and CSV; names: of the classes."""
+
+    top_k: int
+    everything: bool
+    names: tuple[str, ...]
+
+
+Show = Callable[[Item, Prediction | None, float], None]
+"""Prints a picture's prediction, None if it could not be read. The number: milliseconds that reading and classifying took."""
+
+
+def as_text(style: Style) -> Show:
+    """A picture per line: ``shoe.png: Sneaker 0.98, Sandal 0.01, Ankle boot 0.01``; nothing for one that can't be read."""
+
+    def show(item: Item, prediction: Prediction | None, milliseconds: float) -> None:
+        if prediction is not None:
+            classes = ", ".join([f"{label} {probability:.2f}" for label, probability in labelled(prediction, style)])
+            print(f"{printable(item.name)}: {classes}")
+
+    return show
+
+
+def as_bars(style: Style) -> Show:
+    """A class per line, with a bar."""
+    width = max(map(columns, style.names)) + 2
+    block = "█" if sys.stdout is not None and "utf" in sys.stdout.encoding.lower() else "#"
+    sure, unsure, end = ("\033[1;32m", "\033[1;33m", "\033[0m") if wants_colour() else ("", "", "")
+
+    def show(item: Item, prediction: Prediction | None, milliseconds: float) -> None:
+        if prediction is None:
+            return
+        for rank, (label, probability) in enumerate(labelled(prediction, style)):
+            line = f"{label}{' ' * (width - columns(label))}{probability:.2f} {block * round(BAR * probability)}".rstrip()
+            print(f"{unsure if prediction.unsure else sure}{line}{end}" if rank == 0 else line)
+
+    return show
+
+
+def as_json(style: Style) -> Show:
+    def show(item: Item, prediction: Prediction | None, milliseconds: float) -> None:
+        print(json.dumps(to_record(item, prediction, milliseconds, style)))
+
+    return show
+
+
+def as_csv(style: Style) -> Show:
+    import csv
+
+    probabilities = style.names if style.everything else ()
+    columns = ("path", "class_id", "label", "confidence", *probabilities, "unsure", "milliseconds", "error")
+    # stdout turns line ends into the system's, as csv would
+    writer = csv.DictWriter(sys.stdout, columns, restval="", extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+
+    def show(item: Item, prediction: Prediction | None, milliseconds: float) -> None:
+        record = to_record(item, prediction, milliseconds, style)
+        if prediction is not None:
+            record |= {
+                "unsure": json.dumps(prediction.unsure),
+                **dict(zip(probabilities, record.get("probabilities", ()), strict=True)),
+            }
+        writer.writerow(record)
+
+    return show
+
+
+def to_record(item: Item, prediction: Prediction | None, milliseconds: float, style: Style) -> dict[str, Any]:
+    if prediction is None:
+        return {"path": item.name, "error": str(item.error)}
+    record = {
+        "path": item.name,
+        "class_id": prediction.class_id,
+        "label": style.names[prediction.class_id],
+        "confidence": round(prediction.confidence, 6),
+        "unsure": prediction.unsure,
+        "top": [{"label": style.names[number], "confidence": round(p, 6)} for number, p in prediction.top(style.top_k)],
+        "milliseconds": round(milliseconds, 3),
+    }
+    if style.everything:
+        record["probabilities"] = [round(float(p), 6) for p in prediction.probabilities]
+    return record
+
+
+def labelled(prediction: Prediction, style: Style) -> list[tuple[str, float]]:
+    """The most probable classes' names and probabilities, the first with a question mark if the model is unsure."""
+    found = [(style.names[number], probability) for number, probability in prediction.top(style.top_k)]
+    return [(f"{found[0][0]}?", found[0][1]), *found[1:]] if prediction.unsure else found

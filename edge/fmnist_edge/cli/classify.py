@@ -1,0 +1,110 @@
+"""`fmnist-edge classify` and `fmnist-edge explain`: pictures in, answers out."""
+
+import gc
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fmnist_edge.cli.options import Input, LanguageOption, MinConfidenceOption, ModelOption
+from fmnist_edge.errors import UsageError, reported
+
+MANY = 100
+"""More pictures get a progress bar, on a terminal."""
+
+
+@reported("fmnist-edge")
+def classify(
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Pictures, folders, ZIP archives of pictures, tiles as .npy, .npz or IDX; '-': a list of paths on stdin.",
+            metavar="PATH...",
+        ),
+    ] = None,
+    recursive: Annotated[bool, typer.Option("-r", "--recursive", help="Look into the folders of folders too.")] = False,
+    stdin: Annotated[bool, typer.Option("--stdin", help="Classify the picture whose bytes come on stdin.")] = False,
+    input: Annotated[Input, typer.Option(help="What pictures are: 28x28 tiles of Fashion-MNIST, photos, or find out.")] = "auto",
+    top_k: Annotated[int, typer.Option(min=1, max=10, help="How many classes to print for each picture.")] = 3,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON Lines, one object per picture.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV, one line per picture.")] = False,
+    all: Annotated[bool, typer.Option("--all", help="With --json or --csv: the probabilities of all classes too.")] = False,
+    labels_lang: LanguageOption = "en",
+    min_confidence: MinConfidenceOption = None,
+    save_tiles: Annotated[
+        Path | None, typer.Option(help="Write what the model was shown, as 28x28 PNG files.", metavar="DIR", file_okay=False)
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes that read pictures; worth it for many photos.")] = 1,
+    max_pixels: Annotated[int, typer.Option(min=1, max=178_000_000, help="Refuse larger pictures.")] = 64_000_000,
+    model: ModelOption = None,
+) -> None:
+    """Say what is on each picture: T-shirt, trouser, pullover, dress, coat, sandal, shirt, sneaker, bag or ankle boot.
+
+    A label marked '?' is a guess: the model's confidence is too low to rely on it.
+
+    Exit status: 0 all classified, 1 some pictures failed (the others are printed), 2 usage, 3 the model is missing or damaged.
+    """
+    from itertools import chain, islice
+
+    from fmnist_edge.classifier import BATCH, Classifier
+    from fmnist_edge.classify.bulk import Progress, classify_all
+    from fmnist_edge.classify.find import find, picture_on_stdin
+    from fmnist_edge.classify.output import Style, as_bars, as_csv, as_json, as_text
+    from fmnist_edge.classify.reading import Options, read_all
+    from fmnist_edge.contract import LANGUAGES
+    from fmnist_edge.files import prepare_folder
+    from fmnist_edge.terminal import quiet_stderr
+
+    if not paths and not stdin:
+        raise UsageError("name a picture or a folder, or use --stdin; 'fmnist-edge classify --help' tells more")
+    if stdin and paths:
+        raise UsageError("--stdin takes the place of the paths")
+    if json and csv:
+        raise UsageError("--json or --csv, not both")
+    if all and not (json or csv):
+        raise UsageError("--all goes with --json or --csv")
+    if save_tiles:
+        prepare_folder(save_tiles, "tiles")
+    with quiet_stderr():
+        classifier = Classifier(model, min_confidence)
+    names, options = paths or [], Options(recursive, input, max_pixels)
+    # a list on stdin may come slowly, and each answer is wanted before the next path comes
+    listed = "-" in names
+    sources = iter([picture_on_stdin(options)] if stdin else find(names, options))
+    first = list(islice(sources, 0 if listed else 2))
+    alone = len(first) == 1 and (stdin or first[0].name == names[0])
+    style = Style(top_k, all, LANGUAGES[labels_lang])
+    show = (as_json if json else as_csv if csv else as_bars if alone else as_text)(style)
+    progress = None
+    if not (stdin or listed) and sys.stderr is not None and sys.stderr.isatty():
+        count = sum(1 for _ in find(names, options))
+        progress = Progress(count) if count > MANY else None
+    gc.freeze()  # all of this stays: it need not be looked through again and again
+    gc.enable()
+    items = read_all(chain(first, sources), jobs)
+    complete = classify_all(items, classifier, show, save_tiles, progress, batch_size=1 if listed else BATCH)
+    raise typer.Exit(0 if complete else 1)
+
+
+@reported("fmnist-edge")
+def explain(
+    photo: Annotated[Path, typer.Argument(help="A picture.", metavar="PHOTO", readable=False)],
+    out: Annotated[
+        Path | None, typer.Option(readable=False, help="The .png to write; NAME-explained.png in this folder if not given.")
+    ] = None,
+    model: ModelOption = None,
+) -> None:
+    """Draw one picture that explains an answer: the photo, the garment found in it, the tile, and ten bars.
+
+    Exit status: 0 drawn, 1 the photo can't be read or the picture not be written, 2 usage, 3 the model is missing or damaged.
+    """
+    from fmnist_edge.classifier import Classifier
+    from fmnist_edge.classify.explain import explain
+    from fmnist_edge.terminal import quiet_stderr
+
+    with quiet_stderr():
+        classifier = Classifier(model)
+    out = out or Path(f"{photo.stem}-explained.png")
+    prediction = explain(photo, out, classifier)
+    print(f"{out}: {prediction.label}{'?' if prediction.unsure else ''} {prediction.confidence:.2f}", flush=True)

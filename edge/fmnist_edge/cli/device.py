@@ -1,0 +1,115 @@
+"""`fmnist-edge verify`, `info`, `status`, `doctor` and `bench`: the model and the machine that it runs on."""
+
+import sys
+from json import dumps
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fmnist_edge.cli.options import ModelOption
+from fmnist_edge.errors import ModelError, reported, stop
+
+
+@reported("fmnist-edge")
+def verify(
+    model: ModelOption = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    accept: Annotated[
+        bool, typer.Option("--accept", help="From now on, refuse what was signed before this model, if a key is configured.")
+    ] = False,
+) -> None:
+    """Run the golden tiles beside the model and compare with the outputs that the workstation stored with them.
+
+    Exit status: 0 the same, 2 usage, 3 not the same, or the model or its golden.npz is missing or damaged.
+    """
+    from dataclasses import asdict
+
+    from fmnist_edge.bundle.golden import to_lines, verify
+    from fmnist_edge.terminal import quiet_stderr
+
+    with quiet_stderr():
+        verdict = verify(model)
+    print(dumps(asdict(verdict)) if json else "\n".join(to_lines(verdict)), flush=True)
+    if not verdict.holds:
+        raise ModelError(verdict.complaint)
+    if accept:
+        from fmnist_edge.bundle.signature import accept_counter
+
+        accept_counter(Path(verdict.model))
+
+
+@reported("fmnist-edge")
+def info(
+    model: ModelOption = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the description as it stands in the file.")] = False,
+) -> None:
+    """Say what the model file says of itself. Needs no runtime.
+
+    Exit status: 0 all is well, 2 usage, 3 the model is missing or damaged.
+    """
+    from fmnist_edge.bundle.info import to_lines
+    from fmnist_edge.bundle.model import read_model
+
+    path, content, description = read_model(model)
+    print(dumps(description, indent=1) if json else "\n".join(to_lines(path, content, description)), flush=True)
+
+
+@reported("fmnist-edge")
+def status(
+    model: ModelOption = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Say how this device is: the model, its signature, whether it verifies, the camera's service, the temperature.
+
+    Exit status: 0 healthy, 2 usage, 3 not.
+    """
+    from fmnist_edge.device.status import examine, to_lines
+
+    found = examine(model)
+    print(dumps(found) if json else "\n".join(to_lines(found)), flush=True)
+    if found["problem"]:
+        raise ModelError(found["problem"])
+
+
+@reported("fmnist-edge")
+def doctor(model: ModelOption = None) -> None:
+    """Look at all that classifying needs: each line is ok, or says what to do.
+
+    Exit status: 0 classifying works, 2 usage, 3 it does not.
+    """
+    from fmnist_edge.device.doctor import examine
+
+    healthy = True
+    for state, part, text in examine(model):
+        healthy = healthy and state != "problem"
+        print(f"{state:8} {part:12} {text}", flush=True)
+    if not healthy:
+        stop("fmnist-edge", "classifying does not work here; mend what is marked as a problem, from the top", 3)
+
+
+@reported("fmnist-edge")
+def bench(
+    model: ModelOption = None,
+    photo: Annotated[Path | None, typer.Option(readable=False, help="The photo to use; a drawn one if not given.")] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Try 1 to N threads; as many as there are cores, at most 4, if not given.")
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=0.01, help="How long each step is repeated.")] = 1.0,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object; times in milliseconds.")] = False,
+) -> None:
+    """Time each step from a photo to a prediction on this device; also start, memory, threads, temperature and throttling.
+
+    Exit status: 0 measured, 1 the photo can't be used, 2 usage, 3 the model is missing or damaged.
+    """
+    from fmnist_edge.device.bench import measure, report
+
+    def tell(step: str) -> None:
+        if sys.stderr is not None and sys.stderr.isatty():
+            print(f"\r\033[K{step}", end="", file=sys.stderr, flush=True)
+
+    try:
+        result = measure(model, photo, threads, seconds, tell)
+    finally:
+        tell("")
+    print(dumps(result) if json else report(result), flush=True)

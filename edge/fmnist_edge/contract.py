@@ -1,0 +1,81 @@
+"""What training, export and device agree on: the classes, the tile, the tensors of a model file, and when two outputs agree.
+
+Every artifact takes pixel / 255 and gives probabilities. An int8 file holds the same numbers as ``scale * (q - zero_point)``.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+TILE_SIZE = 28
+
+Tile = NDArray[np.uint8]
+"""(28, 28): garment bright, background 0."""
+
+Tiles = NDArray[np.uint8]
+"""(N, 28, 28)."""
+
+Probabilities = NDArray[np.float32]
+"""(N, 10), in the order of CLASSES; rows sum to 1."""
+
+CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+
+LANGUAGES = {
+    "en": CLASSES,
+    "zh": ("T恤/上衣", "裤子", "套头衫", "连衣裙", "外套", "凉鞋", "衬衫", "运动鞋", "包", "短靴"),
+}
+
+DESCRIPTION = "fmnist.json"
+"""What a model file says of itself: a member of a .tflite's archive, a property of a .onnx, a member of a .keras."""
+
+INPUT, OUTPUT = "image", "probabilities"
+"""The tensors' names."""
+
+INPUT_SCALE, OUTPUT_SCALE, ZERO_POINT = 1 / 255, 1 / 256, -128
+"""Of int8 tensors. The output's are those that the LiteRT quantization specification prescribes for softmax."""
+
+WHITE = np.float32(255)
+SIGN_BIT = np.array(0x80, np.uint8)  # an array: numpy takes a third of a microsecond longer with a number
+
+
+def to_pixels(tiles: Tiles) -> NDArray[np.float32]:
+    """The float input: pixel / 255. (Without the cast numpy 1 divides in float16.)"""
+    return tiles.astype(np.float32) / WHITE
+
+
+def quantize(tiles: Tiles) -> NDArray[np.int8]:
+    """The int8 input that stands for pixel / 255: the raw pixel minus 128, which is the pixel with its top bit flipped."""
+    return (tiles ^ SIGN_BIT).view(np.int8)
+
+
+def dequantize(values: NDArray[np.int8], scale: float, zero_point: int) -> NDArray[np.float32]:
+    """Real numbers behind a quantized tensor: ``scale * (q - zero_point)``.
+
+    values: int8, any shape. Returns float32 of the same shape. Source: LiteRT 8-bit quantization specification.
+    """
+    return np.float32(scale) * (values.astype(np.float32) - np.float32(zero_point))
+
+
+PROBABILITIES = dequantize(np.arange(256, dtype=np.uint8).view(np.int8), OUTPUT_SCALE, ZERO_POINT)
+"""The probability behind each int8 output q, at index q: a negative index counts from the end."""
+
+
+def to_input(tiles: Tiles, dtype: Any) -> NDArray[Any]:
+    """What a model with inputs of this dtype, float32 or int8, takes for the tiles."""
+    return quantize(tiles) if dtype == np.int8 else to_pixels(tiles)
+
+
+def to_probabilities(output: NDArray[Any]) -> Probabilities:
+    """output: float32 or int8 (N, 10), as a model gives it."""
+    return PROBABILITIES.take(output) if output.dtype == np.int8 else output
+
+
+def agreement(one: Probabilities, other: Probabilities) -> float:
+    """The share of the images, 0 to 1, for which both name the same class."""
+    return float((one.argmax(1) == other.argmax(1)).mean())
+
+
+def distance(one: Probabilities, other: Probabilities) -> NDArray[np.float64]:
+    """How far each probability is from the other: float64 (N, 10); 1 for what is no number."""
+    return np.nan_to_num(np.abs(one.astype(np.float64) - other), nan=1)

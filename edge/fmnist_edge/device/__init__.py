@@ -1,0 +1,1 @@
+"""How is this machine? What works, how fast it is, how warm."""

@@ -1,0 +1,55 @@
+"""How is this device? What runs, whether it may, whether it computes rightly, and what the camera's service saw last."""
+
+import time
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from fmnist_edge.bundle.golden import verify
+from fmnist_edge.bundle.model import read_model
+from fmnist_edge.bundle.untrusted import configured_keys
+from fmnist_edge.device.board import health
+from fmnist_edge.errors import FmnistEdgeError, SignatureError
+from fmnist_edge.live.pulse import read_pulse
+from fmnist_edge.terminal import quiet_stderr
+
+SILENCE = 30
+"""Seconds without a word of the service that are too many: its watchdog's."""
+
+
+def examine(model: Path | None) -> dict[str, Any]:
+    """As `--json` prints it; None stands for what can't be known. model: the built-in one if None.
+
+    ``signature``: valid, refused, or None if no key is configured. ``verified``: whether `verify` holds. ``uptime_s``, ``label``:
+    of the camera's service. ``problem``: the first that there is, in a line.
+    """
+    found: dict[str, Any] = dict.fromkeys(("model", "sha256", "signature", "verified"))
+    problem = None
+    try:
+        path, content, _ = read_model(model)
+        found |= {"model": str(path), "sha256": sha256(content).hexdigest(), "signature": configured_keys() and "valid"}
+        with quiet_stderr():
+            verdict = verify(path)
+        found["verified"] = verdict.holds
+        problem = None if verdict.holds else verdict.complaint
+    except FmnistEdgeError as error:
+        problem = str(error)
+        if isinstance(error, SignatureError):
+            found["signature"] = "refused"
+    pulse, now = read_pulse(), time.monotonic()
+    if pulse and now - pulse.at > SILENCE:
+        problem = problem or f"the camera's service has said nothing for {now - pulse.at:.0f} seconds; see its journal"
+    return {
+        "version": version("fmnist-edge"),
+        **found,
+        "uptime_s": round(now - pulse.began) if pulse else None,
+        "label": pulse.says if pulse else None,
+        "temperature_c": health()["temperature_c"],
+        "problem": problem,
+    }
+
+
+def to_lines(status: dict[str, Any]) -> list[str]:
+    """For people."""
+    return [f"{name:15}{'-' if value is None else value}" for name, value in status.items()]

@@ -1,0 +1,96 @@
+"""Keeps frames that the model was unsure of: sorted into a folder per class, ``python -m train --photos`` learns from them.
+
+DIR/unsure-20260722-101530-123-shirt.jpg is a frame as it was looked at, with the time in UTC and the guess. DIR/.tiles, which the
+training passes over, has what the model was shown of it, by the same name. Files with other names are never touched, and what has
+been moved into a folder stays.
+"""
+
+import errno
+import io
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime, timezone
+from pathlib import Path
+
+from PIL import Image
+
+from fmnist_edge.contract import CLASSES, Tile
+from fmnist_edge.errors import UsageError
+from fmnist_edge.files import prepare_folder, replacing
+
+TILES = ".tiles"
+OURS = re.compile(r"unsure-\d{8}-\d{6}-\d{3}-[a-z-]+\.(jpg|png)|\.\d+\.part")
+"""A part is what a power cut left."""
+
+EVERY = 1.0
+"""Seconds between two frames that are kept."""
+
+ROOM = 0.9
+"""Of what may be kept, this stays when the oldest go: so that they are looked for once in a while, not each time."""
+
+JPEG_QUALITY = 92
+
+
+class Collection:
+    """A folder for frames, of ``limit`` bytes at most, those of earlier runs included; the oldest go first.
+
+    tell: gets one line when nothing can be written, and again only after something was.
+    """
+
+    def __init__(self, folder: Path, limit: int, tell: Callable[[str], None]) -> None:
+        self._folder, self._limit, self._tell = folder, limit, tell
+        self._next, self._failed = 0.0, False
+        prepare_folder(folder, "frames")
+        prepare_folder(folder / TILES, "tiles")
+        try:
+            self._size = sum(size for _, _, size in self._kept())
+        except OSError as error:
+            raise UsageError(f"{folder}: frames can't be saved there ({error.strerror})") from None
+
+    def add(self, frame: Image.Image, tile: Tile, class_id: int, now: float) -> None:
+        """Keeps a frame and the tile made of it, unless one was kept in the last second. now: seconds of any clock."""
+        if self._next - EVERY <= now < self._next:
+            return
+        self._next = now + EVERY
+        stamp = f"{datetime.now(timezone.utc):%Y%m%d-%H%M%S-%f}"[:-3]
+        name = f"unsure-{stamp}-{re.sub('[^a-z]+', '-', CLASSES[class_id].lower())}"
+        try:
+            self._write(self._folder / f"{name}.jpg", frame, quality=JPEG_QUALITY)
+            self._write(self._folder / TILES / f"{name}.png", Image.fromarray(tile))
+            self._failed = False
+        except OSError as error:
+            if not self._failed:
+                self._tell(f"{self._folder}: a frame can't be saved ({error.strerror}); going on without")
+            self._failed = True
+
+    def _write(self, path: Path, image: Image.Image, **options: int) -> None:
+        content = io.BytesIO()
+        image.save(content, "jpeg" if path.suffix == ".jpg" else "png", **options)
+        self._make_room(content.tell())
+        with replacing(path) as part:
+            part.write_bytes(content.getbuffer())
+        self._size += content.tell()
+
+    def _make_room(self, size: int) -> None:
+        if self._size + size <= self._limit:
+            return
+        if size > self._limit:
+            raise OSError(errno.EFBIG, "it alone is larger than all that may be kept")
+        kept = sorted(self._kept())
+        self._size = sum(size for _, _, size in kept)  # the user may have taken some
+        for _, path, freed in kept:
+            if self._size + size <= ROOM * self._limit:
+                break
+            path.unlink(missing_ok=True)
+            self._size -= freed
+
+    def _kept(self) -> list[tuple[str, Path, int]]:
+        """Name, path and bytes of each file of ours; what is gone meanwhile is none."""
+        kept = []
+        for folder in (self._folder, self._folder / TILES):
+            for path in folder.iterdir():
+                if OURS.fullmatch(path.name):
+                    with suppress(FileNotFoundError):
+                        kept.append((path.name, path, path.stat().st_size))
+        return kept

@@ -1,0 +1,141 @@
+"""Looks at frames before the model does: is nothing there, has anything moved, is the picture black or frozen?
+
+Frames are compared as small gray pictures whose pixels are means of a hundred of the frame's, which takes a camera's noise away.
+Brightness is evened out first, so that clouds and a camera's exposure do not count.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from fmnist_edge.pictures.segment import PLAUSIBLE_AREA
+
+Gray = NDArray[np.float32]
+"""A small picture: (HEIGHT, WIDTH), 0 to 255."""
+
+WIDTH, HEIGHT, SAMPLES = 32, 24, 10
+
+VISIBLE = 5.0
+"""Grays that a pixel must differ by: ``segment.VISIBLE``'s. Where less differs, no garment could be cut out."""
+
+NOISE = 6.0
+"""Times the median of what a pixel did while the empty scene was learned: four standard deviations, if that was noise."""
+
+GARMENT, MOVED = PLAUSIBLE_AREA[0], PLAUSIBLE_AREA[0] / 3
+"""Share of the pixels that differ: where there is the smallest garment that could be cut out; where a third of it moves."""
+
+EXPOSURE = 2.0
+"""Times that brightness may change, one stop: more is not the light but a thing that fills the picture."""
+
+BLACK = 16.0
+"""No pixel of a black picture is brighter: the black level of video (ITU-R BT.601), which some cameras leave in."""
+
+LEARNING = 1.0
+"""Seconds that the empty scene is learned from, and that a picture is black before it is said: some cameras begin with black."""
+
+SETTLING = 0.5
+"""Seconds that every frame is looked at after something moved: by then the answer is steady."""
+
+LOOKS = 10.0
+"""Frames a second that are looked at while nothing moves: a new garment waits for a tenth of a second at most."""
+
+FADING = 10.0
+"""Seconds in which half of the empty scene is replaced by what it looks like now: shadows wander."""
+
+FROZEN = 10.0
+"""Seconds in which no pixel changes: longer than most streams' distance of key frames, and no living sensor is without noise."""
+
+
+class Sight(NamedTuple):
+    """nothing: is there; worth_a_result: or has nothing changed since the last; pause: seconds until the next look is due."""
+
+    nothing: bool
+    worth_a_result: bool
+    pause: float
+
+
+class Scene:
+    """What came before, with which each frame is compared. idle_fps: results a second while nothing moves."""
+
+    def __init__(self, idle_fps: float) -> None:
+        self._idle = 1 / idle_fps
+        self._empty: EmptyScene | None = None
+        self._reference: Gray | None = None
+        self._moved_at = self._result_at = self._bright_at = self._alive_at = 0.0
+        self._nothing, self._samples = False, b""
+        self.fault: str | None = None
+        """What is wrong with the picture."""
+
+    def learn(self) -> None:
+        """Takes what is seen in the next second for the empty scene."""
+        self._empty = EmptyScene()
+
+    def look(self, frame: Image.Image, now: float) -> Sight:
+        """frame: mode RGB or L, any size; now: seconds since the first."""
+        samples = frame.resize((SAMPLES * WIDTH, SAMPLES * HEIGHT), Image.Resampling.NEAREST)
+        gray = np.asarray(samples.resize((WIDTH, HEIGHT), Image.Resampling.BOX).convert("L"), np.float32)
+        black = bool(gray.max() < BLACK)
+        nothing = black or (self._empty is not None and self._empty.is_like(gray, now))
+        if self._reference is None or nothing != self._nothing or difference(gray, self._reference) > MOVED:
+            self._reference, self._nothing, self._moved_at = gray, nothing, now
+        moving = now - self._moved_at < SETTLING
+        worth_a_result = moving or now - self._result_at >= self._idle
+        if worth_a_result:
+            self._result_at = now
+        self._find_fault(black, samples.tobytes(), now)
+        return Sight(nothing, worth_a_result, 0 if moving else min(1 / LOOKS, self._idle))
+
+    def _find_fault(self, black: bool, samples: bytes, now: float) -> None:
+        if not black:
+            self._bright_at = now
+        if samples != self._samples:
+            self._samples, self._alive_at = samples, now
+        dark, still = now - self._bright_at >= LEARNING, now - self._alive_at >= FROZEN
+        self.fault = "black" if dark else "frozen" if still else None
+
+
+class EmptyScene:
+    """What is seen when nothing is there: learned in a second, and from what looks like it later."""
+
+    def __init__(self) -> None:
+        self._lesson: list[Gray] = []
+        self._began = self._at = 0.0
+        self._scene: Gray = np.zeros((HEIGHT, WIDTH), np.float32)
+        self._tolerance: Gray | None = None
+
+    def is_like(self, gray: Gray, now: float) -> bool:
+        """Whether a frame shows no more than the empty scene; all do from which that is learned."""
+        since, self._at = now - self._at, now
+        if self._tolerance is None:
+            self._learn(gray, now)
+            return True
+        alike = difference(gray, self._scene, self._tolerance) < GARMENT
+        if alike:
+            self._scene += np.float32(1 - 0.5 ** (since / FADING)) * (gray - self._scene)
+        return alike
+
+    def _learn(self, gray: Gray, now: float) -> None:
+        self._began = self._began if self._lesson else now
+        self._lesson.append(gray)
+        if now - self._began >= LEARNING:
+            # medians: while a camera finds its exposure, some frames are unlike the others
+            self._scene = np.median(self._lesson, axis=0)
+            deviations = [abs(frame - evened(self._scene, frame)) for frame in self._lesson]
+            self._tolerance = VISIBLE + NOISE * np.median(deviations, axis=0)
+            self._lesson.clear()
+
+
+def evened(reference: Gray, gray: Gray) -> Gray:
+    """The reference as bright as a frame is.
+
+    The median of the ratios is that of the ground. Where a thing covers half of the picture it is not, but then all differs.
+    """
+    gain = np.clip(np.median((gray + 1) / (reference + 1)), 1 / EXPOSURE, EXPOSURE)
+    return np.asarray(np.minimum(gain * reference, 255), np.float32)
+
+
+def difference(gray: Gray, reference: Gray, tolerance: Gray | float = VISIBLE) -> float:
+    """The share of a frame's pixels that differ from the reference, brightness aside."""
+    return float((abs(gray - evened(reference, gray)) > tolerance).mean())

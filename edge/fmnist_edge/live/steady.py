@@ -1,0 +1,66 @@
+"""Answers that hold still: probabilities smoothed over time, and a label that only changes once another has led for a moment."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fmnist_edge.classifier import Prediction
+from fmnist_edge.contract import CLASSES
+
+NOTHING = len(CLASSES)
+"""In the place of a class, where nothing is there."""
+
+HOLD = 0.5
+"""Half-lives that another label must be ahead: then noise, which comes and goes within a frame, changes none."""
+
+
+class Answer(NamedTuple):
+    """What is before the camera. ``shares`` is float64 (11,), of the classes and of nothing being there, and sums to 1."""
+
+    class_id: int
+    shares: NDArray[np.float64]
+    sure_from: float
+
+    @property
+    def confidence(self) -> float:
+        return float(self.shares[self.class_id])
+
+    @property
+    def unsure(self) -> bool:
+        """As a prediction's; that nothing is there is no guess."""
+        return self.class_id != NOTHING and self.confidence < self.sure_from
+
+
+class Steady:
+    """The mean of what frames showed, in which a frame counts half as much after each half-life.
+
+    half_life: seconds; 0: each frame is its own answer. A frame weighs as much as all that came before it, at most: after a pause
+    too, one may be wrong.
+    """
+
+    def __init__(self, half_life: float) -> None:
+        self._half_life = half_life
+        self._mean: NDArray[np.float64] | None = None
+        self._at = self._ahead_since = self._sure_from = 0.0
+        self._ahead = self._label = NOTHING
+
+    def update(self, prediction: Prediction | None, now: float) -> Answer:
+        """The answer after one more frame. prediction: None if nothing is there; now: seconds of any clock."""
+        shares = np.zeros(NOTHING + 1)
+        if prediction is None:
+            shares[NOTHING] = 1
+        else:
+            shares[:NOTHING] = prediction.probabilities
+            self._sure_from = prediction.sure_from
+        if self._mean is None:
+            self._mean, self._label = shares, int(shares.argmax())
+        kept = 0.5 ** min(max(now - self._at, 0) / self._half_life, 1) if self._half_life else 0
+        self._mean = shares + kept * (self._mean - shares)
+        self._at = now
+        ahead = int(self._mean.argmax())
+        if ahead != self._ahead:
+            self._ahead, self._ahead_since = ahead, now
+        if now - self._ahead_since >= HOLD * self._half_life:
+            self._label = ahead
+        return Answer(self._label, self._mean, self._sure_from)

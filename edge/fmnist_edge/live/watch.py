@@ -1,0 +1,191 @@
+"""Classifies what is before the camera: the newest frame, its tile, the model, a steady answer, shown; over and over.
+
+No frame waits for another. One is taken only when its result can be printed at once, so that none grows old.
+"""
+
+import signal
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from fmnist_edge.cameras.feed import EndOfFeed, Feed, Frame
+from fmnist_edge.classifier import Classifier
+from fmnist_edge.errors import UsageError
+from fmnist_edge.live.collect import Collection
+from fmnist_edge.live.scene import Scene
+from fmnist_edge.live.screen import Screen, keys
+from fmnist_edge.live.service import Signals, Systemd
+from fmnist_edge.live.steady import Steady
+from fmnist_edge.pictures.tile import Wanted, look
+
+TICK = 0.1
+"""Seconds that anything is waited for, at most, before signals and keys are looked at."""
+
+LEARN_KEY = "e"
+
+FAULTS = {
+    "black": "the picture is black: is the lens covered, or the light off?",
+    "frozen": "not a pixel of the picture changes any longer: the camera may hang; plug it in again",
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is done with frames.
+
+    roi: x, y, width, height of the part that is looked at. rotate: degrees, clockwise. smooth: a half-life in seconds.
+    seconds, frames: after so many it ends; a file's are its own.
+    """
+
+    roi: tuple[int, int, int, int] | None
+    rotate: int
+    mirror: bool
+    wanted: Wanted
+    smooth: float
+    idle_fps: float
+    empty_scene: bool
+    seconds: float | None
+    frames: int | None
+
+
+@dataclass
+class Tally:
+    """How it went. ages: how many results were printed when their frames were 0, 1, 2, ... ms old."""
+
+    frames: int = 0
+    ages: NDArray[np.int_] = field(default_factory=lambda: np.zeros(60_000, np.int_))
+    fps: float = 0
+    began: float = field(default_factory=time.monotonic)
+    cpu: float = field(default_factory=time.process_time)
+    frame_at: float = field(default_factory=time.monotonic)
+
+    def count_frame(self) -> None:
+        """``fps`` is of about the last second."""
+        now = time.monotonic()
+        between, self.frame_at = max(now - self.frame_at, 1e-6), now
+        if self.frames:
+            self.fps += max(min(between, 1), 1 / self.frames) * (1 / between - self.fps)
+        self.frames += 1
+
+    def count_result(self, age: float) -> None:
+        self.ages[min(round(1000 * age), len(self.ages) - 1)] += 1
+
+    def summary(self, dropped: int) -> str:
+        seconds, results = time.monotonic() - self.began, self.ages.sum()
+        cpu = 1000 * (time.process_time() - self.cpu) / max(self.frames, 1)
+        text = f"{self.frames} frames in {seconds:.1f} s ({self.frames / seconds:.1f} fps), {dropped} dropped, {results} results"
+        if results:
+            p50, p99 = np.searchsorted(self.ages.cumsum(), [0.5 * results, 0.99 * results])
+            text += f", age p50 {p50} ms, p99 {p99} ms"
+        return f"{text}, CPU {cpu:.1f} ms per frame"
+
+
+@dataclass
+class Watch:
+    """What goes on before a camera. ``run`` it once."""
+
+    feed: Feed
+    classifier: Classifier
+    options: Options
+    screen: Screen
+    systemd: Systemd
+    collection: Collection | None
+
+    def __post_init__(self) -> None:
+        self.scene, self.steady, self.tally = Scene(self.options.idle_fps), Steady(self.options.smooth), Tally()
+        self.now = self.due = 0.0  # by the source's own time
+        self.fault: str | None = None
+
+    def run(self) -> None:
+        """Shows answers until the source ends, enough was seen, or SIGTERM comes; raises KeyboardInterrupt after SIGINT.
+
+        Raises SourceError, InputError, UsageError, and OSError if the answers can't be written.
+        """
+        if self.options.empty_scene:
+            self.learn()
+        signals = Signals()
+        try:
+            with keys(self.screen.on_terminal) as pressed, suppress(EndOfFeed):
+                while signals.ending is None and not self.is_enough():
+                    if signals.requested or LEARN_KEY in pressed():
+                        signals.requested = False
+                        self.learn()
+                    if self.screen.ready(TICK):
+                        self.take()
+            if signals.ending == signal.SIGINT:
+                raise KeyboardInterrupt
+        except BrokenPipeError:  # nobody wants to know any longer
+            raise
+        except BaseException:
+            self.finish()
+            raise
+        self.finish()
+
+    def take(self) -> None:
+        """Waits for a frame, a moment at most, and shows what it says."""
+        frame = self.feed.next(TICK)
+        if frame is None:
+            if self.feed.reconnecting:
+                self.systemd.say("STATUS", f"lost: {self.feed.name}")
+                self.systemd.alive()
+            return
+        self.tally.count_frame()
+        self.now = frame.seconds
+        if self.now < self.due:
+            return
+        picture = prepare(frame.image, self.options)
+        sight = self.scene.look(picture, self.now)
+        if sight.worth_a_result:
+            self.answer(frame, picture, sight.nothing)
+        self.tell_fault()
+        self.systemd.say("READY")
+        self.systemd.alive()
+        self.due = self.now + sight.pause
+        if self.feed.live:
+            time.sleep(sight.pause)
+
+    def answer(self, frame: Frame, picture: Image.Image, nothing: bool) -> None:
+        view = None if nothing else look(picture, self.options.wanted)
+        prediction = self.classifier.predict([view])[0] if view else None
+        answer = self.steady.update(prediction, self.now)
+        self.tally.count_result(self.screen.show(answer, frame, self.feed.dropped, self.tally.fps))
+        self.systemd.say("STATUS", self.screen.names[answer.class_id])
+        if self.collection and view and prediction and prediction.unsure:
+            self.collection.add(picture, view.tile, prediction.class_id, self.now)
+
+    def is_enough(self) -> bool:
+        seconds = time.monotonic() - self.tally.began if self.feed.live else self.now
+        enough = self.options.seconds is not None and seconds >= self.options.seconds
+        return enough or self.tally.frames == self.options.frames
+
+    def learn(self) -> None:
+        self.scene.learn()
+        self.screen.tell("the empty scene is what the next second shows")
+
+    def tell_fault(self) -> None:
+        fault = self.scene.fault if self.feed.live or self.scene.fault != "frozen" else None
+        if fault != self.fault:
+            self.screen.tell(FAULTS[fault] if fault else "the picture is as it should be again")
+        self.fault = fault
+
+    def finish(self) -> None:
+        self.systemd.say("STOPPING")
+        self.screen.end()
+        self.screen.tell(self.tally.summary(self.feed.dropped))
+
+
+def prepare(image: Image.Image, options: Options) -> Image.Image:
+    """The part of a frame that is looked at, turned as it is meant to be seen. Raises UsageError if there is no such part."""
+    if options.roi:
+        x, y, width, height = options.roi
+        if x + width > image.width or y + height > image.height or width * height == 0:
+            raise UsageError(
+                f"--roi {x},{y},{width},{height} is not inside of the picture, which is {image.width}x{image.height}"
+            )
+        image = image.crop((x, y, x + width, y + height))
+    image = image.rotate(-options.rotate, expand=True)
+    return ImageOps.mirror(image) if options.mirror else image

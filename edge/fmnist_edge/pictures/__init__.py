@@ -1,0 +1,1 @@
+"""Any image file to a tile: decoded, turned upright, the garment cut out."""

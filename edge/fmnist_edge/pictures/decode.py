@@ -1,0 +1,122 @@
+"""From a picture's file or bytes to a Pillow image: which formats are read, how large they may be, what is wrong with them."""
+
+import io
+import logging
+import os
+import stat
+from contextlib import suppress
+from functools import cache
+from typing import IO
+
+from PIL import Image, UnidentifiedImageError
+
+from fmnist_edge.errors import InputError, first_line
+
+# Pillow logs what it finds wrong in a file as well as raising it; where nobody has set logging up, Python would print that
+logging.getLogger("PIL").addHandler(logging.NullHandler())
+
+# Pillow's other formats are never opened: EPS, for one, starts another program.
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
+READABLE = "PNG, JPEG, WebP, BMP, GIF or TIFF"
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+
+MAX_PIXELS = 64_000_000
+"""Larger pictures are refused unopened, so that a small file can't fill the memory (a "decompression bomb")."""
+
+WORKING_EDGE = 256
+"""Pixels of the longest edge that a photo is shrunk to, at least, before anything else is done to it."""
+
+SMALL = 100_000
+"""Bytes of a file that is read at once."""
+
+MAX_BYTES = 256_000_000
+"""Of a picture on stdin or in an archive, and of a batch of tiles: more is refused, so that it can't fill the memory."""
+
+TOO_LONG = f"larger than {MAX_BYTES // 10**6} MB; unpack it first"
+
+
+def is_picture(name: str) -> bool:
+    """By its suffix."""
+    return name.lower().endswith(SUFFIXES)
+
+
+def read_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """The picture in a file, decoded; a JPEG at a fraction of its size. Raises InputError."""
+    try:
+        # without blocking: a pipe would let us wait for who writes into it
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise InputError("is a directory" if stat.S_ISDIR(status.st_mode) else "not a file")
+            if status.st_size == 0:
+                raise InputError("the file is empty")
+            if status.st_size > SMALL:
+                with open(descriptor, "rb", closefd=False) as file:
+                    return decode(file, max_pixels)
+            content = os.read(descriptor, SMALL)
+        finally:
+            os.close(descriptor)
+        # Pillow reads a tile's few hundred bytes in many pieces, which takes longer from a file
+        return decode(io.BytesIO(content), max_pixels)
+    except OSError as error:
+        raise InputError((error.strerror or first_line(error)).lower()) from None
+    except ValueError as error:  # a path that can't be one
+        raise InputError(first_line(error)) from None
+
+
+def decode(file: IO[bytes], max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """The same of an open file."""
+    try:
+        image = Image.open(file, formats=FORMATS)
+        check_size(image, max_pixels)
+        image.draft(None, (WORKING_EDGE, WORKING_EDGE))  # many times faster, of a JPEG
+        load(image)
+        return image
+    except Exception as error:
+        raise as_input_error(error) from None
+
+
+def load(image: Image.Image) -> None:
+    if image.format == "TIFF":
+        silence_libtiff()
+    image.load()
+
+
+def as_input_error(error: Exception) -> InputError:
+    """Whatever Pillow raises for a picture: its parsers let through what a broken file makes them raise, of any type."""
+    if isinstance(error, InputError):
+        return error
+    if isinstance(error, UnidentifiedImageError):
+        return InputError(f"not a {READABLE} picture")
+    if isinstance(error, Image.DecompressionBombError):
+        return too_large(MAX_PIXELS)
+    return InputError(f"the picture is truncated or damaged ({first_line(error)})")
+
+
+@cache
+def silence_libtiff() -> None:
+    """Keeps libtiff 4.7 from writing to stderr, from C, what it finds wrong in a file. What matters is raised as well.
+
+    For the whole process; stderr itself can't be moved away meanwhile, since other threads may need it.
+    """
+    with suppress(ImportError, OSError, AttributeError):  # no ctypes, or a Pillow that has libtiff inside
+        import ctypes
+
+        from PIL import _imaging
+
+        libtiff = ctypes.CDLL(_imaging.__file__)  # finds what it is linked with
+        libtiff.TIFFSetErrorHandler(None)
+        libtiff.TIFFSetWarningHandler(None)
+
+
+def check_size(image: Image.Image, max_pixels: int) -> None:
+    width, height = image.size
+    if width * height > max_pixels:
+        raise too_large(max_pixels)
+    if width * height == 0:
+        raise InputError("the picture has no pixels")
+
+
+def too_large(max_pixels: int) -> InputError:
+    return InputError(f"larger than {max_pixels / 10**6:g} million pixels (--max-pixels); make it smaller first")

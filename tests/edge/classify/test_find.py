@@ -1,0 +1,287 @@
+"""Where `fmnist-edge classify` finds pictures: folders, patterns, lists, stdin, archives, batches of tiles."""
+
+import gzip
+import io
+import json
+import os
+import subprocess
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from fmnist_edge import Classifier
+from fmnist_edge.pictures.tile import look
+from support.commands import FMNIST_EDGE, fmnist_edge
+from train.dataset import Dataset
+
+
+@pytest.fixture
+def shoe(dataset: Dataset) -> Image.Image:
+    return Image.fromarray(dataset.test_images[9])
+
+
+@pytest.fixture
+def tree(shoe: Image.Image, tmp_path: Path) -> Path:
+    """b.png, and in folders below a.png and c.png."""
+    for name in ("b.png", "deeper/a.png", "deeper/still/c.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shoe.save(tmp_path / name)
+    return tmp_path
+
+
+def paths(*arguments: str | Path, **options: object) -> list[str]:
+    """The paths that are printed, of pictures and of errors alike."""
+    result = fmnist_edge("classify", "--json", *arguments, **options)
+    assert "Traceback" not in result.stderr
+    return [json.loads(line)["path"] for line in result.stdout.splitlines()]
+
+
+def test_a_folder_is_its_own_pictures(tree: Path) -> None:
+    assert paths(".", cwd=tree) == ["./b.png"]
+
+
+def test_r_looks_into_the_folders_too(tree: Path) -> None:
+    assert paths("-r", ".", cwd=tree) == ["./b.png", "./deeper/a.png", "./deeper/still/c.png"]
+
+
+def test_links_to_folders_are_not_followed_into_a_circle(tree: Path) -> None:
+    (tree / "deeper" / "up").symlink_to(tree, target_is_directory=True)
+
+    assert len(paths("-r", ".", cwd=tree)) == 3
+
+
+def test_a_folder_in_a_folder_that_cannot_be_read_is_named_and_the_rest_is_classified(tree: Path) -> None:
+    (tree / "deeper").chmod(0)
+    drop_root = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    command = [*drop_root, FMNIST_EDGE, "classify", "-r", "."]
+
+    result = subprocess.run(command, cwd=tree, capture_output=True, text=True)
+
+    (tree / "deeper").chmod(0o755)
+    assert result.stdout.startswith("./b.png: ")
+    assert (result.returncode, result.stderr) == (1, "fmnist-edge: ./deeper: the folder can't be read (Permission denied)\n")
+
+
+def test_a_folder_without_pictures_says_how_to_look_deeper(tree: Path) -> None:
+    (tree / "b.png").unlink()
+
+    result = fmnist_edge("classify", ".", cwd=tree)
+
+    assert result.returncode == 1
+    assert result.stderr.endswith("; -r looks into its folders too\n")
+
+
+def test_a_pattern_that_no_shell_resolved_is_resolved(tree: Path) -> None:
+    assert paths("**/*.png", cwd=tree) == ["b.png", "deeper/a.png", "deeper/still/c.png"]
+
+
+def test_a_pattern_that_nothing_fits_is_named(tree: Path) -> None:
+    result = fmnist_edge("classify", "*.jpg", cwd=tree)
+
+    assert (result.returncode, result.stderr) == (
+        1,
+        "fmnist-edge: *.jpg: no such file or directory, and nothing fits it as a pattern\n",
+    )
+
+
+def test_a_file_whose_name_looks_like_a_pattern_is_taken_as_it_is(shoe: Image.Image, tmp_path: Path) -> None:
+    shoe.save(tmp_path / "[1].png")
+
+    assert paths("[1].png", cwd=tmp_path) == ["[1].png"]
+
+
+def test_a_list_on_stdin_names_pictures_and_folders(tree: Path) -> None:
+    found = paths("-", cwd=tree, input="deeper\n\nb.png\ngone.png\n")
+
+    assert found == ["deeper/a.png", "b.png", "gone.png"]
+
+
+def test_a_list_on_stdin_is_answered_line_by_line(tree: Path) -> None:
+    command = [FMNIST_EDGE, "classify", "-"]
+    with subprocess.Popen(command, cwd=tree, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for _ in range(2):
+            process.stdin.write("b.png\n")
+            process.stdin.flush()
+            # would wait for ever if the answer were kept back until the list ends
+            assert process.stdout.readline().startswith("b.png: Sneaker")
+        process.stdin.close()
+        assert process.wait(10) == 0
+
+
+def test_a_picture_on_stdin_is_classified(shoe: Image.Image) -> None:
+    content = io.BytesIO()
+    shoe.save(content, "png")
+
+    done = subprocess.run([FMNIST_EDGE, "classify", "--stdin"], input=content.getvalue(), capture_output=True)
+
+    assert done.returncode == 0
+    assert done.stdout.startswith(b"Sneaker")
+
+
+def test_no_picture_on_stdin_is_an_error() -> None:
+    result = fmnist_edge("classify", "--stdin", input="")
+
+    assert (result.returncode, result.stderr) == (1, "fmnist-edge: stdin: there is nothing in it\n")
+
+
+def test_an_archive_is_its_pictures_in_its_order(tree: Path) -> None:
+    with zipfile.ZipFile(tree / "shoes.zip", "w") as archive:
+        for name in ("deeper/a.png", "b.png"):
+            archive.write(tree / name, name)
+        archive.writestr("notes.txt", "no picture")
+        archive.writestr("broken.png", "nor is this")
+
+    assert paths("shoes.zip", cwd=tree) == ["shoes.zip/deeper/a.png", "shoes.zip/b.png", "shoes.zip/broken.png"]
+
+
+def test_a_damaged_archive_is_one_line(tree: Path) -> None:
+    with zipfile.ZipFile(tree / "shoes.zip", "w") as archive:
+        archive.write(tree / "b.png", "b.png")
+    content = (tree / "shoes.zip").read_bytes()
+    (tree / "half.zip").write_bytes(content[: len(content) // 2])
+    flipped = bytearray(content)
+    flipped[100] ^= 0xFF
+    (tree / "flipped.zip").write_bytes(flipped)
+
+    result = fmnist_edge("classify", "half.zip", "flipped.zip", "b.png", cwd=tree)
+
+    assert result.returncode == 1
+    assert [line.split(": ")[1] for line in result.stderr.splitlines()] == ["half.zip", "flipped.zip/b.png"]
+    assert result.stdout.startswith("b.png: Sneaker")
+
+
+def test_a_large_picture_in_an_archive_is_not_unpacked(tree: Path) -> None:
+    with zipfile.ZipFile(tree / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive, archive.open("bomb.png", "w") as member:
+        for _ in range(300):
+            member.write(bytes(1_000_000))
+
+    result = fmnist_edge("classify", "bomb.zip", cwd=tree)
+
+    assert (result.returncode, result.stderr) == (1, "fmnist-edge: bomb.zip/bomb.png: larger than 256 MB; unpack it first\n")
+
+
+def save_idx(tiles: np.ndarray, path: Path) -> None:
+    header = b"\0\0\x08\x03" + b"".join(size.to_bytes(4, "big") for size in tiles.shape)
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "wb") as file:
+        file.write(header + tiles.tobytes())
+
+
+@pytest.mark.parametrize("name", ["tiles.npy", "tiles.npz", "t10k-images-idx3-ubyte", "t10k-images-idx3-ubyte.gz"])
+def test_a_batch_of_tiles_says_what_the_arrays_say(name: str, classifier: Classifier, dataset: Dataset, tmp_path: Path) -> None:
+    tiles = dataset.test_images[:50]
+    if name.endswith(".npy"):
+        np.save(tmp_path / name, tiles)
+    elif name.endswith(".npz"):
+        np.savez(tmp_path / name, x_test=tiles, y_test=dataset.test_labels[:50])
+    else:
+        save_idx(tiles, tmp_path / name)
+
+    result = fmnist_edge("classify", "--json", name, cwd=tmp_path)
+
+    records = [json.loads(line) for line in result.stdout.splitlines()]
+    assert records[3]["path"] == (f"{name}/x_test[3]" if name.endswith(".npz") else f"{name}[3]")
+    assert [record["class_id"] for record in records] == [prediction.class_id for prediction in classifier.classify(tiles)]
+
+
+def test_an_array_that_holds_no_tiles_says_what_tiles_are(tmp_path: Path) -> None:
+    np.save(tmp_path / "floats.npy", np.zeros((2, 28, 28)))
+    np.save(tmp_path / "objects.npy", np.array([{}]), allow_pickle=True)
+    (tmp_path / "labels.gz").write_bytes(gzip.compress(b"\0\0\x08\x01" + bytes(20)))
+
+    result = fmnist_edge("classify", "floats.npy", "objects.npy", "labels.gz", cwd=tmp_path)
+
+    floats, objects, labels = result.stderr.splitlines()
+    assert result.returncode == 1
+    assert floats.endswith("tiles are uint8 (N, 28, 28), background 0; this holds float64 (2, 28, 28)")
+    assert "Object arrays cannot be loaded" in objects
+    assert labels.endswith("labels.gz: neither a picture nor tiles in the format IDX")
+
+
+def test_all_test_images_are_recognised_as_tiles(dataset: Dataset) -> None:
+    views = [look(Image.fromarray(tile)) for tile in dataset.test_images]
+
+    assert {view.kind for view in views} == {"tile"}
+    np.testing.assert_array_equal([view.tile for view in views], dataset.test_images)
+
+
+def test_a_tile_on_white_is_a_photo_of_28_pixels(shoe: Image.Image, tmp_path: Path) -> None:
+    ImageOps.invert(shoe).save(tmp_path / "white.png")
+
+    as_found = fmnist_edge("classify", "--json", "white.png", cwd=tmp_path)
+    as_tile = fmnist_edge("classify", "--json", "--input", "tile", "white.png", cwd=tmp_path)
+
+    assert json.loads(as_found.stdout)["label"] == "Sneaker"
+    assert json.loads(as_tile.stdout)["label"] != "Sneaker"
+
+
+def test_input_tile_refuses_photos(tmp_path: Path) -> None:
+    Image.new("RGB", (300, 200)).save(tmp_path / "photo.png")
+
+    result = fmnist_edge("classify", "--input", "tile", "photo.png", cwd=tmp_path)
+
+    assert (result.returncode, result.stderr) == (
+        1,
+        "fmnist-edge: photo.png: not a tile, which is gray and 28x28 pixels large, but RGB and 300x200\n",
+    )
+
+
+def test_input_photo_cuts_out_what_would_be_a_tile(shoe: Image.Image, tmp_path: Path) -> None:
+    shoe.save(tmp_path / "shoe.png")
+
+    fmnist_edge("classify", "--input", "photo", "--save-tiles", "seen", "shoe.png", cwd=tmp_path)
+
+    assert (np.asarray(Image.open(tmp_path / "seen" / "shoe.png.png")) != np.asarray(shoe)).any()
+
+
+def test_saved_tiles_are_what_the_model_was_shown(tree: Path) -> None:
+    photo = ImageOps.invert(Image.open(tree / "b.png")).resize((280, 280)).convert("RGB")
+    photo.save(tree / "deeper" / "photo.png")
+
+    shown = fmnist_edge("classify", "--json", "--all", "--save-tiles", "seen", "deeper/photo.png", cwd=tree)
+    again = fmnist_edge("classify", "--json", "--all", "seen/deeper_photo.png.png", cwd=tree)
+
+    assert Image.open(tree / "seen" / "deeper_photo.png.png").size == (28, 28)
+    assert json.loads(shown.stdout)["probabilities"] == json.loads(again.stdout)["probabilities"]
+    assert len(list((tree / "seen").iterdir())) == 1
+
+
+def test_a_saved_tile_has_a_name_that_fits(shoe: Image.Image, tmp_path: Path) -> None:
+    name = f"{'鞋' * 80}.png"
+    shoe.save(tmp_path / name)
+
+    result = fmnist_edge("classify", "--save-tiles", "seen", f"{tmp_path}/{name}", cwd=tmp_path)
+
+    assert result.returncode == 0, result.stderr
+    assert len(list((tmp_path / "seen").iterdir())) == 1
+
+
+def test_a_folder_for_tiles_that_cannot_be_made_is_said_first(tree: Path) -> None:
+    result = fmnist_edge("classify", "--save-tiles", "b.png/seen", "b.png", cwd=tree)
+
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == "fmnist-edge: b.png/seen: tiles can't be saved there (Not a directory)\n"
+
+
+def test_a_name_with_a_newline_stays_on_its_line(shoe: Image.Image, tmp_path: Path) -> None:
+    shoe.save(tmp_path / "two\nlines.png")
+    shoe.save(tmp_path / "\033[31mred.png")
+
+    result = fmnist_edge("classify", ".", cwd=tmp_path)
+
+    assert [line.split(": ")[0] for line in result.stdout.splitlines()] == ["./\\x1b[31mred.png", "./two\\nlines.png"]
+
+
+def test_max_pixels_is_the_limit(shoe: Image.Image, tmp_path: Path) -> None:
+    shoe.resize((300, 300)).save(tmp_path / "shoe.png")
+
+    small = fmnist_edge("classify", "--max-pixels", "89999", "shoe.png", cwd=tmp_path)
+    large = fmnist_edge("classify", "--max-pixels", "90000", "shoe.png", cwd=tmp_path)
+
+    assert small.stderr == "fmnist-edge: shoe.png: larger than 0.089999 million pixels (--max-pixels); make it smaller first\n"
+    assert (small.returncode, large.returncode) == (1, 0)

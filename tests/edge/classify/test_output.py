@@ -1,0 +1,196 @@
+"""What `fmnist-edge classify` prints: colours, progress, CSV, languages, doubts; several processes; Ctrl-C."""
+
+import csv
+import json
+import os
+import pickle
+import pty
+import signal
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fmnist_edge import Classifier
+from fmnist_edge.contract import CLASSES
+from support.commands import FMNIST_EDGE, MODELS, fmnist_edge
+from train.dataset import Dataset
+
+
+@pytest.fixture
+def shoes(dataset: Dataset, tmp_path: Path) -> Path:
+    """A folder with 150 test images."""
+    for number, tile in enumerate(dataset.test_images[:150]):
+        Image.fromarray(tile).save(tmp_path / f"{number:03}.png")
+    return tmp_path
+
+
+def on_a_terminal(stream: str, *arguments: str, cwd: Path, environment: dict[str, str] | None = None) -> str:
+    """What the command writes to a terminal as that stream; the other one goes to a pipe."""
+    terminal, end = pty.openpty()
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, stream: end}
+    variables = {**os.environ, "TERM": "xterm", **(environment or {})}
+    with subprocess.Popen([FMNIST_EDGE, *arguments], cwd=cwd, env=variables, **streams) as process:  # type: ignore[call-overload]
+        os.close(end)
+        process.communicate()
+    written = b""
+    try:
+        while part := os.read(terminal, 1000):
+            written += part
+    except OSError:  # how Linux says that the other end is closed
+        pass
+    os.close(terminal)
+    return written.decode()
+
+
+def test_colours_are_for_terminals(shoes: Path) -> None:
+    assert "\033[" in on_a_terminal("stdout", "classify", "000.png", cwd=shoes)
+    assert "\033[" not in fmnist_edge("classify", "000.png", cwd=shoes).stdout
+
+
+def test_no_color_is_respected(shoes: Path) -> None:
+    assert "\033[" not in on_a_terminal("stdout", "classify", "000.png", cwd=shoes, environment={"NO_COLOR": "1"})
+
+
+def test_many_images_get_a_progress_bar_on_a_terminal(shoes: Path) -> None:
+    bar = on_a_terminal("stderr", "classify", ".", cwd=shoes)
+
+    assert "150/150, " in bar
+    assert "images/s" in bar
+    assert bar.endswith("\r\033[K")
+
+
+def test_bars_are_plain_where_there_is_no_unicode(shoes: Path) -> None:
+    result = fmnist_edge("classify", "000.png", cwd=shoes, environment={"PYTHONIOENCODING": "ascii"})
+
+    assert result.stdout.splitlines()[0].endswith("#" * 15)
+
+
+def test_few_images_get_none(shoes: Path) -> None:
+    assert on_a_terminal("stderr", "classify", "000.png", "001.png", cwd=shoes) == ""
+
+
+def test_no_terminal_gets_no_progress_bar(shoes: Path) -> None:
+    assert fmnist_edge("classify", ".", cwd=shoes).stderr == ""
+
+
+def test_csv_is_a_line_per_picture_errors_too(shoes: Path) -> None:
+    result = fmnist_edge("classify", "--csv", "--all", "000.png", "gone, or not.png", cwd=shoes)
+
+    good, bad = csv.DictReader(result.stdout.splitlines())
+    assert result.returncode == 1
+    assert list(good) == ["path", "class_id", "label", "confidence", *CLASSES, "unsure", "milliseconds", "error"]
+    assert (good["path"], good["class_id"], good["label"], good["unsure"], good["error"]) == (
+        "000.png",
+        "9",
+        "Ankle boot",
+        "false",
+        "",
+    )
+    assert float(good["Ankle boot"]) == float(good["confidence"])
+    assert float(good["milliseconds"]) > 0
+    assert (bad["path"], bad["error"], bad["label"]) == ("gone, or not.png", "no such file or directory", "")
+
+
+def test_csv_without_all_has_no_columns_for_classes(shoes: Path) -> None:
+    result = fmnist_edge("classify", "--csv", "000.png", cwd=shoes)
+
+    assert result.stdout.splitlines()[0] == "path,class_id,label,confidence,unsure,milliseconds,error"
+
+
+def test_json_with_all_has_every_probability(shoes: Path, classifier: Classifier) -> None:
+    result = fmnist_edge("classify", "--json", "--all", "000.png", cwd=shoes)
+
+    expected = classifier.classify(shoes / "000.png")[0].probabilities
+    np.testing.assert_allclose(json.loads(result.stdout)["probabilities"], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--json", "--csv", "x.png"], "--json or --csv, not both"),
+        (["--all", "x.png"], "--all goes with --json or --csv"),
+        (["--stdin", "x.png"], "--stdin takes the place of the paths"),
+        ([], "name a picture or a folder, or use --stdin; 'fmnist-edge classify --help' tells more"),
+    ],
+)
+def test_options_that_do_not_go_together_are_a_usage_error(arguments: list[str], message: str) -> None:
+    result = fmnist_edge("classify", *arguments)
+
+    assert (result.returncode, result.stdout, result.stderr) == (2, "", f"fmnist-edge: {message}\n")
+
+
+def test_labels_are_chinese_if_asked_for(shoes: Path) -> None:
+    bars = fmnist_edge("classify", "--labels-lang", "zh", "000.png", cwd=shoes)
+    record = fmnist_edge("classify", "--labels-lang", "zh", "--json", "000.png", cwd=shoes)
+
+    assert bars.stdout.startswith("短靴 ")
+    assert json.loads(record.stdout)["label"] == "短靴"
+
+
+def test_below_the_least_confidence_a_label_has_a_question_mark(shoes: Path) -> None:
+    bars = fmnist_edge("classify", "--min-confidence", "1", "000.png", cwd=shoes)
+    record = fmnist_edge("classify", "--min-confidence", "1", "--json", "000.png", cwd=shoes)
+
+    assert bars.stdout.startswith("Ankle boot? ")
+    assert json.loads(record.stdout)["unsure"] is True
+    assert json.loads(record.stdout)["label"] == "Ankle boot"
+
+
+def test_the_models_own_thresholds_mark_what_it_is_often_wrong_about(classifier: Classifier, dataset: Dataset) -> None:
+    predictions = classifier.classify(dataset.test_images)
+
+    unsure = np.array([prediction.unsure for prediction in predictions])
+    right = np.array([prediction.class_id for prediction in predictions]) == dataset.test_labels
+    assert 0.02 < unsure.mean() < 0.5
+    assert right[~unsure].mean() > 0.93
+    assert right[unsure].mean() < 0.75
+
+
+def test_photos_have_a_threshold_of_their_own(classifier: Classifier, dataset: Dataset) -> None:
+    tile = classifier.classify(dataset.test_images[0])[0]
+    photo = classifier.classify(Image.effect_noise((300, 300), 50))[0]
+
+    assert classifier.model.description["training"]["unsure"] == {"tile": tile.sure_from, "photo": photo.sure_from}
+
+
+def test_several_processes_print_the_same_in_the_same_order(shoes: Path) -> None:
+    (shoes / "075b.png").write_text("no picture")
+
+    one = fmnist_edge("classify", ".", cwd=shoes)
+    two = fmnist_edge("classify", "--jobs", "2", ".", cwd=shoes)
+
+    assert (two.stdout, two.stderr, two.returncode) == (one.stdout, one.stderr, 1)
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_ctrl_c_leaves_whole_lines_and_130(jobs: str, shoes: Path) -> None:
+    photo = Image.effect_noise((3000, 3000), 50)
+    for number in range(200):
+        name = shoes / f"photo{number:03}.jpg"
+        photo.save(name) if number == 0 else name.symlink_to(shoes / "photo000.jpg")
+    command = [FMNIST_EDGE, "classify", "--json", "--jobs", jobs, "."]
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
+    with subprocess.Popen(command, cwd=shoes, **options) as process:  # type: ignore[call-overload]
+        lines = [process.stdout.readline()]
+        os.killpg(process.pid, signal.SIGINT)
+        lines += process.stdout.readlines()
+        errors = process.stderr.read()
+
+    records = [json.loads(line) for line in lines]
+    assert (process.returncode, errors) == (130, "fmnist-edge: interrupted\n")
+    assert [record["path"] for record in records] == sorted(record["path"] for record in records)
+    assert len(records) < 350
+
+
+def test_a_classifier_can_be_pickled(dataset: Dataset) -> None:
+    classifier = Classifier(MODELS / "fmnist-float.tflite", min_confidence=0.9)
+
+    copy = pickle.loads(pickle.dumps(classifier))
+
+    np.testing.assert_array_equal(
+        copy.classify(dataset.test_images[0])[0].probabilities, classifier.classify(dataset.test_images[0])[0].probabilities
+    )
+    assert copy.classify(dataset.test_images[0])[0].sure_from == 0.9

@@ -1,0 +1,183 @@
+"""`python -m export --check`: a bundle that is whole and true passes; any other is refused with the file and the cause."""
+
+import json
+import shutil
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from export import bundle
+from export.check import check
+from export.keras_model import Layers
+from fmnist_edge.contract import CLASSES
+from fmnist_edge.errors import FmnistEdgeError
+from support.altered_models import MLP, TRAINING, float_onnx, strongest_unit, with_a_zeroed_row, with_first_kernel
+from support.commands import MODELS, python_m
+from train.dataset import Dataset
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(MODELS, tmp_path / "models", ignore=shutil.ignore_patterns("report")))
+
+
+def smuggle(folder: Path, name: str, content: bytes) -> None:
+    """Puts another file into the bundle, and its checksum into the manifest."""
+    (folder / name).write_bytes(content)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"][name] |= {"sha256": sha256(content).hexdigest(), "bytes": len(content)}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def refusal(folder: Path, dataset: Dataset) -> str:
+    """What the check says of the bundle, without the folder."""
+    before = {path: path.read_bytes() for path in folder.rglob("*")}
+    with pytest.raises(FmnistEdgeError) as refused:
+        check(folder, folder / "fmnist.keras", dataset)
+    assert refused.value.exit_status == 3
+    assert {path: path.read_bytes() for path in folder.rglob("*")} == before
+    return str(refused.value).removeprefix(f"{folder}/")
+
+
+def complaint(folder: Path) -> str:
+    """The one line that the command ends with."""
+    result = python_m("export", "--check", "--out", folder)
+    assert (result.returncode, result.stdout) == (3, "")
+    (line,) = result.stderr.splitlines()
+    return line
+
+
+def test_a_whole_bundle_passes_and_its_table_is_printed() -> None:
+    result = python_m("export", "--check")
+
+    assert (result.returncode, result.stderr) == (0, "")
+    for name in bundle.ARTIFACTS:
+        assert f"| {name}" in result.stdout
+
+
+@pytest.mark.parametrize("name", [*bundle.ARTIFACTS, "golden.npz", "parity.json", "manifest.json"])
+def test_a_missing_file_is_named(name: str, folder: Path, dataset: Dataset) -> None:
+    (folder / name).unlink()
+
+    assert refusal(folder, dataset) == f"{name}: it can't be read (No such file or directory)"
+
+
+@pytest.mark.parametrize("name", ["golden.npz", "parity.json"])
+def test_a_proof_that_was_changed_is_named(name: str, folder: Path, dataset: Dataset) -> None:
+    with (folder / name).open("ab") as file:
+        file.write(b"\n")
+
+    assert refusal(folder, dataset) == f"{name}: it is not the file that the manifest lists; export again"
+
+
+def test_a_damaged_artifact_is_named(folder: Path, dataset: Dataset) -> None:
+    content = bytearray((folder / "fmnist-int8.tflite").read_bytes())
+    content[50_000] ^= 1
+    (folder / "fmnist-int8.tflite").write_bytes(content)
+
+    assert refusal(folder, dataset).startswith("fmnist-int8.tflite: it is damaged: it is not what was exported")
+
+
+@pytest.mark.parametrize("text", ["{", '{"format": 1}', "[]"])
+def test_a_damaged_manifest_is_named(text: str, folder: Path, dataset: Dataset) -> None:
+    (folder / "manifest.json").write_text(text)
+
+    assert refusal(folder, dataset).startswith("manifest.json: it is ")
+
+
+def test_another_keras_model_than_the_exported_one_is_named(folder: Path, dataset: Dataset) -> None:
+    with (folder / "fmnist.keras").open("ab") as file:
+        file.write(b"\n")
+
+    assert refusal(folder, dataset) == "fmnist.keras: it is not the model that this bundle was exported from; export again"
+
+
+def test_figures_that_nobody_measured_are_named(folder: Path, dataset: Dataset) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"]["fmnist-int8.onnx"]["accuracy"] = 0.95
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+    assert refusal(folder, dataset).endswith(", the manifest says 0.95; export again")
+
+
+def of_another_run() -> bytes:
+    return float_onnx(MLP.layers, TRAINING | {"recipe": "tutorial", "seed": 7})
+
+
+def test_a_model_from_another_run_is_named_as_such(folder: Path, dataset: Dataset) -> None:
+    (folder / "fmnist-float.onnx").write_bytes(of_another_run())
+
+    assert refusal(folder, dataset).startswith(
+        f"fmnist-float.onnx: it is of another training than the manifest: recipe tutorial, not {TRAINING['recipe']}; seed 7, not "
+    )
+
+
+def test_a_model_from_another_run_is_named_even_if_the_manifest_lists_it(folder: Path, dataset: Dataset) -> None:
+    smuggle(folder, "fmnist-float.onnx", of_another_run())
+
+    assert "it is of another training than the manifest: recipe tutorial" in refusal(folder, dataset)
+
+
+def test_stale_labels_are_named(folder: Path, dataset: Dataset) -> None:
+    smuggle(folder, "fmnist-float.onnx", float_onnx(MLP.layers, classes=CLASSES[::-1]))
+
+    assert refusal(folder, dataset) == "fmnist-float.onnx: its classes are not Fashion-MNIST's; export it again"
+
+
+def for_pixels_times(factor: float) -> Layers:
+    return with_first_kernel(lambda kernel: kernel * (np.sqrt(factor) if MLP.root else factor))
+
+
+def with_last_columns(order: list[int]) -> Layers:
+    *rest, (kernel, bias) = MLP.layers
+    return [*rest, (kernel[:, order], bias[order])]
+
+
+def transposed(kernel: np.ndarray) -> np.ndarray:
+    return kernel.reshape(28, 28, -1).swapaxes(0, 1).reshape(784, -1)
+
+
+HOSTILE: dict[str, tuple[Callable[[], Layers], str]] = {
+    "a wrong scale": (
+        lambda: for_pixels_times(1 / 255),
+        "its input scale is wrong, it wants them from 0 to 255",
+    ),
+    "another wrong scale": (lambda: for_pixels_times(2), "its input scale is wrong"),
+    "transposed images": (lambda: with_first_kernel(transposed), "rows and columns are swapped"),
+    "swapped classes": (
+        lambda: with_last_columns([0, 1, 2, 3, 4, 7, 6, 5, 8, 9]),
+        "its classes are in another order: Sandal stands in the place of Sneaker, Sneaker stands in the place of Sandal",
+    ),
+    "a zeroed input": (
+        lambda: with_first_kernel(lambda kernel: kernel * (np.arange(784) != 406)[:, None]),
+        "in layer 1 of 3, the weights of input 406 are zero",
+    ),
+    "a zeroed unit": (
+        lambda: with_first_kernel(lambda kernel: kernel * (np.arange(kernel.shape[1]) != 5)),
+        "in layer 1 of 3, the weights of unit 5 are zero",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", HOSTILE)
+def test_the_cause_of_a_wrong_answer_is_named(mistake: str, folder: Path) -> None:
+    make, cause = HOSTILE[mistake]
+    smuggle(folder, "fmnist-float.onnx", float_onnx(make()))
+
+    line = complaint(folder)
+
+    assert line.startswith("export: fmnist-float.onnx: ")
+    assert cause in line
+
+
+def test_a_zeroed_weight_row_of_an_int8_file_is_named(folder: Path) -> None:
+    unit = strongest_unit(folder / "fmnist-int8.tflite")
+    smuggle(folder, "fmnist-int8.tflite", with_a_zeroed_row(folder / "fmnist-int8.tflite"))
+
+    line = complaint(folder)
+
+    assert "fmnist-int8.tflite: " in line
+    assert f"in layer 2 of 3, the weights of unit {unit} are zero" in line

@@ -1,0 +1,169 @@
+"""`python -m export` as people use it: what it writes, and when it refuses to write."""
+
+import json
+import os
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from export import bundle, keras_model
+from fmnist_edge.bundle.model import open_model
+from fmnist_edge.errors import ModelError
+from support.commands import MODELS, python_m
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+PAGE = ["report/parity-confusion.png", "report/parity-histogram.png", "report/parity-moved.png", "report/parity.md"]
+WRITTEN = sorted([*bundle.ARTIFACTS, "golden.npz", "manifest.json", "parity.json", *PAGE])
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_exporting_twice_gives_the_same_files(tmp_path: Path) -> None:
+    results = [python_m("export", "--out", tmp_path / out) for out in ("first", "second")]
+
+    first, second = contents(tmp_path / "first"), contents(tmp_path / "second")
+    assert [result.returncode for result in results] == [0, 0], results[0].stderr
+    assert sorted(first) == WRITTEN
+    assert first == second
+    for name in bundle.ARTIFACTS:
+        assert f"| {name}" in results[0].stdout
+
+
+@pytest.fixture
+def model() -> Any:
+    import keras
+
+    return keras.saving.load_model(MODELS / "fmnist.keras", compile=False)
+
+
+def with_large_logits(model: Any) -> Any:
+    """The same classes, but sure of each: int8 can't hold such logits finely enough."""
+    kernel, bias = model.layers[-1].get_weights()
+    model.layers[-1].set_weights([kernel * 4, bias * 4])
+    return model
+
+
+def test_a_model_that_misses_a_gate_is_not_written_and_the_old_files_stay(model: Any, tmp_path: Path) -> None:
+    with_large_logits(model).save(tmp_path / "sure.keras")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "fmnist-int8.tflite").write_bytes(b"old")
+
+    result = python_m("export", "--model", tmp_path / "sure.keras", "--out", tmp_path / "out")
+
+    last_line = result.stderr.splitlines()[-1]
+    assert result.returncode == 3
+    assert "fmnist-int8.tflite: a probability differs by" in last_line
+    assert last_line.endswith("Nothing was written")
+    assert contents(tmp_path / "out") == {"fmnist-int8.tflite": b"old"}
+
+
+def test_a_waived_gate_is_written_and_says_so(model: Any, tmp_path: Path) -> None:
+    path = tmp_path / "sure.keras"
+    with_large_logits(model).save(path)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("fmnist.json", json.dumps({"training": {"int8_waiver": "it is too sure"}}))
+
+    result = python_m("export", "--model", path, "--out", tmp_path / "out")
+
+    waived = json.loads((tmp_path / "out" / "manifest.json").read_text())["waived"]
+    assert result.returncode == 0, result.stderr
+    assert "missed, and waived for this recipe: fmnist-int8.tflite: a probability differs by" in result.stdout
+    assert waived["reason"] == "it is too sure"
+    assert all("int8" in line for line in waived["missed"])
+
+
+def test_a_model_of_nothing_but_nan_is_not_written(model: Any, tmp_path: Path) -> None:
+    kernel, bias = model.layers[-1].get_weights()
+    model.layers[-1].set_weights([kernel * np.nan, bias])
+    model.save(tmp_path / "nan.keras")
+
+    result = python_m("export", "--model", tmp_path / "nan.keras", "--out", tmp_path / "out")
+
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1] == "export: the model's weights are not all numbers: its training diverged"
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_place_that_can_not_be_written_to_is_named_at_once(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    result = python_m("export", "--out", tmp_path / "file" / "out")
+
+    assert result.returncode == 1
+    assert result.stderr == f"export: {tmp_path}/file/out can't be written: {tmp_path}/file (Not a directory)\n"
+
+
+def convolution() -> Any:
+    import keras
+
+    return keras.Sequential(
+        [keras.Input((28, 28)), keras.layers.Reshape((28, 28, 1)), keras.layers.Conv2D(1, 3), keras.layers.Flatten()]
+    )
+
+
+def test_another_kind_of_network_is_refused(tmp_path: Path) -> None:
+    convolution().save(tmp_path / "cnn.keras")
+
+    result = python_m("export", "--model", tmp_path / "cnn.keras", "--out", tmp_path / "out")
+
+    assert result.returncode == 1
+    assert "the model is InputLayer, Reshape, Conv2D, Flatten" in result.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("prepare", "reason"),
+    [
+        (lambda path: None, "there is no {path}; 'make train' makes it"),
+        (lambda path: path.write_text("no model"), "{path} is no Keras model"),
+        (lambda path: zipfile.ZipFile(path, "w").close(), "{path} is no Keras model"),
+    ],
+)
+def test_what_is_no_keras_model_is_refused(prepare: Callable[[Path], Any], reason: str, tmp_path: Path) -> None:
+    path = tmp_path / "model.keras"
+    prepare(path)
+
+    result = python_m("export", "--model", path, "--out", tmp_path / "out")
+
+    assert result.returncode == 1
+    assert reason.format(path=path) in result.stderr.splitlines()[-1]
+    assert not (tmp_path / "out").exists()
+
+
+def foreign_tflite(size: int) -> bytes:
+    """A float TFLite model for images of another size, as somebody's notebook makes it."""
+    import tensorflow as tf
+
+    @tf.function(input_signature=[tf.TensorSpec([None, size, size], tf.float32)])
+    def forward(image: Any) -> Any:
+        return tf.nn.softmax(tf.matmul(tf.reshape(image, [-1, size * size]), np.ones((size * size, 10), np.float32)))
+
+    converted: bytes = tf.lite.TFLiteConverter.from_concrete_functions([forward.get_concrete_function()], tf.Module()).convert()
+    return converted
+
+
+def test_a_model_of_another_shape_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.tflite"
+    path.write_bytes(bundle.attach_description(foreign_tflite(32), bundle.describe("float32", {})))
+
+    with pytest.raises(ModelError, match=r"it takes float32 \(N, 32, 32\) and gives float32 \(N, 10\)"):
+        open_model(path)
+
+
+def test_an_int8_model_of_another_scale_is_refused(tmp_path: Path) -> None:
+    from export.to_tflite import to_int8_tflite
+
+    mlp, _ = keras_model.read(MODELS / "fmnist.keras")
+    not_to_255 = np.tile(np.arange(28, dtype=np.uint8) * np.uint8(4), (50, 28, 1))
+    ranges = [(0.0, 1.0)] * len(mlp.layers)
+    path = tmp_path / "model.tflite"
+    path.write_bytes(bundle.attach_description(to_int8_tflite(mlp.layers, ranges, not_to_255), bundle.describe("int8", {})))
+
+    with pytest.raises(ModelError, match=r"its input has scale 0\.0016\d+ and zero point -128, not 0\.00392157 and -128"):
+        open_model(path)

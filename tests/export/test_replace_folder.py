@@ -1,0 +1,195 @@
+"""All or nothing: however a write ends, the folder is wholly the old one or wholly the new one."""
+
+import io
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from export import bundle, replace_folder
+from export.check import check_files, read_json
+from export.errors import ExportError
+from support.commands import MODELS, ROOT, python_m
+
+BUNDLE = (*bundle.ARTIFACTS, "golden.npz", "parity.json", "manifest.json")
+OLD = {name: name.encode() * 1000 for name in ("model.tflite", "manifest.json", "report/parity.md")}
+NEW = {name: content + b"new" for name, content in OLD.items()}
+
+# for each number of seconds on stdin: a process writes one generation after the other, and is killed after these seconds
+KILLER = """
+import itertools, os, signal, sys, time
+from pathlib import Path
+from export import replace_folder
+
+folder, *generations = map(Path, sys.argv[1:])
+contents = [{str(f.relative_to(g)): f.read_bytes() for f in g.rglob("*") if f.is_file()} for g in generations]
+for seconds in sys.stdin:
+    writer = os.fork()
+    if writer == 0:
+        for files in itertools.cycle(contents):
+            replace_folder.write(folder, files)
+    time.sleep(float(seconds))
+    os.kill(writer, signal.SIGKILL)
+    os.waitpid(writer, 0)
+    print("killed", flush=True)
+"""
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def described_anew(name: str, content: bytes, training: dict[str, Any]) -> bytes:
+    """The same artifact, as if from another training."""
+    description = bundle.describe(bundle.ARTIFACTS[name], training)
+    if name.endswith(".onnx"):
+        return bundle.attach_onnx_description(content, description)
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return bundle.attach_description(content[: archive.infolist()[0].header_offset], description)
+
+
+def two_bundles() -> tuple[dict[str, bytes], dict[str, bytes]]:
+    """The files of the shipped bundle, and those of one like it from another training."""
+    shipped = {name: (MODELS / name).read_bytes() for name in BUNDLE}
+    manifest = json.loads(shipped["manifest.json"])
+    training = manifest["training"] | {"seed": 99}
+    artifacts = {name: described_anew(name, shipped[name], training) for name in bundle.ARTIFACTS}
+    listed = {name: manifest["files"][name] | bundle.fingerprint(content) for name, content in artifacts.items()}
+    other = bundle.to_json(manifest | {"training": training, "files": listed}).encode()
+    return shipped, {**shipped, **artifacts, "manifest.json": other}
+
+
+def test_a_bundle_is_whole_after_each_of_50_kills(tmp_path: Path) -> None:
+    bundles = two_bundles()
+    for name, files in zip(("old", "new", "models"), (*bundles, bundles[0]), strict=True):
+        replace_folder.write(tmp_path / name, files)
+    folder = tmp_path / "models"
+    shutil.copy(MODELS / "fmnist.keras", folder)
+    command = [sys.executable, "-c", KILLER, folder, tmp_path / "old", tmp_path / "new"]
+    seen = []
+
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as killer:
+        assert killer.stdin
+        assert killer.stdout
+        for seconds in np.random.default_rng(0).uniform(0, 0.1, 50):
+            killer.stdin.write(f"{seconds}\n")
+            assert killer.stdout.readline() == "killed\n"
+            check_files(folder, folder / "fmnist.keras", read_json(folder / "manifest.json"))
+            seen.append(bundles.index({name: (folder / name).read_bytes() for name in BUNDLE}))
+
+    assert set(seen) == {0, 1}
+    replace_folder.write(folder, bundles[0])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["models", "new", "old"]
+
+
+def test_the_command_killed_while_it_writes_leaves_a_whole_bundle(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(MODELS, tmp_path / "models"))
+    command = [sys.executable, "-m", "export", "--model", folder / "fmnist.keras", "--out", folder]
+
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as export:
+        assert export.stderr
+        while (line := export.stderr.readline()) != f"export: writing {folder}\n":
+            assert line.startswith("export: ")
+        time.sleep(0.003)
+        export.kill()
+
+    assert export.returncode == -signal.SIGKILL
+    check_files(folder, folder / "fmnist.keras", read_json(folder / "manifest.json"))
+
+
+def test_a_folder_that_is_not_there_is_made(tmp_path: Path) -> None:
+    replace_folder.write(tmp_path / "deep" / "models", NEW)
+
+    assert contents(tmp_path / "deep" / "models") == NEW
+    assert list((tmp_path / "deep").iterdir()) == [tmp_path / "deep" / "models"]
+
+
+def test_what_is_not_ours_stays_as_it_was(tmp_path: Path) -> None:
+    folder = tmp_path / "models"
+    replace_folder.write(folder, OLD)
+    (folder / "notes").mkdir()
+    (folder / "notes" / "mine.txt").write_text("mine")
+    (folder / "link").symlink_to("notes/mine.txt")
+    folder.chmod(0o2750)
+    before = (folder / "notes" / "mine.txt").stat()
+
+    replace_folder.write(folder, NEW)
+
+    assert contents(folder) == NEW | {"notes/mine.txt": b"mine", "link": b"mine"}
+    assert os.readlink(folder / "link") == "notes/mine.txt"
+    assert folder.stat().st_mode & 0o7777 == 0o2750
+    assert (folder / "notes" / "mine.txt").stat().st_mtime_ns == before.st_mtime_ns
+
+
+def test_another_name_of_an_old_file_keeps_the_old_content(tmp_path: Path) -> None:
+    replace_folder.write(tmp_path / "models", OLD)
+    os.link(tmp_path / "models" / "model.tflite", tmp_path / "backup")
+
+    replace_folder.write(tmp_path / "models", NEW)
+
+    assert (tmp_path / "backup").read_bytes() == OLD["model.tflite"]
+
+
+def test_a_link_to_the_folder_stays_a_link(tmp_path: Path) -> None:
+    replace_folder.write(tmp_path / "disk" / "models", OLD)
+    (tmp_path / "models").symlink_to("disk/models")
+
+    replace_folder.write(tmp_path / "models", NEW)
+
+    assert os.readlink(tmp_path / "models") == "disk/models"
+    assert contents(tmp_path / "disk" / "models") == NEW
+
+
+def test_a_full_disk_changes_nothing(tmp_path: Path) -> None:
+    replace_folder.write(tmp_path / "models", OLD)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, limits[1]))
+        with pytest.raises(ExportError, match=r"models can't be written \(File too large\); it is as it was before"):
+            replace_folder.write(tmp_path / "models", NEW)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    assert contents(tmp_path) == {f"models/{name}": content for name, content in OLD.items()}
+
+
+def test_without_exchange_two_renames_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replace_folder, "RENAME_EXCHANGE", 1 << 10)  # EINVAL, as on a file system that knows no exchange
+    replace_folder.write(tmp_path / "models", OLD | {"mine": b""})
+
+    replace_folder.write(tmp_path / "models", NEW)
+
+    assert contents(tmp_path) == {f"models/{name}": content for name, content in (NEW | {"mine": b""}).items()}
+
+
+def test_a_folder_that_a_kill_left_aside_is_put_back_first(tmp_path: Path) -> None:
+    replace_folder.write(tmp_path / "models", OLD | {"mine": b""})
+    (tmp_path / ".models.export-killed").mkdir()
+    (tmp_path / "models").rename(tmp_path / ".models.export-killed" / "old")
+
+    replace_folder.write(tmp_path / "models", NEW)
+
+    assert contents(tmp_path) == {f"models/{name}": content for name, content in (NEW | {"mine": b""}).items()}
+
+
+def test_the_folder_one_stands_in_is_refused_at_once() -> None:
+    result = python_m("export", "--out", ".")
+
+    assert result.returncode == 1
+    assert result.stderr == f"export: {ROOT} can't be replaced as a whole: you are in it. Choose a folder inside it\n"
+
+
+def test_a_mount_point_is_refused() -> None:
+    with pytest.raises(ExportError, match=r"/proc can't be replaced as a whole: it is a mount point"):
+        replace_folder.check_replaceable(Path("/proc"))

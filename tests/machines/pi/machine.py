@@ -1,0 +1,84 @@
+"""The emulated Raspberry Pi as the tests use it: booted, and commands run in it.
+
+PYTEST_DONT_REWRITE: the tests import it before pytest takes its fixtures from it.
+"""
+
+import json
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.commands import ROOT
+
+BUILT = ROOT / "build" / "pi-vm"
+
+
+class Pi:
+    """A booted machine, whose disk is as it was built, whatever an earlier boot did to it.
+
+    share: a folder, which is /share in the machine; commands are run there
+    cpu: as qemu names it; a Pi 4 has a cortex-a72, a Pi 5 a cortex-a76, with instructions of its own for int8
+    ssh_port: systemd is booted, with an ssh server that is reached there on 127.0.0.1; the machine reaches nothing. None: neither
+    """
+
+    def __init__(self, share: Path, cpu: str = "cortex-a72", ssh_port: int | None = None) -> None:
+        self.share, self.console = share, share / "console.log"
+        ours, theirs = socket.socketpair()
+        options = (
+            f"-machine virt -accel tcg,thread=multi -cpu {cpu} -smp 2 -m 1024 -nodefaults -display none -serial stdio -no-reboot "
+            "-kernel kernel -initrd initrd.gz -drive file=disk.ext4,if=virtio,format=raw,snapshot=on "
+            f"-device virtio-serial -chardev socket,id=commands,fd={theirs.fileno()} -device virtserialport,chardev=commands"
+        ).split()
+        options += ["-virtfs", f"local,path={share},mount_tag=share,security_model=none"]
+        kernel = "console=ttyAMA0 oops=panic panic=-1 quiet mitigations=off nokaslr"  # a third faster
+        if ssh_port:
+            kernel += " FIRST=/usr/lib/systemd/systemd systemd.show_status=false"
+            lan = f"user,id=lan,restrict=on,hostfwd=tcp:127.0.0.1:{ssh_port}-:22"
+            options += ["-netdev", lan, "-device", "virtio-net,netdev=lan"]
+        options += ["-append", kernel]
+        with self.console.open("w") as console:
+            self.machine = subprocess.Popen(
+                ["qemu-system-aarch64", *options],
+                cwd=BUILT,
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=console,
+            )
+        theirs.close()
+        ours.settimeout(600)
+        self.commands = ours.makefile("rw", encoding="utf-8")
+
+    def run(self, *command: str, seconds: int = 300) -> subprocess.CompletedProcess[str]:
+        """A command's exit status, stdout and stderr. After so many seconds it is ended, with the status 124."""
+        try:
+            self.commands.write(json.dumps(["timeout", str(seconds), *command]) + "\n")
+            self.commands.flush()
+            status, stdout, stderr = json.loads(self.commands.readline())
+        except (OSError, ValueError) as error:
+            raise RuntimeError(f"the machine has stopped:\n{self.console.read_text()}") from error
+        return subprocess.CompletedProcess(command, status, stdout, stderr)
+
+    def stop(self) -> None:
+        self.commands.close()
+        self.machine.kill()
+        self.machine.wait()
+
+
+@pytest.fixture(scope="session")
+def share(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the machine sees as /share."""
+    folder = tmp_path_factory.mktemp("share")
+    shutil.copy(ROOT / "docs" / "shoe.png", folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def pi(share: Path) -> Iterator[Pi]:
+    machine = Pi(share)
+    yield machine
+    machine.stop()

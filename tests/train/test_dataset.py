@@ -1,0 +1,245 @@
+"""Getting Fashion-MNIST: from folders, and from a real HTTP server that behaves well, badly, or not at all."""
+
+import gzip
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from support.commands import python_m
+from train.dataset import SOURCES, check_folder, fetch_debian_package, locate
+
+NAMES = [source.name for source in SOURCES]
+SMALLEST = "t10k-labels-idx1-ubyte.gz"
+
+
+@pytest.fixture(scope="session")
+def good_files() -> Path:
+    return locate()
+
+
+@dataclass
+class Server:
+    """An HTTP server with the four files. ``ranges`` lists the Range header of each request."""
+
+    files: dict[str, bytes]
+    url: str = ""
+    cut_after: int | None = None
+    """Bytes after which each answer breaks off."""
+    ranges: list[str | None] = field(default_factory=list)
+
+
+class Handler(BaseHTTPRequestHandler):
+    def __init__(self, server: Server, *arguments: object) -> None:
+        self.mine = server
+        super().__init__(*arguments)  # type: ignore[arg-type]
+
+    def do_GET(self) -> None:
+        asked = self.headers["Range"]
+        self.mine.ranges.append(asked)
+        content = self.mine.files.get(self.path.lstrip("/"))
+        if content is None:
+            return self.send_error(404)
+        start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked else 0
+        if start >= len(content):
+            return self.send_error(416)
+        self.send_response(206 if asked else 200)
+        self.send_header("Content-Length", str(len(content) - start))
+        self.end_headers()
+        end = len(content) if self.mine.cut_after is None else start + self.mine.cut_after
+        self.wfile.write(content[start:end])
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server(good_files: Path) -> Iterator[Server]:
+    mine = Server({name: (good_files / name).read_bytes() for name in NAMES})
+    http = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, mine))
+    mine.url = f"http://127.0.0.1:{http.server_port}/"
+    Thread(target=http.serve_forever, daemon=True).start()
+    yield mine
+    http.shutdown()
+
+
+def get_data(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return python_m("train.dataset", *arguments, environment={"HOME": str(home), "FMNIST_DATA": ""})
+
+
+def cache_of(home: Path) -> Path:
+    return home / ".keras" / "datasets" / "fashion-mnist"
+
+
+def with_one_wrong_byte(compressed: bytes) -> bytes:
+    content = bytearray(gzip.decompress(compressed))
+    content[500] ^= 1
+    return gzip.compress(content)
+
+
+def test_a_complete_download_ends_in_keras_cache(server: Server, tmp_path: Path) -> None:
+    result = get_data(tmp_path, "--mirror", server.url)
+
+    assert result.returncode == 0, result.stderr
+    assert sorted(path.name for path in cache_of(tmp_path).iterdir()) == sorted(NAMES)
+    assert check_folder(cache_of(tmp_path)) == {}
+
+
+def test_what_is_in_keras_cache_is_not_downloaded_again(server: Server, tmp_path: Path, good_files: Path) -> None:
+    shutil.copytree(good_files, cache_of(tmp_path))
+
+    result = get_data(tmp_path, "--mirror", server.url)
+
+    assert result.returncode == 0, result.stderr
+    assert str(cache_of(tmp_path)) in result.stdout
+    assert server.ranges == []
+
+
+def test_only_the_missing_file_is_downloaded(server: Server, tmp_path: Path, good_files: Path) -> None:
+    shutil.copytree(good_files, cache_of(tmp_path))
+    (cache_of(tmp_path) / SMALLEST).unlink()
+
+    result = get_data(tmp_path, "--mirror", server.url)
+
+    assert result.returncode == 0, result.stderr
+    assert len(server.ranges) == 1
+
+
+def test_a_download_goes_on_where_an_earlier_one_broke_off(server: Server, tmp_path: Path, good_files: Path) -> None:
+    shutil.copytree(good_files, cache_of(tmp_path))
+    (cache_of(tmp_path) / SMALLEST).unlink()
+    (cache_of(tmp_path) / f"{SMALLEST}.part").write_bytes(server.files[SMALLEST][:1000])
+
+    result = get_data(tmp_path, "--mirror", server.url)
+
+    assert result.returncode == 0, result.stderr
+    assert server.ranges == ["bytes=1000-"]
+    assert check_folder(cache_of(tmp_path)) == {}
+
+
+def test_a_connection_that_breaks_off_is_resumed_at_once(server: Server, tmp_path: Path, good_files: Path) -> None:
+    shutil.copytree(good_files, cache_of(tmp_path))
+    (cache_of(tmp_path) / SMALLEST).unlink()
+    server.cut_after = len(server.files[SMALLEST]) // 2 + 1
+
+    result = get_data(tmp_path, "--mirror", server.url)
+
+    assert result.returncode == 0, result.stderr
+    assert server.ranges == [None, f"bytes={server.cut_after}-"]
+
+
+def test_a_download_that_stays_truncated_is_an_error_and_its_beginning_is_kept(server: Server, tmp_path: Path) -> None:
+    server.cut_after = 1000
+
+    result = get_data(tmp_path, "--mirror", server.url)
+
+    assert result.returncode == 1
+    assert "train-images-idx3-ubyte.gz: the connection" in result.stderr
+    assert "run it again to go on where it broke off" in result.stderr
+    assert [path.name for path in cache_of(tmp_path).iterdir()] == ["train-images-idx3-ubyte.gz.part"]
+
+
+def test_a_file_with_a_wrong_checksum_is_named_and_thrown_away(server: Server, tmp_path: Path, good_files: Path) -> None:
+    shutil.copytree(good_files, cache_of(tmp_path))
+    (cache_of(tmp_path) / SMALLEST).unlink()
+    server.files[SMALLEST] = with_one_wrong_byte(server.files[SMALLEST])
+
+    result = get_data(tmp_path, "--mirror", server.url)
+
+    assert result.returncode == 1
+    assert f"{SMALLEST} is damaged or not Fashion-MNIST (wrong checksum)" in result.stderr
+    assert not list(cache_of(tmp_path).glob(f"{SMALLEST}*"))
+
+
+def test_one_wrong_byte_is_found(tmp_path: Path, good_files: Path) -> None:
+    shutil.copytree(good_files, tmp_path / "data")
+    (tmp_path / "data" / SMALLEST).write_bytes(with_one_wrong_byte((good_files / SMALLEST).read_bytes()))
+
+    result = get_data(tmp_path, "--data-dir", str(tmp_path / "data"))
+
+    assert result.returncode == 1
+    assert f"{SMALLEST} is damaged or not Fashion-MNIST (wrong checksum)" in result.stderr
+
+
+def test_a_login_page_instead_of_the_file_is_no_data(server: Server, tmp_path: Path) -> None:
+    server.files = dict.fromkeys(NAMES, b"<html>Welcome to the hotel</html>")
+
+    result = get_data(tmp_path, "--mirror", server.url)
+
+    assert result.returncode == 1
+    assert "train-images-idx3-ubyte.gz is damaged (Not a gzipped file" in result.stderr
+
+
+def test_labels_of_the_other_set_are_not_taken_for_these(tmp_path: Path, good_files: Path) -> None:
+    shutil.copytree(good_files, tmp_path / "data")
+    shutil.copy(good_files / "train-labels-idx1-ubyte.gz", tmp_path / "data" / SMALLEST)
+
+    result = get_data(tmp_path, "--data-dir", str(tmp_path / "data"))
+
+    assert result.returncode == 1
+    assert f"{SMALLEST} is not an IDX file of shape (10000,)" in result.stderr
+
+
+def test_a_bad_beginning_from_an_earlier_download_does_no_harm(server: Server, tmp_path: Path, good_files: Path) -> None:
+    shutil.copytree(good_files, cache_of(tmp_path))
+    (cache_of(tmp_path) / SMALLEST).unlink()
+    (cache_of(tmp_path) / f"{SMALLEST}.part").write_bytes(b"<html>Welcome to the hotel</html>")
+
+    result = get_data(tmp_path, "--mirror", server.url)
+
+    assert result.returncode == 0, result.stderr
+    assert server.ranges == ["bytes=33-", None]
+
+
+def test_a_mirror_that_is_no_address_is_a_usage_error(tmp_path: Path) -> None:
+    result = get_data(tmp_path, "--mirror", "example.org")
+
+    assert result.returncode == 2
+    assert result.stderr == "dataset: a mirror's address begins with http:// or https://, not 'example.org'\n"
+
+
+def test_the_second_mirror_is_used_when_the_first_does_not_have_the_file(server: Server, tmp_path: Path) -> None:
+    result = get_data(tmp_path, "--mirror", server.url + "nothing/here", "--mirror", server.url)
+
+    assert result.returncode == 0, result.stderr
+    assert "HTTP 404 Not Found" in result.stderr
+
+
+def test_when_nothing_works_the_message_says_what_was_tried_and_what_to_do(tmp_path: Path) -> None:
+    result = get_data(tmp_path, "--mirror", "http://127.0.0.1:9/")
+
+    assert result.returncode == 1
+    last_line = result.stderr.splitlines()[-1]
+    assert f"{cache_of(tmp_path)}: not there" in last_line
+    assert "http://127.0.0.1:9/: [Errno 111] Connection refused" in last_line
+    assert "Without a network: copy train-images-idx3-ubyte.gz" in last_line
+    assert "Traceback" not in result.stderr
+
+
+def test_a_folder_that_was_named_is_not_replaced_by_another(tmp_path: Path) -> None:
+    result = get_data(tmp_path, "--data-dir", str(tmp_path))
+
+    assert result.returncode == 1
+    assert f"no Fashion-MNIST in {tmp_path}: train-images-idx3-ubyte.gz is missing" in result.stderr
+
+
+@pytest.mark.skipif(not shutil.which("apt-get"), reason="no apt-get: not a Debian-family machine")
+@pytest.mark.parametrize("lists", ["of this machine", "none yet"])
+def test_the_debian_package_gives_the_four_files_without_being_installed(
+    lists: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if lists == "none yet":
+        (tmp_path / "empty" / "partial").mkdir(parents=True)
+        (tmp_path / "apt.conf").write_text(f'Dir::State::lists "{tmp_path}/empty";')
+        monkeypatch.setenv("APT_CONFIG", str(tmp_path / "apt.conf"))
+    (tmp_path / "data").mkdir()
+
+    fetch_debian_package(tmp_path / "data")
+
+    assert check_folder(tmp_path / "data") == {}
