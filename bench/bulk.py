@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from bench.device import COMMAND, MEGAPIXELS, run, take_turns
+from bench.device import COMMAND, MEGAPIXELS, run, run_in_turns
 from fmnist_edge.device.bench import draw_photo
 from train.dataset import load
 
@@ -80,7 +80,7 @@ def jobs_gain(folder: Path) -> dict[str, float]:
     for number in range(PHOTOS):
         os.link(folder / f"{MEGAPIXELS[number % len(MEGAPIXELS)]}.jpg", folder / "photos" / f"{number:04}.jpg")
     one, two = (partial(run, COMMAND, "classify", "--jobs", jobs, folder / "photos") for jobs in ("1", "2"))
-    one_seconds, two_seconds = take_turns(one, two, turns=3)[..., 0]
+    one_seconds, two_seconds = run_in_turns(one, two, turns=3)[..., 0]
     return {
         "one_seconds": float(np.median(one_seconds)),
         "two_seconds": float(np.median(two_seconds)),

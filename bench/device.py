@@ -69,8 +69,8 @@ def tile_cost() -> dict[str, Any]:
             draw_photo(path, megapixels)
             with Image.open(path) as photo:
                 photo.load()
-                tile_ms[str(megapixels)] = float(np.median(take_turns(partial(cpu_ms, partial(look, photo)))))
-        turns = take_turns(partial(cpu_ms, partial(decode, path)), partial(cpu_ms, partial(read_picture, path)))
+                tile_ms[str(megapixels)] = float(np.median(run_in_turns(partial(cpu_ms, partial(look, photo)))))
+        turns = run_in_turns(partial(cpu_ms, partial(decode, path)), partial(cpu_ms, partial(read_picture, path)))
     bare_ms, ours_ms = np.median(turns, axis=1)
     ratio = float(np.median(turns[1] / turns[0]))
     return {"ms": tile_ms, "decode_ms": float(bare_ms), "decode_and_tile_ms": float(ours_ms), "ratio": ratio}
@@ -78,7 +78,7 @@ def tile_cost() -> dict[str, Any]:
 
 def start_cost() -> dict[str, Any]:
     """Seconds and MB that `fmnist-edge classify docs/shoe.png` takes from a cold start, and their ratios to a bare script's."""
-    turns = take_turns(partial(run, sys.executable, "-c", BARE), partial(run, COMMAND, "classify", "docs/shoe.png"))
+    turns = run_in_turns(partial(run, sys.executable, "-c", BARE), partial(run, COMMAND, "classify", "docs/shoe.png"))
     (bare_seconds, bare_mb), (seconds, mb) = np.median(turns, axis=1).tolist()
     seconds_ratio, mb_ratio = np.median(turns[1] / turns[0], axis=0).tolist()
     return {
@@ -91,7 +91,7 @@ def start_cost() -> dict[str, Any]:
     }
 
 
-def take_turns(*competitors: Callable[[], Any], turns: int = TURNS) -> NDArray[np.float64]:
+def run_in_turns(*competitors: Callable[[], Any], turns: int = TURNS) -> NDArray[np.float64]:
     """What each returns, a number or several: (competitors, turns) or (competitors, turns, numbers). The first turn is lost."""
     return np.array([[call() for call in competitors] for _ in range(turns + 1)][1:]).swapaxes(0, 1)
 

@@ -15,7 +15,7 @@ from export.errors import ExportError
 from export.keras_model import Mlp
 from export.table import make_table
 from fmnist_edge.bundle.description import FORMAT
-from fmnist_edge.contract import Probabilities, to_pixels
+from fmnist_edge.contract import Probabilities, calibration_error, to_pixels
 from fmnist_edge.errors import first_line, reported
 from fmnist_edge.runtimes.formats import format_of
 from fmnist_edge.runtimes.session import Session
@@ -74,7 +74,7 @@ def main(
             "file": model.name,
             **bundle.fingerprint(model.read_bytes()),
             "accuracy": parity.accuracy(answers, dataset.test_labels),
-            "calibration_error": parity.calibration_error(answers, dataset.test_labels),
+            "calibration_error": calibration_error(answers, dataset.test_labels),
         },
         "gates": {dtype: asdict(gate) for dtype, gate in parity.GATES.items()},
         "waived": waived,

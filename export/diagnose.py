@@ -39,7 +39,7 @@ def diagnose(name: str, content: bytes, output: Probabilities, mlp: Mlp, tiles: 
         with np.errstate(invalid="ignore"):  # square roots of pixels below 0
             said = answers(wrong_pixels, mlp)
         # a model may hardly care how bright images are: then the right pixels explain its outputs as well
-        if alike(said, output) and distance(said, output) < distance(right, output):
+        if alike(said, output) and mean_distance(said, output) < mean_distance(right, output):
             return f"it says what the Keras model says of {mistake}"
     order = [
         int(np.bincount(output.argmax(1)[right.argmax(1) == k], minlength=len(CLASSES)).argmax()) for k in range(len(CLASSES))
@@ -51,10 +51,10 @@ def diagnose(name: str, content: bytes, output: Probabilities, mlp: Mlp, tiles: 
 
 
 def alike(one: Floats, other: Floats) -> bool:
-    return bool((one.argmax(1) == other.argmax(1)).mean() >= ALIKE and distance(one, other) <= ALIKE_DP)
+    return bool((one.argmax(1) == other.argmax(1)).mean() >= ALIKE and mean_distance(one, other) <= ALIKE_DP)
 
 
-def distance(one: Floats, other: Floats) -> float:
+def mean_distance(one: Floats, other: Floats) -> float:
     return float(np.abs(one - other).mean())
 
 

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fmnist_edge.contract import CLASSES, OUTPUT_SCALE, Probabilities, agreement, distance
+from fmnist_edge.contract import CLASSES, OUTPUT_SCALE, Probabilities, agreement, calibration_error, distance
 
 Labels = NDArray[np.uint8]
-
-CALIBRATION_BINS = 15  # Guo et al. 2017, "On Calibration of Modern Neural Networks"
 
 
 @dataclass(frozen=True)
@@ -83,14 +81,6 @@ def changes(reference: Probabilities, probabilities: Probabilities, labels: Labe
         }
         for i in np.flatnonzero(reference.argmax(1) != probabilities.argmax(1))
     ]
-
-
-def calibration_error(probabilities: Probabilities, labels: Labels) -> float:
-    """Expected calibration error: distance of confidence and accuracy, over equal bins of confidence weighted by their size."""
-    confidence, right = probabilities.max(1).astype(np.float64), probabilities.argmax(1) == labels
-    bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
-    gaps = [abs(confidence[bins == b].sum() - right[bins == b].sum()) for b in range(CALIBRATION_BINS)]
-    return float(sum(gaps) / len(labels))
 
 
 def broken_gates(dtype: str, figures: Figures) -> list[str]:

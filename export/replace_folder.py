@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from export.errors import ExportError
+from fmnist_edge.files import check_writable
 
 # renameat2(2)
 AT_FDCWD = -100
@@ -65,7 +66,7 @@ def check_replaceable(folder: Path) -> None:
     nearest = next(parent for parent in folder.parents if parent.exists())
     try:
         for place in (nearest, folder) if folder.exists() else (nearest,):
-            tempfile.TemporaryFile(dir=place).close()
+            check_writable(place)
     except OSError as error:
         raise ExportError(f"{folder} can't be written: {place} ({error.strerror})") from None
 

@@ -29,6 +29,9 @@ LANGUAGES = {
 DESCRIPTION = "fmnist.json"
 """What a model file says of itself: a member of a .tflite's archive, a property of a .onnx, a member of a .keras."""
 
+CALIBRATION_BINS = 15
+"""Of equal width, as Guo et al. 2017 have it."""
+
 INPUT, OUTPUT = "image", "probabilities"
 """The tensors' names."""
 
@@ -79,3 +82,19 @@ def agreement(one: Probabilities, other: Probabilities) -> float:
 def distance(one: Probabilities, other: Probabilities) -> NDArray[np.float64]:
     """How far each probability is from the other: float64 (N, 10); 1 for what is no number."""
     return np.nan_to_num(np.abs(one.astype(np.float64) - other), nan=1)
+
+
+def calibration_error(probabilities: Probabilities, labels: NDArray[np.uint8]) -> float:
+    """Expected calibration error, 0 to 1: how far confidence is from accuracy, over equal bins of confidence weighted by size.
+
+    labels: (N,). Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", arXiv:1706.04599.
+    """
+    confidence, right = probabilities.max(1).astype(np.float64), probabilities.argmax(1) == labels
+    bins = confidence_bins(confidence)
+    confident, accurate = (np.bincount(bins, weights, CALIBRATION_BINS) for weights in (confidence, right))
+    return float(np.abs(confident - accurate).sum() / len(labels))
+
+
+def confidence_bins(confidence: NDArray[np.float64]) -> NDArray[np.intp]:
+    """The number of the bin, 0 to CALIBRATION_BINS - 1, of each confidence."""
+    return np.minimum((confidence * CALIBRATION_BINS).astype(np.intp), CALIBRATION_BINS - 1)

@@ -21,10 +21,15 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def prepare_folder(folder: Path, what: str) -> None:
     """Makes the folder. Raises UsageError now, and not after the first picture, if ``what`` can't be saved there."""
-    import tempfile  # takes longer than most that is imported
-
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
+        check_writable(folder)
     except OSError as error:
         raise UsageError(f"{folder}: {what} can't be saved there ({error.strerror})") from None
+
+
+def check_writable(folder: Path) -> None:
+    """Raises OSError unless files can be made in the folder: permissions alone don't tell, with a full or read-only disk."""
+    import tempfile  # takes longer than most that is imported
+
+    tempfile.TemporaryFile(dir=folder).close()

@@ -11,7 +11,7 @@ from PIL import Image
 
 from fmnist_edge.errors import first_line
 
-MOMENT = 0.25
+POLL_SECONDS = 0.25
 """Seconds that anything is waited for before it is looked whether it is still wanted, where the wait can't be interrupted."""
 
 
@@ -77,6 +77,6 @@ def without_secrets(source: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
-def trusted(clock: float | None, now: float) -> float:
+def capture_time(clock: float | None, now: float) -> float:
     """When a camera took a frame: its driver's time stamp if that is of the monotonic clock, which no other is near."""
     return clock if clock is not None and now - 1 < clock <= now else now

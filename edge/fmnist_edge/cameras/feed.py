@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from fmnist_edge.cameras.camera import MOMENT, Camera, FeedOptions, Shot
+from fmnist_edge.cameras.camera import POLL_SECONDS, Camera, FeedOptions, Shot
 from fmnist_edge.errors import FmnistEdgeError, SourceError
 from fmnist_edge.terminal import printable
 
-FAREWELL = 0.9
+CLOSE_TIMEOUT = 0.9
 """Seconds that closing waits for the thread. What a driver or a name server holds up longer ends by itself."""
 
 ENDED = "it has ended"
@@ -66,7 +66,7 @@ class Feed(AbstractContextManager["Feed"]):
         self._thread = threading.Thread(target=self._run, name="camera", daemon=True)
         self._thread.start()
         try:
-            while not self._wait(MOMENT):
+            while not self._wait(POLL_SECONDS):
                 self._watch()
             if self._end and not self._newest:
                 raise self._end
@@ -97,7 +97,7 @@ class Feed(AbstractContextManager["Feed"]):
         with self._changed:
             self._changed.notify_all()
         self._camera.interrupt()
-        self._thread.join(FAREWELL)
+        self._thread.join(CLOSE_TIMEOUT)
 
     def next(self, timeout: float) -> Frame | None:
         """The newest frame that was not handed out before; None if none comes within timeout (seconds).

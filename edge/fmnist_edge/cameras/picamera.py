@@ -14,7 +14,7 @@ from typing import Any
 
 from PIL import Image
 
-from fmnist_edge.cameras.camera import MOMENT, Camera, Shot, trusted
+from fmnist_edge.cameras.camera import POLL_SECONDS, Camera, Shot, capture_time
 from fmnist_edge.errors import SourceError, first_line
 
 SYSTEM = "/usr/lib/python3/dist-packages"
@@ -42,7 +42,7 @@ class PiCamera(Camera):
             while not self.interrupted.is_set():
                 job = job or camera.capture_request(wait=False)
                 try:
-                    request = camera.wait(job, timeout=MOMENT)
+                    request = camera.wait(job, timeout=POLL_SECONDS)
                 except TimeoutError:
                     continue
                 job = None
@@ -50,7 +50,7 @@ class PiCamera(Camera):
                     stamp, buffer = request.get_metadata().get("SensorTimestamp"), request.make_buffer("main")
                 finally:
                     request.release()
-                taken = trusted(stamp / 1e9 if stamp else None, time.monotonic())
+                taken = capture_time(stamp / 1e9 if stamp else None, time.monotonic())
                 yield Shot(taken, None, partial(to_image, buffer, form["size"], form["stride"]))
         finally:
             with suppress(Exception):  # of a camera that it could not open: nothing is left to be done about it

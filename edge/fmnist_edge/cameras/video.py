@@ -12,7 +12,7 @@ from typing import Any
 from PIL import Image
 
 from fmnist_edge.cameras import v4l2
-from fmnist_edge.cameras.camera import MOMENT, Camera, Shot, trusted
+from fmnist_edge.cameras.camera import POLL_SECONDS, Camera, Shot, capture_time
 from fmnist_edge.errors import RuntimeUnavailableError, SourceError, first_line
 from fmnist_edge.pictures.decode import MAX_PIXELS
 
@@ -79,7 +79,7 @@ class Video(Camera):
                 for clock, develop in pictures:
                     began, start = first = first or (now, clock or 0.0)
                     if not self.paced:
-                        yield Shot(trusted(clock, now), None, develop)
+                        yield Shot(capture_time(clock, now), None, develop)
                         continue
                     seconds = max((clock or 0.0) - start, 0.0)
                     due = now if self.options.fast else began + seconds
@@ -131,7 +131,7 @@ class Sequence(Video):
 
 class Rtsp(Video):
     def target(self) -> dict[str, Any]:
-        return {"file": self.source, "timeout": (self.timeout, MOMENT), "options": RTSP}
+        return {"file": self.source, "timeout": (self.timeout, POLL_SECONDS), "options": RTSP}
 
     def explain(self, error: Exception) -> str:
         return "no answer, or none that RTSP has" if isinstance(error, av.InvalidDataError) else super().explain(error)

@@ -17,7 +17,7 @@ from fmnist_edge.contract import Tile
 from fmnist_edge.files import replacing
 from fmnist_edge.terminal import printable
 
-PATIENCE = 0.05
+BATCH_SECONDS = 0.05
 """Seconds that a picture waits, at most, for others to be classified with it."""
 
 LONGEST_NAME = 200
@@ -95,7 +95,7 @@ def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
         for item in items:
             began = began if batch else time.monotonic()
             batch.append(item)
-            if len(batch) == size or time.monotonic() - began > PATIENCE:
+            if len(batch) == size or time.monotonic() - began > BATCH_SECONDS:
                 full, batch = batch, []
                 yield full
     finally:  # what was read before Ctrl-C is not lost

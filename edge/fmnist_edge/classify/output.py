@@ -80,6 +80,10 @@ def as_csv(style: Style) -> Show:
     return show
 
 
+FORMATS: dict[str, Callable[[Style], Show]] = {"text": as_text, "bars": as_bars, "json": as_json, "csv": as_csv}
+"""By the name that ``--format`` has for each. To add one, write a function like those above and add it here."""
+
+
 def to_record(item: Item, prediction: Prediction | None, milliseconds: float, style: Style) -> dict[str, Any]:
     if prediction is None:
         return {"path": item.name, "error": str(item.error)}

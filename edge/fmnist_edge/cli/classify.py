@@ -3,7 +3,7 @@
 import gc
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -27,9 +27,13 @@ def classify(
     stdin: Annotated[bool, typer.Option("--stdin", help="Classify the picture whose bytes come on stdin.")] = False,
     input: Annotated[Input, typer.Option(help="What pictures are: 28x28 tiles of Fashion-MNIST, photos, or find out.")] = "auto",
     top_k: Annotated[int, typer.Option(min=1, max=10, help="How many classes to print for each picture.")] = 3,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON Lines, one object per picture.")] = False,
-    csv: Annotated[bool, typer.Option("--csv", help="Print CSV, one line per picture.")] = False,
-    all: Annotated[bool, typer.Option("--all", help="With --json or --csv: the probabilities of all classes too.")] = False,
+    format: Annotated[
+        Literal["text", "bars", "json", "csv"] | None,
+        typer.Option(help="How to print: a line per picture, bars, JSON Lines or CSV. Bars for one picture, text for more."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Short for --format json: one object per picture.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Short for --format csv: one line per picture.")] = False,
+    all: Annotated[bool, typer.Option("--all", help="With JSON or CSV: the probabilities of all classes too.")] = False,
     labels_lang: LanguageOption = "en",
     min_confidence: MinConfidenceOption = None,
     save_tiles: Annotated[
@@ -50,7 +54,7 @@ def classify(
     from fmnist_edge.classifier import BATCH, Classifier
     from fmnist_edge.classify.bulk import Progress, classify_all
     from fmnist_edge.classify.find import find, picture_on_stdin
-    from fmnist_edge.classify.output import Style, as_bars, as_csv, as_json, as_text
+    from fmnist_edge.classify.output import FORMATS, Style
     from fmnist_edge.classify.reading import Options, read_all
     from fmnist_edge.contract import LANGUAGES
     from fmnist_edge.files import prepare_folder
@@ -60,9 +64,12 @@ def classify(
         raise UsageError("name a picture or a folder, or use --stdin; 'fmnist-edge classify --help' tells more")
     if stdin and paths:
         raise UsageError("--stdin takes the place of the paths")
-    if json and csv:
-        raise UsageError("--json or --csv, not both")
-    if all and not (json or csv):
+    options_given = {f"--format {format}": format, "--json": "json" if json else None, "--csv": "csv" if csv else None}
+    given = {option: name for option, name in options_given.items() if name}
+    if len(set(given.values())) > 1:
+        raise UsageError(f"{' or '.join(given)}, not both")
+    chosen = next(iter(given.values()), None)
+    if all and chosen not in ("json", "csv"):
         raise UsageError("--all goes with --json or --csv")
     if save_tiles:
         prepare_folder(save_tiles, "tiles")
@@ -75,7 +82,7 @@ def classify(
     first = list(islice(sources, 0 if listed else 2))
     alone = len(first) == 1 and (stdin or first[0].name == names[0])
     style = Style(top_k, all, LANGUAGES[labels_lang])
-    show = (as_json if json else as_csv if csv else as_bars if alone else as_text)(style)
+    show = FORMATS[chosen or ("bars" if alone else "text")](style)
     progress = None
     if not (stdin or listed) and sys.stderr is not None and sys.stderr.isatty():
         count = sum(1 for _ in find(names, options))

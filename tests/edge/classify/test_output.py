@@ -5,6 +5,7 @@ import json
 import os
 import pickle
 import pty
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -107,10 +108,27 @@ def test_json_with_all_has_every_probability(shoes: Path, classifier: Classifier
     np.testing.assert_allclose(json.loads(result.stdout)["probabilities"], expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["json", "csv"])
+def test_a_format_and_its_short_form_print_the_same(name: str, shoes: Path) -> None:
+    long, short = (fmnist_edge("classify", *option, "000.png", cwd=shoes) for option in (["--format", name], [f"--{name}"]))
+
+    without_times = [re.sub(r"[\d.]+(?=[,}]*$)", "", result.stdout, flags=re.MULTILINE) for result in (long, short)]
+    assert without_times[0] == without_times[1] != ""
+
+
+def test_bars_can_be_had_of_several_pictures_and_text_of_one(shoes: Path) -> None:
+    bars = fmnist_edge("classify", "--format", "bars", "--top-k", "2", "000.png", "001.png", cwd=shoes).stdout.splitlines()
+    text = fmnist_edge("classify", "--format", "text", "000.png", cwd=shoes).stdout
+
+    assert len(bars) == 4
+    assert text.startswith("000.png: ")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--json", "--csv", "x.png"], "--json or --csv, not both"),
+        (["--format", "text", "--csv", "x.png"], "--format text or --csv, not both"),
         (["--all", "x.png"], "--all goes with --json or --csv"),
         (["--stdin", "x.png"], "--stdin takes the place of the paths"),
         ([], "name a picture or a folder, or use --stdin; 'fmnist-edge classify --help' tells more"),
