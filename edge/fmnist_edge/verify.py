@@ -19,6 +19,10 @@ GOLDEN = "golden.npz"
 ABOUT = "about"
 """Its array that holds a JSON text: the format, and for each artifact and runtime how far the outputs may differ."""
 
+TIE = 1e-5
+"""Rounding may change a float model's probabilities by so much: which of two classes that are nearer to each other comes first is
+up to the processor. It is the same for int8, whose own rounding is what is judged."""
+
 MAX_GOLDEN_BYTES = 10_000_000
 """Unpacked; ours has a quarter of a million."""
 
@@ -89,13 +93,13 @@ def verify(path: str | os.PathLike[str] | None = None) -> Verdict:
         artifact=artifact,
         runtime=model.session.runtime,
         tiles=len(golden.tiles),
-        agreement=agreement(found, golden.outputs),
+        agreement=agreement(golden.outputs, found),
         difference=float(difference.max()),
         tolerance=tolerance,
         mean_difference=float(difference.mean()),
         mean_tolerance=mean_tolerance,
         accuracy=float((found.argmax(1) == golden.labels).mean()),
-        agreement_with_keras=agreement(found, golden.reference),
+        agreement_with_keras=agreement(golden.reference, found),
         difference_to_keras=float(distance(found, golden.reference).max()),
         holds=bool(difference.max() <= tolerance and difference.mean() <= mean_tolerance),
     )
@@ -157,8 +161,20 @@ def check(golden: Golden) -> None:
         raise ValueError("not a golden set")
 
 
-def agreement(one: Probabilities, other: Probabilities) -> float:
-    return float((one.argmax(1) == other.argmax(1)).mean())
+def best_classes(reference: Probabilities) -> NDArray[np.bool_]:
+    """Which classes may be the answer, bool (N, 10): the likeliest, and any that ties with it. None if there is a NaN."""
+    best: NDArray[np.bool_] = reference >= reference.max(1, keepdims=True) - TIE
+    return best
+
+
+def agrees(reference: Probabilities, found: Probabilities) -> NDArray[np.bool_]:
+    """Whether the class found is one of the reference's best, bool (N,)."""
+    best: NDArray[np.bool_] = np.take_along_axis(best_classes(reference), found.argmax(1)[:, None], 1)[:, 0]
+    return best & ~np.isnan(found).any(1)
+
+
+def agreement(reference: Probabilities, found: Probabilities) -> float:
+    return float(agrees(reference, found).mean())
 
 
 def distance(one: Probabilities, other: Probabilities) -> NDArray[np.float64]:
