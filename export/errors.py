@@ -13,6 +13,10 @@ class ParityError(ExportError):
     exit_status = 3
 
 
+class RoundingError(ParityError):
+    """Only int8 files don't, and they might if their numbers were rounded otherwise."""
+
+
 class BundleError(ExportError):
     """A file of the bundle is missing, or is not what the manifest says."""
 

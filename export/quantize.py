@@ -22,6 +22,7 @@ Array = NDArray[np.float64]
 
 LARGEST = 127  # LiteRT's int8 weights: -127 to 127, one scale per output unit
 DAMPING = 0.01  # added to the inputs' variances, as a part of their mean (GPTQ's own choice)
+ORDER_SPREAD = 0.5  # by how much (as a logarithm) a further attempt takes inputs for more variable, or less, than they are
 TINY = 1e-9  # for inputs that never vary and units without weights
 SCALES = np.linspace(0.5, 1, 11)  # tried for each unit, as a part of the scale that clips no weight
 # 1: all units reach equally far, 0: as trained. On images not seen yet some reach farther, and what is cut off makes the largest
@@ -44,14 +45,17 @@ class Int8Mlp(NamedTuple):
     root: bool
 
 
-def quantize(mlp: Mlp, tiles: Tiles, strange: Tiles) -> Int8Mlp:
-    """tiles: training images, all of which count; strange: what a device may be shown besides. Both uint8 (N, 28, 28)."""
+def quantize(mlp: Mlp, tiles: Tiles, strange: Tiles, attempt: int = 0) -> Int8Mlp:
+    """tiles: training images, all of which count; strange: what a device may be shown besides. Both uint8 (N, 28, 28).
+
+    Each further attempt rounds the weights in another order, which makes other small errors, and then fits the ranges to them.
+    """
     if mlp.root:  # int8 is fitted to what its first layer gets
         tiles, strange = ROOTS[tiles], ROOTS[strange]
     everything = flat_pixels(np.concatenate([tiles, strange]))
     values, strange_values = np.split(everything, [len(tiles)])
     exact = centre_logits(balance_units(mlp.layers, values, strange_values), everything)
-    rounded = round_weights(exact, everything)
+    rounded = round_weights(exact, everything, attempt)
     return Int8Mlp(exact, rounded, choose_ranges(exact, rounded, values, strange_values), mlp.root)
 
 
@@ -106,14 +110,17 @@ def balance_units(layers: Layers, values: Floats, strange_values: Floats) -> Lay
     return [*balanced, (factors[:, None] * kernel, bias)]
 
 
-def round_weights(layers: Layers, inputs: Floats) -> Layers:
+def round_weights(layers: Layers, inputs: Floats, attempt: int = 0) -> Layers:
     """The same MLP with kernels that int8 holds exactly, and biases that make up for the mean of what was rounded off.
 
-    inputs: float32 (N, 784) from the training data; what counts is what the rounding does to them.
+    inputs: float32 (N, 784) from the training data; what counts is what the rounding does to them. attempt: see ``quantize``.
     """
+    random = np.random.default_rng(attempt)
     rounded: Layers = []
     for kernel, bias in layers:
-        new_kernel = round_kernel(kernel.astype(np.float64), np.atleast_2d(np.cov(inputs, rowvar=False, bias=True)))
+        urgency = random.lognormal(0, ORDER_SPREAD if attempt else 0, len(kernel))
+        covariance: Array = np.atleast_2d(np.cov(inputs, rowvar=False, bias=True))
+        new_kernel = round_kernel(kernel.astype(np.float64), covariance, urgency)
         new_bias = bias + inputs.mean(0, dtype=np.float64) @ (kernel - new_kernel)
         rounded.append((new_kernel.astype(np.float32), new_bias.astype(np.float32)))
         inputs = np.maximum(inputs @ rounded[-1][0] + rounded[-1][1], 0)
@@ -137,10 +144,11 @@ def centre_logits(layers: Layers, values: Floats) -> Layers:
     return [*hidden, (kernel - taken[:-1, None], bias - taken[-1])]
 
 
-def round_kernel(kernel: Array, covariance: Array) -> Array:
-    """kernel (inputs, units) to the nearest in the sense above. covariance (inputs, inputs) of the layer's inputs."""
+def round_kernel(kernel: Array, covariance: Array, urgency: Array) -> Array:
+    """kernel (inputs, units) to the nearest in the sense above. covariance (inputs, inputs) of the layer's inputs; urgency
+    (inputs,): factors by which some of them come sooner than others."""
     # those that vary most come first, while there are many others to make good what their rounding does
-    order = np.argsort(-np.diag(covariance), kind="stable")
+    order = np.argsort(-np.diag(covariance) * urgency, kind="stable")
     kernel, covariance = kernel[order], covariance[np.ix_(order, order)]
     curvature = covariance + (DAMPING * np.diag(covariance).mean() + TINY) * np.eye(len(covariance))
     scale = choose_scale(kernel, np.diag(curvature))

@@ -19,7 +19,7 @@ from export.bundle import ARTIFACTS
 from export.parity import Figures
 from export.table import align, delta, make_table
 from fmnist_edge.bundle.description import FORMAT
-from fmnist_edge.contract import CLASSES, Probabilities, agreement, distance
+from fmnist_edge.contract import CLASSES, TIE, Probabilities, agreement, distance
 from train.dataset import Dataset
 
 MOVED = 16  # images in the picture of those that moved most
@@ -120,7 +120,6 @@ def make_report(
             "parity-confusion": draw_confusion(dataset.test_labels, answers, output),
         }
         files = {f"report/{name}.png": to_png(figure) for name, figure in pictures.items()}
-    right = {which: sum(change[which] == change["label"] for change in changes) for which in ("keras", "artifact")}
     template = Path(__file__).with_suffix(".md.in").read_text("utf-8")
     page = template.format(
         table=make_table(manifest),
@@ -132,9 +131,11 @@ def make_report(
         int8=proof["files"][SHIPPED],
         floats=proof["files"]["fmnist-float.tflite"],
         changed=len(changes),
-        won=right["artifact"],
-        lost=right["keras"],
-        neither=len(changes) - sum(right.values()),
+        turned=turned_table(proof["files"][SHIPPED]),
+        chance=parity.chance(proof["files"][SHIPPED]["only_keras_right"], proof["files"][SHIPPED]["only_artifact_right"]),
+        least_chance=parity.LEAST_CHANCE,
+        gate=parity.GATES["int8"],
+        tie=TIE,
         moved=MOVED,
         changes=change_table(changes),
     )
@@ -223,6 +224,16 @@ def runtime_table(proof: dict[str, Any]) -> str:
             deltas = [delta(row[key], ARTIFACTS[name]) for key in ("max_dp_to_default", "tolerance")]
             rows.append([name, f"{runtime} {row['version']}", *shares, *deltas])
     return align(rows)
+
+
+def turned_table(file: Mapping[str, Any]) -> str:
+    return align(
+        [
+            ("images", "int8 right", "int8 wrong"),
+            ("Keras right", str(file["both_right"]), str(file["only_keras_right"])),
+            ("Keras wrong", str(file["only_artifact_right"]), str(file["both_wrong"])),
+        ]
+    )
 
 
 def change_table(changes: Sequence[Mapping[str, Any]]) -> str:

@@ -28,7 +28,11 @@ def make_table(manifest: dict[str, Any]) -> str:
         f"{dtype} {gate.accuracy_points:.2f} points, {gate.top1_agreement:.1%}, Δp {gate.max_dp:g}"
         for dtype, gate in parity.GATES.items()
     ]
-    return f"{align(rows)}\n\nLimits: {'; '.join(limits)}.\n"
+    ties = max(file["ties"] for file in manifest["files"].values())
+    return (
+        f"{align(rows)}\n\nLimits: {'; '.join(limits)}.\n"
+        f"The difference leaves out ties, on which Keras has two best classes: {ties} of the test images.\n"
+    )
 
 
 def align(rows: Sequence[Sequence[str]]) -> str:

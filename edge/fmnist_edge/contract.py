@@ -29,6 +29,10 @@ LANGUAGES = {
 DESCRIPTION = "fmnist.json"
 """What a model file says of itself: a member of a .tflite's archive, a property of a .onnx, a member of a .keras."""
 
+TIE = 1e-5
+"""Rounding may change a float model's probabilities by so much: which of two classes that are nearer to each other comes first is
+up to the processor. It is the same for int8, whose own rounding is what is judged."""
+
 CALIBRATION_BINS = 15
 """Of equal width, as Guo et al. 2017 have it."""
 
@@ -74,9 +78,21 @@ def to_probabilities(output: NDArray[Any]) -> Probabilities:
     return PROBABILITIES.take(output) if output.dtype == np.int8 else output
 
 
-def agreement(one: Probabilities, other: Probabilities) -> float:
-    """The share of the images, 0 to 1, for which both name the same class."""
-    return float((one.argmax(1) == other.argmax(1)).mean())
+def best_classes(reference: Probabilities) -> NDArray[np.bool_]:
+    """Which classes may be the answer, bool (N, 10): the likeliest, and any that ties with it. None if there is a NaN."""
+    best: NDArray[np.bool_] = reference >= reference.max(1, keepdims=True) - TIE
+    return best
+
+
+def agrees(reference: Probabilities, found: Probabilities) -> NDArray[np.bool_]:
+    """Whether the class found is one of the reference's best, bool (N,)."""
+    best: NDArray[np.bool_] = np.take_along_axis(best_classes(reference), found.argmax(1)[:, None], 1)[:, 0]
+    return best & ~np.isnan(found).any(1)
+
+
+def agreement(reference: Probabilities, found: Probabilities) -> float:
+    """The share of the images, 0 to 1, whose class found is one of the reference's best."""
+    return float(agrees(reference, found).mean())
 
 
 def distance(one: Probabilities, other: Probabilities) -> NDArray[np.float64]:
