@@ -112,5 +112,5 @@ def calibration_error(probabilities: Probabilities, labels: NDArray[np.uint8]) -
 
 
 def confidence_bins(confidence: NDArray[np.float64]) -> NDArray[np.intp]:
-    """The number of the bin, 0 to CALIBRATION_BINS - 1, of each confidence."""
-    return np.minimum((confidence * CALIBRATION_BINS).astype(np.intp), CALIBRATION_BINS - 1)
+    """The number of the bin, 0 to CALIBRATION_BINS - 1, of each confidence; the first for what is no number."""
+    return np.clip(np.nan_to_num(confidence * CALIBRATION_BINS).astype(np.intp), 0, CALIBRATION_BINS - 1)
