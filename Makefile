@@ -75,8 +75,20 @@ FORCE:
 study: $(SETUP) data  ## measure all recipes several times: docs/study.md (an hour)
 	$(PY) -m train.study $(if $(TRY),--try $(TRY)) $(if $(PHOTOS),--photos $(PHOTOS))
 
-test: $(SETUP) data  ## run the tests
-	$(PY) -m pytest
+# processors round differently; these let this one round as others do, one part of it each: TensorFlow, numpy's BLAS, numpy itself, all
+avx2 = ONEDNN_MAX_CPU_ISA=AVX2
+sse41 = ONEDNN_MAX_CPU_ISA=SSE41
+plain = TF_ENABLE_ONEDNN_OPTS=0
+haswell = OPENBLAS_CORETYPE=Haswell
+zen = OPENBLAS_CORETYPE=Zen
+no-simd = NPY_DISABLE_CPU_FEATURES="$$($(PY) -c 'import numpy; print(*numpy.show_config("dicts")["SIMD Extensions"].get("found", []))')"
+one-thread = OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1
+ARITHMETICS := avx2 sse41 plain haswell zen no-simd one-thread
+arithmetic = $(if $(filter $(1),$(ARITHMETICS)),$($(1)),$(error there is no ARITHMETIC=$(1); there are $(ARITHMETICS)))
+ROUNDING := $(foreach name,$(ARITHMETIC),$(call arithmetic,$(name)))
+
+test: $(SETUP) data  ## run the tests (ARITHMETIC='avx2 haswell' rounds as other processors do; TESTS='parity or export': only these)
+	$(ROUNDING) $(PY) -m pytest $(if $(TESTS),-k '$(TESTS)')
 
 arm-test:  ## run the wheel on Debian 12 for 32- and 64-bit Arm, in qemu's user mode (three minutes); armv7-test: 32-bit alone
 arm-test armv7-test: data wheel

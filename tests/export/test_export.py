@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -60,6 +61,11 @@ def test_a_model_that_misses_a_gate_is_not_written_and_the_old_files_stay(model:
     last_line = result.stderr.splitlines()[-1]
     assert result.returncode == 3
     assert "fmnist-int8.tflite: a probability differs by" in last_line
+    assert re.findall(r"Trying another rounding, (\d) of (\d)$", result.stderr, re.MULTILINE) == [
+        ("1", "3"),
+        ("2", "3"),
+        ("3", "3"),
+    ]
     assert last_line.endswith("Nothing was written")
     assert contents(tmp_path / "out") == {"fmnist-int8.tflite": b"old"}
 

@@ -37,6 +37,26 @@ def test_changes_and_agreement_tell_the_same(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", bundle.ARTIFACTS)
+def test_ties_and_who_is_right_count_each_image_once(name: str) -> None:
+    file = PROOF["files"][name]
+    right_or_wrong = ("both_right", "only_keras_right", "only_artifact_right", "both_wrong")
+
+    assert file["ties"] + sum(file[key] for key in right_or_wrong) == 10_000
+    assert file["accuracy_difference"] == (file["only_artifact_right"] - file["only_keras_right"]) / 10_000
+
+
+def test_the_page_shows_who_is_right_and_how_many_ties_are_left_out() -> None:
+    file = PROOF["files"]["fmnist-int8.tflite"]
+
+    assert f"The difference in accuracy leaves ties out: here {file['ties']} of 10,000 images." in PAGE
+    for row in (
+        rf"\| Keras right +\| {file['both_right']} +\| {file['only_keras_right']} +\|",
+        rf"\| Keras wrong +\| {file['only_artifact_right']} +\| {file['both_wrong']} +\|",
+    ):
+        assert re.search(row, PAGE)
+
+
+@pytest.mark.parametrize("name", bundle.ARTIFACTS)
 def test_a_tolerance_follows_from_what_was_measured(name: str) -> None:
     at_least = parity.ELSEWHERE[bundle.ARTIFACTS[name]]
     measured = [row for row in PROOF["files"][name]["runtimes"].values() if row]
