@@ -65,7 +65,7 @@ def photo_and_garment(photo: Image.Image, mask: Mask) -> list[Panel]:
     ground = Image.blend(photo, Image.new("RGB", photo.size, PAPER), 0.8)
     marked = Image.composite(photo, ground, garment)
     marked.paste(OUTLINE, mask=ImageChops.difference(garment, garment.filter(ImageFilter.MaxFilter(7))))
-    heading = "No garment found: all of it is taken" if mask.all() else "The garment found in it"
+    heading = "Nothing stands out: all of it is taken" if mask.all() else "The garment found in it"
     return [("The photo", photo), (heading, marked)]
 
 

@@ -18,11 +18,11 @@ def test_each_artifact_tells_where_it_comes_from(name: str) -> None:
     result = fmnist_edge("info", "--model", MODELS / name)
 
     assert (result.returncode, result.stderr) == (0, "")
-    assert f"size           {listed['files'][name]['bytes']:,} bytes\n" in result.stdout
-    assert f"SHA-256        {listed['files'][name]['sha256']}\n" in result.stdout
+    assert f"size                   {listed['files'][name]['bytes']:,} bytes\n" in result.stdout
+    assert f"SHA-256                {listed['files'][name]['sha256']}\n" in result.stdout
     assert f"dtype {ARTIFACTS[name]}\n" in result.stdout
-    assert f"recipe         {listed['training']['recipe']}\n" in result.stdout
-    assert "hidden layers  512, 192\n" in result.stdout
+    assert f"recipe                 {listed['training']['recipe']}\n" in result.stdout
+    assert "hidden layers          512, 192\n" in result.stdout
     assert f"t10k-images-idx3-ubyte {listed['training']['dataset']['t10k-images-idx3-ubyte']}\n" in result.stdout
 
 
