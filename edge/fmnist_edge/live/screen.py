@@ -97,7 +97,7 @@ class Screen:
         }
 
     def _to_line(self, answer: Answer, age: float, dropped: int, fps: float) -> str:
-        """As much of it as the terminal has columns for: the label, its bar (or that nothing stands out), how it goes, the others."""
+        """As much of it as the terminal has columns for: the label, its bar or a remark, how it goes, and the next two."""
         found = answer.garment_found or answer.class_id == NOTHING
         width = max(map(columns, self.names)) + 1
         label = f"{self.names[answer.class_id]}{'?' if answer.unsure else ''}"
