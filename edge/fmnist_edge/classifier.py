@@ -11,7 +11,7 @@ from PIL import Image
 
 from fmnist_edge.bundle.description import NEVER_UNSURE
 from fmnist_edge.bundle.model import open_model
-from fmnist_edge.contract import CLASSES, TILE_SIZE, Tile, at_temperature
+from fmnist_edge.contract import CLASSES, TILE_SIZE, Tile, photo_answer, ten_views
 from fmnist_edge.errors import UsageError
 from fmnist_edge.pictures.tile import View, look, read_picture
 
@@ -29,7 +29,7 @@ class Prediction:
     sure_from: float
     """The confidence, 0 to 1, below which it is unsure."""
     garment_found: bool = True
-    """Whether anything stands out in a photo. If not, all of it was taken for the garment."""
+    """Whether anything stands out in a photo."""
 
     @property
     def class_id(self) -> int:
@@ -94,11 +94,14 @@ class Classifier:
         """Predictions for what some pictures show; the runtime gets all of them at once."""
         if not views:
             return []
-        tiles, photos = np.stack([view.tile for view in views]), np.array([view.kind == "photo" for view in views])
-        # a garment means the same in a mirror, and the model's mistakes differ there: their mean is right more often
-        both = self.model.session.probabilities(np.concatenate([tiles, tiles[photos][:, :, ::-1]]))
-        rows, mirrored = both[: len(tiles)], both[len(tiles) :]
-        rows[photos] = at_temperature((rows[photos] + mirrored) / 2, self.photo_temperature)
+        tiles, are_photos = np.stack([view.tile for view in views]), np.array([view.kind == "photo" for view in views])
+        rows = np.empty((len(views), len(CLASSES)), np.float32)
+        if not are_photos.all():
+            rows[~are_photos] = self.model.session.probabilities(tiles[~are_photos])
+        if are_photos.any():
+            shown = ten_views(tiles[are_photos]).reshape(-1, TILE_SIZE, TILE_SIZE)
+            answers = self.model.session.probabilities(shown).reshape(-1, 10, len(CLASSES))
+            rows[are_photos] = photo_answer(answers, self.photo_temperature)
         return [Prediction(row, self.sure_from[view.kind], view.garment_found) for row, view in zip(rows, views, strict=True)]
 
 

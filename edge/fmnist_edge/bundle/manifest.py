@@ -8,7 +8,7 @@ from fmnist_edge.bundle.untrusted import MAX_MANIFEST_BYTES, configured_keys, pa
 from fmnist_edge.errors import ModelError, SignatureError
 
 FORMAT = 1
-"""Of the manifest, the golden set and parity.json; raised when an old reader would misread a new one. A model file has its own."""
+"""Of the manifest, the golden set and parity.json; raised when an old reader would misread new ones. A model file has its own."""
 
 
 def read_manifest(path: Path) -> dict[str, str]:
