@@ -1,7 +1,7 @@
 """Cuts the garment out of a photo: says which pixels show it.
 
 In: an RGB image, longest edge about ``SEGMENT_EDGE``. Out: a bool mask, and whether what it shows stands out. Nothing is learned:
-the ground is what is reached from the border without a step in colour; the garment is the rest, rather in the middle, and whatever
+the ground is what is reached from the border without a step in colour; the garment is the rest, rather in the middle, and what
 else has the garment's colours.
 Constants without a source are those with which most tiles of real photos were classified right.
 """
@@ -34,7 +34,7 @@ Walls, shadows and wood have less; so have one in a hundred of 2,911 garments: w
 CLEAR_GROUND = 0.25
 """Largest probability, on average, that a pixel of the ground shows the garment.
 
-In bricks, leaves and carpets, what is inside of the mask looks like what is outside; seven in a thousand garments lie on such ground.
+In bricks, leaves and carpets, what is in the mask looks like what is outside; of a thousand garments seven lie on such ground.
 """
 
 BINS = 12
@@ -51,8 +51,8 @@ class Garment(NamedTuple):
 def find_garment(image: Image.Image) -> Garment | None:
     """The garment in an RGB image; None if nothing can be told from the ground.
 
-    What does not stand out is still the best guess: of 47 such garments, MLPs that had not seen their contributors' photos knew 33 by
-    the mask, 12 by the whole picture.
+    What does not stand out is still the best guess: of 47 such garments, MLPs that knew no photo by their contributors named 33
+    rightly by the mask, 12 by the whole picture.
     """
     channels = opponent_colours(np.asarray(image, dtype=np.float32))
     distance = barrier_distance(channels)
