@@ -136,8 +136,9 @@ def photo(shape: Image.Image) -> Image.Image:
 def test_a_garment_is_cut_out_of_its_ground(ground: Ground, ground_colour: Colour, garment: Colour, outline: Outline) -> None:
     shape = silhouette(outline, (360, 480), CENTRED)
 
-    tile, mask, _ = cut_out(dressed(ground(shape.size, ground_colour), shape, garment))
+    tile, mask, found = cut_out(dressed(ground(shape.size, ground_colour), shape, garment))
 
+    assert found
     inside, outside = inner_and_outer(shape)
     assert overlap(mask, shape) > 0.9
     assert longest_edge(tile) == 28
@@ -274,9 +275,10 @@ def test_of_an_animation_the_first_frame_is_shown(shape: Image.Image, photo: Ima
 @pytest.mark.parametrize("colour", [WHITE, BLACK, GRAY, RED])
 @pytest.mark.parametrize("size", [(1, 1), (1, 2), (2, 1), (3, 3), (28, 28), (29, 28), (1, 700), (5000, 2), (300, 400)])
 def test_a_picture_of_one_colour_gives_a_tile_of_one_value(size: Size, colour: Colour) -> None:
-    tile, mask, _ = cut_out(Image.new("RGB", size, colour))
+    tile, mask, found = cut_out(Image.new("RGB", size, colour))
 
     assert mask.any()
+    assert not found
     assert set(np.unique(tile)) <= {0, 255 - lightness(colour)}
 
 
