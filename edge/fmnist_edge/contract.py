@@ -79,15 +79,17 @@ def to_probabilities(output: NDArray[Any]) -> Probabilities:
 
 
 def ten_views(tiles: Tiles) -> Tiles:
-    """Each tile as it is and moved by a pixel up, down, left and right, and these in a mirror: uint8 (N, 10, 28, 28).
+    """Each tile as it is and moved by a pixel down, up, right and left, and these in a mirror: uint8 (N, 10, 28, 28).
 
     A garment is the same in all of them, and how it was cut out weighs less in the mean of ten answers. In a cross-validation by
     contributor over 2,911 photos MLPs were right 77.9 % of the time, with one view 74.8 %, with it and its mirror image 76.1 %.
     """
-    framed = np.pad(tiles, ((0, 0), (1, 1), (1, 1)))
-    moves = ((1, 1), (0, 1), (2, 1), (1, 0), (1, 2))
-    moved = np.stack([framed[:, y : y + TILE_SIZE, x : x + TILE_SIZE] for y, x in moves], axis=1)
-    return np.concatenate([moved, moved[..., ::-1]], axis=1)
+    views = np.zeros((len(tiles), 10, TILE_SIZE, TILE_SIZE), np.uint8)
+    views[:, 0] = tiles
+    views[:, 1, 1:], views[:, 2, :-1] = tiles[:, :-1], tiles[:, 1:]
+    views[:, 3, :, 1:], views[:, 4, :, :-1] = tiles[..., :-1], tiles[..., 1:]
+    views[:, 5:] = views[:, :5, :, ::-1]
+    return views
 
 
 def photo_answer(probabilities: Probabilities, temperature: float) -> Probabilities:
