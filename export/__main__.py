@@ -15,7 +15,7 @@ from export.check import check, judge
 from export.errors import ExportError, ParityError, RoundingError
 from export.keras_model import Mlp
 from export.table import make_table
-from fmnist_edge.bundle.description import FORMAT
+from fmnist_edge.bundle.manifest import FORMAT
 from fmnist_edge.contract import Probabilities, calibration_error, to_pixels
 from fmnist_edge.errors import first_line, reported
 from fmnist_edge.runtimes.formats import format_of

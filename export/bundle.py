@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from fmnist_edge.bundle import manifest
 from fmnist_edge.bundle.description import FORMAT
 from fmnist_edge.bundle.golden import ABOUT
 from fmnist_edge.contract import CLASSES, DESCRIPTION, INPUT, INPUT_SCALE, OUTPUT, OUTPUT_SCALE, TILE_SIZE, ZERO_POINT
@@ -83,7 +84,7 @@ def pack_golden(
     """
     golden = choose_golden(dataset.test_labels)
     arrays: dict[str, NDArray[Any]] = {"tiles": dataset.test_images, "labels": dataset.test_labels, **outputs}
-    about = np.array(to_json({"format": FORMAT, "tolerances": tolerances}))
+    about = np.array(to_json({"format": manifest.FORMAT, "tolerances": tolerances}))
     file = io.BytesIO()
     np.savez_compressed(file, allow_pickle=False, **{name: array[golden] for name, array in arrays.items()}, **{ABOUT: about})
     return file.getvalue()

@@ -13,7 +13,8 @@ from export.diagnose import diagnose
 from export.errors import BundleError, ParityError, RoundingError
 from export.keras_model import Mlp
 from export.parity import Figures
-from fmnist_edge.bundle.description import FORMAT, read_description
+from fmnist_edge.bundle.description import read_description
+from fmnist_edge.bundle.manifest import FORMAT
 from fmnist_edge.bundle.model import open_model
 from fmnist_edge.contract import Probabilities, Tiles, to_pixels
 from fmnist_edge.errors import ModelError

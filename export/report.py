@@ -18,7 +18,7 @@ from export import bare_runtimes, parity
 from export.bundle import ARTIFACTS
 from export.parity import Figures
 from export.table import align, delta, make_table
-from fmnist_edge.bundle.description import FORMAT
+from fmnist_edge.bundle.manifest import FORMAT
 from fmnist_edge.contract import CLASSES, TIE, Probabilities, agreement, distance
 from train.dataset import Dataset
 

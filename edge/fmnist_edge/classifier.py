@@ -11,7 +11,7 @@ from PIL import Image
 
 from fmnist_edge.bundle.description import NEVER_UNSURE
 from fmnist_edge.bundle.model import open_model
-from fmnist_edge.contract import CLASSES, TILE_SIZE, Tile
+from fmnist_edge.contract import CLASSES, TILE_SIZE, Tile, photo_answer, ten_views
 from fmnist_edge.errors import UsageError
 from fmnist_edge.pictures.tile import View, look, read_picture
 
@@ -28,6 +28,8 @@ class Prediction:
     probabilities: NDArray[np.float32]
     sure_from: float
     """The confidence, 0 to 1, below which it is unsure."""
+    garment_found: bool = True
+    """Whether anything stands out in a photo."""
 
     @property
     def class_id(self) -> int:
@@ -43,8 +45,8 @@ class Prediction:
 
     @property
     def unsure(self) -> bool:
-        """Whether the label is a guess: of those with this confidence or less, too many are wrong."""
-        return self.confidence < self.sure_from
+        """Whether the label is a guess: of those with this confidence or less, too many are wrong, or nothing stands out."""
+        return not self.garment_found or self.confidence < self.sure_from
 
     def top(self, count: int) -> list[tuple[int, float]]:
         """The ``count`` most probable classes with their probabilities, the best first; equal ones in class order."""
@@ -56,13 +58,16 @@ class Classifier:
     """A model, ready to classify. Not thread-safe: give each thread its own. It can be pickled: the copy opens the file anew.
 
     model: a .tflite or .onnx file made by ``python -m export``; the int8 model of this package if None.
-    min_confidence: the confidence, 0 to 1, below which predictions are unsure; the model's own thresholds if None.
+    min_confidence: the confidence, 0 to 1, below which predictions are unsure; the model's own thresholds if None. Where nothing
+    stands out in a photo, they are unsure in any case.
     Raises ModelError for a file that can't be trusted, RuntimeUnavailableError where nothing here can run it.
     """
 
     def __init__(self, model: str | os.PathLike[str] | None = None, min_confidence: float | None = None) -> None:
         self.model = open_model(model)
-        chosen = self.model.description["training"].get("unsure", NEVER_UNSURE)
+        training = self.model.description["training"]
+        self.photo_temperature: float = training.get("photo_temperature", 1)
+        chosen = training.get("unsure", NEVER_UNSURE)
         self.sure_from = chosen if min_confidence is None else dict.fromkeys(chosen, min_confidence)
         self._arguments = model, min_confidence
 
@@ -87,8 +92,17 @@ class Classifier:
 
     def predict(self, views: Sequence[View]) -> list[Prediction]:
         """Predictions for what some pictures show; the runtime gets all of them at once."""
-        rows = self.model.session.probabilities(np.stack([view.tile for view in views])) if views else ()
-        return [Prediction(row, self.sure_from[view.kind]) for row, view in zip(rows, views, strict=True)]
+        if not views:
+            return []
+        tiles, are_photos = np.stack([view.tile for view in views]), np.array([view.kind == "photo" for view in views])
+        rows = np.empty((len(views), len(CLASSES)), np.float32)
+        if not are_photos.all():
+            rows[~are_photos] = self.model.session.probabilities(tiles[~are_photos])
+        if are_photos.any():
+            shown = ten_views(tiles[are_photos]).reshape(-1, TILE_SIZE, TILE_SIZE)
+            answers = self.model.session.probabilities(shown).reshape(-1, 10, len(CLASSES))
+            rows[are_photos] = photo_answer(answers, self.photo_temperature)
+        return [Prediction(row, self.sure_from[view.kind], view.garment_found) for row, view in zip(rows, views, strict=True)]
 
 
 def to_view(picture: Picture) -> View:

@@ -1,4 +1,5 @@
-"""What training, export and device agree on: the classes, the tile, the tensors of a model file, and when two outputs agree.
+"""What training, export and device agree on: the classes, the tile, the tensors of a model file, how a photo is answered, and
+when two outputs agree.
 
 Every artifact takes pixel / 255 and gives probabilities. An int8 file holds the same numbers as ``scale * (q - zero_point)``.
 """
@@ -25,6 +26,9 @@ LANGUAGES = {
     "en": CLASSES,
     "zh": ("T恤/上衣", "裤子", "套头衫", "连衣裙", "外套", "凉鞋", "衬衫", "运动鞋", "包", "短靴"),
 }
+
+NOTHING_STANDS_OUT = {"en": "nothing stands out", "zh": "没有明显的物体"}
+"""What is said of a photo in which no garment is found."""
 
 DESCRIPTION = "fmnist.json"
 """What a model file says of itself: a member of a .tflite's archive, a property of a .onnx, a member of a .keras."""
@@ -76,6 +80,46 @@ def to_input(tiles: Tiles, dtype: Any) -> NDArray[Any]:
 def to_probabilities(output: NDArray[Any]) -> Probabilities:
     """output: float32 or int8 (N, 10), as a model gives it."""
     return PROBABILITIES.take(output) if output.dtype == np.int8 else output
+
+
+def ten_views(tiles: Tiles) -> Tiles:
+    """Each tile as it is and moved by a pixel down, up, right and left, and these in a mirror: uint8 (N, 10, 28, 28).
+
+    A garment is the same in all of them, and how it was cut out weighs less in the mean of ten answers. In a cross-validation by
+    contributor over 2,911 photos MLPs were right 77.9 % of the time, with one view 74.8 %, with it and its mirror image 76.1 %.
+    """
+    views = np.zeros((len(tiles), 10, TILE_SIZE, TILE_SIZE), np.uint8)
+    views[:, 0] = tiles
+    views[:, 1, 1:], views[:, 2, :-1] = tiles[:, :-1], tiles[:, 1:]
+    views[:, 3, :, 1:], views[:, 4, :, :-1] = tiles[..., :-1], tiles[..., 1:]
+    views[:, 5:] = views[:, :5, :, ::-1]
+    return views
+
+
+def photo_answer(probabilities: Probabilities, temperature: float) -> Probabilities:
+    """What a model says of photos, by what it says of the ten views of their tiles: (N, 10, 10) becomes (N, 10)."""
+    return at_temperature(probabilities.mean(1), temperature)
+
+
+LEAST = 1 / 4096
+"""What a probability counts as, at least, when its temperature changes, in float files too.
+
+An int8 output is 0 for all below half a step, 1/512. With 1/4096 for it, int8 and float answers to 3,063 photos were equally
+confident on average, to 0.002 at a temperature of 1.4 and to 0.004 at 2; without, to 0.005 and 0.018.
+"""
+
+
+def at_temperature(probabilities: Probabilities, temperature: float) -> Probabilities:
+    """The same ranking, less confident at a temperature above 1: p to the power of 1 / temperature, rows summing to 1 again.
+
+    This divides the logits by the temperature, as softmax makes exp(logit) of them but for a factor. Probabilities below LEAST
+    count as LEAST; a temperature of 1 changes nothing. Source: Guo et al. 2017, arXiv:1706.04599, section 4.2.
+    """
+    if temperature == 1:
+        return probabilities
+    logits = np.log(np.maximum(probabilities, LEAST, dtype=np.float64)) / temperature
+    powers = np.exp(logits - logits.max(1, keepdims=True))
+    return np.asarray(powers / powers.sum(1, keepdims=True), dtype=np.float32)
 
 
 def best_classes(reference: Probabilities) -> NDArray[np.bool_]:

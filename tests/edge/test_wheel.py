@@ -237,7 +237,7 @@ def test_without_a_runtime_info_still_reads_each_file(no_runtime: Path) -> None:
         result = run(no_runtime, "info", "--model", model)
 
         assert (result.returncode, result.stderr) == (0, "")
-        assert "recipe         standard\n" in result.stdout
+        assert "recipe                 standard\n" in result.stdout
 
 
 @pytest.mark.parametrize(("environment", "runtime"), [("litert", "ai-edge-litert"), ("tflite_runtime", "tflite-runtime 2.14.0")])

@@ -10,8 +10,12 @@ from fmnist_edge.contract import CLASSES
 from fmnist_edge.errors import ModelError
 from fmnist_edge.runtimes.formats import format_of
 
-FORMAT = 1
-"""Of the description, the manifest and the golden set; raised when an old reader would misread a new file."""
+FORMAT = 2
+"""Of the description alone; raised when an old reader would misread a new file. 2: photos have a temperature of their own, which
+the device applies; a reader that ignored it would be wrongly confident."""
+
+READABLE = (1, FORMAT)
+"""Formats that are read. A file of format 1 says nothing of a temperature of photos, which means 1."""
 
 NEVER_UNSURE = {"tile": 0.0, "photo": 0.0}
 """The thresholds of files that were made before there were any."""
@@ -30,8 +34,9 @@ def check_description(text: str, model_sha256: str) -> dict[str, Any]:
         description["input"]["dtype"]
     except (ValueError, KeyError, TypeError):
         raise ModelError("it does not describe itself; only files made by 'python -m export' are run") from None
-    if format_version != FORMAT:
-        raise ModelError(f"its format is {repr(format_version)[:20]}, this fmnist-edge reads {FORMAT}; export it again")
+    if format_version not in READABLE:
+        known = " and ".join(map(str, READABLE))
+        raise ModelError(f"its format is {repr(format_version)[:20]}, this fmnist-edge reads {known}; export it again")
     if classes != list(CLASSES):
         raise ModelError("its classes are not Fashion-MNIST's; export it again")
     if not is_calibration(training):
@@ -42,12 +47,12 @@ def check_description(text: str, model_sha256: str) -> dict[str, Any]:
 
 
 def is_calibration(training: Any) -> bool:
-    """Whether it has what is read of it: a temperature, and the confidences below which it is unsure; older files lack them."""
+    """Whether it has what is read of it: temperatures, and the confidences below which it is unsure; older files lack them."""
     if not isinstance(training, dict):
         return False
     unsure = training.get("unsure", NEVER_UNSURE)
     return (
-        is_number(training.get("temperature", 1), 1e-6, 1e6)
+        all(is_number(training.get(name, 1), 1e-6, 1e6) for name in ("temperature", "photo_temperature"))
         and isinstance(unsure, dict)
         and unsure.keys() == NEVER_UNSURE.keys()
         and all(is_number(confidence, 0, 1) for confidence in unsure.values())

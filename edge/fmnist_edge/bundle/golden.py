@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fmnist_edge.bundle.description import FORMAT
-from fmnist_edge.bundle.manifest import is_listed
+from fmnist_edge.bundle.manifest import FORMAT, is_listed
 from fmnist_edge.bundle.model import Model, open_model
 from fmnist_edge.contract import CLASSES, TILE_SIZE, Probabilities, Tiles, agreement, distance
 from fmnist_edge.errors import ModelError

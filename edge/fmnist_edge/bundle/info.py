@@ -7,7 +7,7 @@ from typing import Any
 
 from fmnist_edge.runtimes.formats import format_of
 
-WIDTH = 15
+WIDTH = 23
 
 TRAINING = {
     "recipe": "recipe",
@@ -17,6 +17,7 @@ TRAINING = {
     "seed": "seed",
     "own photos": "photos",
     "temperature": "temperature",
+    "temperature of photos": "photo_temperature",
     "unsure below": "unsure",
     "data set": "dataset",
     "versions": "versions",

@@ -7,6 +7,9 @@ from pathlib import Path
 from fmnist_edge.bundle.untrusted import MAX_MANIFEST_BYTES, configured_keys, parse, read
 from fmnist_edge.errors import ModelError, SignatureError
 
+FORMAT = 1
+"""Of the manifest, the golden set and parity.json; raised when an old reader would misread new ones. A model file has its own."""
+
 
 def read_manifest(path: Path) -> dict[str, str]:
     """The SHA-256 of each file, by its name, that a manifest.json beside a model lists; none if there is none.

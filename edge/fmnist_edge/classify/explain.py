@@ -11,8 +11,7 @@ from fmnist_edge.contract import CLASSES, TILE_SIZE
 from fmnist_edge.errors import FmnistEdgeError, InputError, UsageError
 from fmnist_edge.files import replacing
 from fmnist_edge.pictures.decode import read_image
-from fmnist_edge.pictures.photo import cut_out, fitted
-from fmnist_edge.pictures.segment import Mask
+from fmnist_edge.pictures.photo import CutOut, cut_out, fitted
 from fmnist_edge.pictures.tile import look
 from fmnist_edge.pictures.upright import upright
 
@@ -43,7 +42,7 @@ def explain(photo: Path, out: Path, classifier: Classifier) -> Prediction:
     try:
         image = read_image(photo)
         view = look(image)
-        panels = [] if view.kind == "tile" else photo_and_garment(upright(image)[0], cut_out(image)[1])
+        panels = [] if view.kind == "tile" else photo_and_garment(upright(image)[0], cut_out(image))
     except InputError as error:
         raise InputError(f"{photo}: {error}") from None
     (prediction,) = classifier.predict([view])
@@ -57,15 +56,16 @@ def explain(photo: Path, out: Path, classifier: Classifier) -> Prediction:
     return prediction
 
 
-def photo_and_garment(photo: Image.Image, mask: Mask) -> list[Panel]:
-    """photo: RGB. mask: its garment, bool (height, width)."""
+def photo_and_garment(photo: Image.Image, cut: CutOut) -> list[Panel]:
+    """photo: RGB, as ``cut_out`` saw it."""
     photo = fitted(photo, 2 * EDGE, Image.Resampling.LANCZOS)  # drawn at twice the size: that makes the outline smooth
-    values = Image.fromarray(mask.astype(np.uint8) * 255).resize(photo.size, Image.Resampling.BICUBIC)
+    values = Image.fromarray(cut.mask.astype(np.uint8) * 255).resize(photo.size, Image.Resampling.BICUBIC)
     garment = values.point(lambda value: 255 * (value > 127))
     ground = Image.blend(photo, Image.new("RGB", photo.size, PAPER), 0.8)
     marked = Image.composite(photo, ground, garment)
     marked.paste(OUTLINE, mask=ImageChops.difference(garment, garment.filter(ImageFilter.MaxFilter(7))))
-    heading = "No garment found: all of it is taken" if mask.all() else "The garment found in it"
+    guess = "all of it is taken" if cut.mask.all() else "a guess"
+    heading = "The garment found in it" if cut.garment_found else f"Nothing stands out: {guess}"
     return [("The photo", photo), (heading, marked)]
 
 

@@ -14,11 +14,13 @@ BAR = 20
 
 
 class Style(NamedTuple):
-    """top_k: classes shown of each picture; everything: all probabilities, in JSON and CSV; names: of the classes."""
+    """top_k: classes shown of each picture; everything: all probabilities, in JSON and CSV; names: of the classes;
+    nothing_stands_out: what is said of a photo where that is so."""
 
     top_k: int
     everything: bool
     names: tuple[str, ...]
+    nothing_stands_out: str
 
 
 Show = Callable[[Item, Prediction | None, float], None]
@@ -30,8 +32,8 @@ def as_text(style: Style) -> Show:
 
     def show(item: Item, prediction: Prediction | None, milliseconds: float) -> None:
         if prediction is not None:
-            classes = ", ".join([f"{label} {probability:.2f}" for label, probability in labelled(prediction, style)])
-            print(f"{printable(item.name)}: {classes}")
+            first, *others = [f"{label} {probability:.2f}" for label, probability in labelled(prediction, style)]
+            print(f"{printable(item.name)}: {', '.join([first + remark(prediction, style), *others])}")
 
     return show
 
@@ -47,7 +49,8 @@ def as_bars(style: Style) -> Show:
             return
         for rank, (label, probability) in enumerate(labelled(prediction, style)):
             line = f"{label}{' ' * (width - columns(label))}{probability:.2f} {block * round(BAR * probability)}".rstrip()
-            print(f"{unsure if prediction.unsure else sure}{line}{end}" if rank == 0 else line)
+            first = f"{unsure if prediction.unsure else sure}{line}{end}{remark(prediction, style)}"
+            print(first if rank == 0 else line)
 
     return show
 
@@ -63,7 +66,8 @@ def as_csv(style: Style) -> Show:
     import csv
 
     probabilities = style.names if style.everything else ()
-    columns = ("path", "class_id", "label", "confidence", *probabilities, "unsure", "milliseconds", "error")
+    # new columns go to the end: programs may count
+    columns = ("path", "class_id", "label", "confidence", *probabilities, "unsure", "milliseconds", "error", "garment_found")
     # stdout turns line ends into the system's, as csv would
     writer = csv.DictWriter(sys.stdout, columns, restval="", extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
@@ -73,6 +77,7 @@ def as_csv(style: Style) -> Show:
         if prediction is not None:
             record |= {
                 "unsure": json.dumps(prediction.unsure),
+                "garment_found": json.dumps(prediction.garment_found),
                 **dict(zip(probabilities, record.get("probabilities", ()), strict=True)),
             }
         writer.writerow(record)
@@ -93,6 +98,7 @@ def to_record(item: Item, prediction: Prediction | None, milliseconds: float, st
         "label": style.names[prediction.class_id],
         "confidence": round(prediction.confidence, 6),
         "unsure": prediction.unsure,
+        "garment_found": prediction.garment_found,
         "top": [{"label": style.names[number], "confidence": round(p, 6)} for number, p in prediction.top(style.top_k)],
         "milliseconds": round(milliseconds, 3),
     }
@@ -105,3 +111,8 @@ def labelled(prediction: Prediction, style: Style) -> list[tuple[str, float]]:
     """The most probable classes' names and probabilities, the first with a question mark if the model is unsure."""
     found = [(style.names[number], probability) for number, probability in prediction.top(style.top_k)]
     return [(f"{found[0][0]}?", found[0][1]), *found[1:]] if prediction.unsure else found
+
+
+def remark(prediction: Prediction, style: Style) -> str:
+    """What else is to be said of the label."""
+    return "" if prediction.garment_found else f" ({style.nothing_stands_out})"

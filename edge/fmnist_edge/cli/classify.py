@@ -45,7 +45,7 @@ def classify(
 ) -> None:
     """Say what is on each picture: T-shirt, trouser, pullover, dress, coat, sandal, shirt, sneaker, bag or ankle boot.
 
-    A label marked '?' is a guess: the model's confidence is too low to rely on it.
+    A label marked '?' is a guess: the model's confidence is too low to rely on it, or nothing stands out in the photo.
 
     Exit status: 0 all classified, 1 some pictures failed (the others are printed), 2 usage, 3 the model is missing or damaged.
     """
@@ -56,7 +56,7 @@ def classify(
     from fmnist_edge.classify.find import find, picture_on_stdin
     from fmnist_edge.classify.output import FORMATS, Style
     from fmnist_edge.classify.reading import Options, read_all
-    from fmnist_edge.contract import LANGUAGES
+    from fmnist_edge.contract import LANGUAGES, NOTHING_STANDS_OUT
     from fmnist_edge.files import prepare_folder
     from fmnist_edge.terminal import quiet_stderr
 
@@ -81,7 +81,7 @@ def classify(
     sources = iter([picture_on_stdin(options)] if stdin else find(names, options))
     first = list(islice(sources, 0 if listed else 2))
     alone = len(first) == 1 and (stdin or first[0].name == names[0])
-    style = Style(top_k, all, LANGUAGES[labels_lang])
+    style = Style(top_k, all, LANGUAGES[labels_lang], NOTHING_STANDS_OUT[labels_lang])
     show = FORMATS[chosen or ("bars" if alone else "text")](style)
     progress = None
     if not (stdin or listed) and sys.stderr is not None and sys.stderr.isatty():
@@ -108,10 +108,12 @@ def explain(
     """
     from fmnist_edge.classifier import Classifier
     from fmnist_edge.classify.explain import explain
+    from fmnist_edge.contract import NOTHING_STANDS_OUT
     from fmnist_edge.terminal import quiet_stderr
 
     with quiet_stderr():
         classifier = Classifier(model)
     out = out or Path(f"{photo.stem}-explained.png")
     prediction = explain(photo, out, classifier)
-    print(f"{out}: {prediction.label}{'?' if prediction.unsure else ''} {prediction.confidence:.2f}", flush=True)
+    remark = "" if prediction.garment_found else f" ({NOTHING_STANDS_OUT['en']})"
+    print(f"{out}: {prediction.label}{'?' if prediction.unsure else ''} {prediction.confidence:.2f}{remark}", flush=True)

@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw
 
 from fmnist_edge.bundle.model import default_model, open_model
 from fmnist_edge.classifier import BATCH, Classifier
-from fmnist_edge.contract import TILE_SIZE
+from fmnist_edge.contract import TILE_SIZE, ten_views
 from fmnist_edge.device.board import health, machine, peak_memory
 from fmnist_edge.errors import FmnistEdgeError, InputError, RuntimeUnavailableError
 from fmnist_edge.pictures.decode import read_image
@@ -82,10 +82,11 @@ def measure(
 
 
 def time_steps(classifier: Classifier, photo: Path, seconds: float, tell: Callable[[str], None]) -> dict[str, Times]:
-    """What it takes to decode the photo, to make its tile, to invoke the model, and for all that from the file."""
+    """What it takes to decode the photo, to make its tile, to invoke the model with its views, and for all that from the file."""
     try:
         image = read_image(photo)
-        tiles = look(image).tile[None]
+        view = look(image)
+        tiles = ten_views(view.tile[None])[0] if view.kind == "photo" else view.tile[None]
         calls: dict[str, Callable[[], Any]] = {
             "decode": partial(read_image, photo),
             "tile": partial(look, image),

@@ -1,4 +1,4 @@
-"""Keeps frames that the model was unsure of: sorted into a folder per class, ``python -m train --photos`` learns from them.
+"""Keeps frames of garments that the model was unsure of: sorted into a folder per class, ``train --photos`` learns from them.
 
 DIR/unsure-20260722-101530-123-shirt.jpg is a frame as it was looked at, with the time in UTC and the guess. DIR/.tiles, which the
 training passes over, has what the model was shown of it, by the same name. Files with other names are never touched, and what has

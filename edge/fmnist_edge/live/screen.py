@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from fmnist_edge.cameras.feed import Frame
-from fmnist_edge.contract import LANGUAGES
+from fmnist_edge.contract import LANGUAGES, NOTHING_STANDS_OUT
 from fmnist_edge.live.steady import NOTHING, Answer
 from fmnist_edge.terminal import columns, printable, wants_colour
 
@@ -33,6 +33,7 @@ class Screen:
 
     def __init__(self, as_json: bool, on_change: bool, language: str) -> None:
         self.names = (*LANGUAGES[language], NOTHING_THERE[language])
+        self._nothing_stands_out = NOTHING_STANDS_OUT[language]
         self.on_terminal = sys.stdout is not None and sys.stdout.isatty()
         self.in_place = self.on_terminal and not as_json
         self._on_change, self._shown, self._shown_sure = on_change, -1, False
@@ -89,20 +90,22 @@ class Screen:
             "label": self.names[answer.class_id],
             "confidence": round(answer.confidence, 6),
             "unsure": answer.unsure,
+            "garment_found": answer.garment_found,
             "probabilities": [round(share, 6) for share in answer.shares[:NOTHING].tolist()],
             "age_ms": round(1000 * age, 1),
             "dropped": dropped,
         }
 
     def _to_line(self, answer: Answer, age: float, dropped: int, fps: float) -> str:
-        """As much of it as the terminal has columns for: the label, its bar, how it goes, and the next two."""
+        """As much of it as the terminal has columns for: the label, its bar or a remark, how it goes, and the next two."""
+        found = answer.garment_found or answer.class_id == NOTHING
         width = max(map(columns, self.names)) + 1
         label = f"{self.names[answer.class_id]}{'?' if answer.unsure else ''}"
         others = [class_id for class_id in np.argsort(-answer.shares, kind="stable") if class_id != answer.class_id]
         block = "█" if "utf" in sys.stdout.encoding.lower() else "#"
         parts = [
             f"{label}{' ' * (width - columns(label))} {answer.confidence:.2f}",
-            f"{block * round(BAR * answer.confidence):{BAR}}",
+            f"{block * round(BAR * answer.confidence):{BAR}}" if found else self._nothing_stands_out,
             f"{fps:3.0f} fps",
             f"{1000 * age:4.0f} ms",
             f"{dropped} dropped",

@@ -16,11 +16,15 @@ HOLD = 0.5
 
 
 class Answer(NamedTuple):
-    """What is before the camera. ``shares`` is float64 (11,), of the classes and of nothing being there, and sums to 1."""
+    """What is before the camera. ``shares`` is float64 (11,), of the classes and of nothing being there, and sums to 1.
+
+    garment_found: whether anything stands out from the ground.
+    """
 
     class_id: int
     shares: NDArray[np.float64]
     sure_from: float
+    garment_found: bool
 
     @property
     def confidence(self) -> float:
@@ -29,7 +33,7 @@ class Answer(NamedTuple):
     @property
     def unsure(self) -> bool:
         """As a prediction's; that nothing is there is no guess."""
-        return self.class_id != NOTHING and self.confidence < self.sure_from
+        return self.class_id != NOTHING and (not self.garment_found or self.confidence < self.sure_from)
 
 
 class Steady:
@@ -42,25 +46,26 @@ class Steady:
     def __init__(self, half_life: float) -> None:
         self._half_life = half_life
         self._mean: NDArray[np.float64] | None = None
-        self._at = self._ahead_since = self._sure_from = 0.0
+        self._at = self._ahead_since = self._sure_from = self._found = 0.0
         self._ahead = self._label = NOTHING
 
     def update(self, prediction: Prediction | None, now: float) -> Answer:
         """The answer after one more frame. prediction: None if nothing is there; now: seconds of any clock."""
-        shares = np.zeros(NOTHING + 1)
+        shares, found = np.zeros(NOTHING + 1), float(prediction is not None and prediction.garment_found)
         if prediction is None:
             shares[NOTHING] = 1
         else:
             shares[:NOTHING] = prediction.probabilities
             self._sure_from = prediction.sure_from
         if self._mean is None:
-            self._mean, self._label = shares, int(shares.argmax())
+            self._mean, self._label, self._found = shares, int(shares.argmax()), found
         kept = 0.5 ** min(max(now - self._at, 0) / self._half_life, 1) if self._half_life else 0
         self._mean = shares + kept * (self._mean - shares)
+        self._found = found + kept * (self._found - found)
         self._at = now
         ahead = int(self._mean.argmax())
         if ahead != self._ahead:
             self._ahead, self._ahead_since = ahead, now
         if now - self._ahead_since >= HOLD * self._half_life:
             self._label = ahead
-        return Answer(self._label, self._mean, self._sure_from)
+        return Answer(self._label, self._mean, self._sure_from, self._label != NOTHING and self._found >= 0.5)

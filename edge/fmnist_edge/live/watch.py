@@ -154,7 +154,7 @@ class Watch:
         answer = self.steady.update(prediction, self.now)
         self.tally.count_result(self.screen.show(answer, frame, self.feed.dropped, self.tally.fps))
         self.systemd.say("STATUS", self.screen.names[answer.class_id])
-        if self.collection and view and prediction and prediction.unsure:
+        if self.collection and view and view.garment_found and prediction and prediction.unsure:
             self.collection.add(picture, view.tile, prediction.class_id, self.now)
 
     def is_enough(self) -> bool:

@@ -1,5 +1,7 @@
 """From a photo to a tile: turned upright, the garment cut out of its ground, gray, negated, cropped, shrunk to 28 pixels."""
 
+from typing import NamedTuple
+
 import numpy as np
 from PIL import Image, ImageChops, ImageFilter, ImageOps
 
@@ -8,17 +10,25 @@ from fmnist_edge.pictures.segment import SEGMENT_EDGE, Mask, find_garment
 from fmnist_edge.pictures.upright import upright
 
 
-def cut_out(image: Image.Image) -> tuple[Tile, Mask]:
+class CutOut(NamedTuple):
+    """A photo's tile; which pixels show the garment (the upright picture's shape, a few hundred pixels large); and whether one
+    stands out there."""
+
+    tile: Tile
+    mask: Mask
+    garment_found: bool
+
+
+def cut_out(image: Image.Image) -> CutOut:
     """A photo's garment as Fashion-MNIST would show it: gray, negated, longest edge 28, centred on 0.
 
     The steps of the data set's authors (Xiao, Rasul, Vollgraf 2017, arXiv:1708.07747, section 2), whose photos had a plain
     ground; here the garment is cut out of its ground first. Where that fails, the whole picture counts as garment.
 
-    image: any mode and size. Returns the tile, uint8 (28, 28), and which pixels show the garment, bool: the upright picture's
-    shape, a few hundred pixels large.
+    image: any mode and size.
     """
     photo, alpha = upright(image)
-    soft_mask = garment_of(photo) if alpha is None else alpha
+    soft_mask, garment_found = garment_of(photo) if alpha is None else (alpha, True)
     mask = soft_mask.point(lambda value: 255 * (value > 127))
     negated = ImageChops.multiply(ImageOps.invert(photo.convert("L")), soft_mask)
     garment = fitted(negated.crop(mask.getbbox()), TILE_SIZE, Image.Resampling.LANCZOS)
@@ -26,16 +36,19 @@ def cut_out(image: Image.Image) -> tuple[Tile, Mask]:
     outline = fitted(mask.crop(mask.getbbox()), TILE_SIZE, Image.Resampling.BOX).point(lambda value: 255 * (value > 0))
     tile = Image.new("L", (TILE_SIZE, TILE_SIZE))
     tile.paste(garment, ((TILE_SIZE - garment.width) // 2, (TILE_SIZE - garment.height) // 2), outline)
-    return np.asarray(tile), np.asarray(mask) > 0
+    return CutOut(np.asarray(tile), np.asarray(mask) > 0, garment_found)
 
 
-def garment_of(photo: Image.Image) -> Image.Image:
-    """The garment in an RGB photo as a mask of mode L, from 0 to 255 across its outline; 255 all over if none is found."""
+def garment_of(photo: Image.Image) -> tuple[Image.Image, bool]:
+    """The garment in an RGB photo as a mask of mode L, from 0 to 255 across its outline, and whether it stands out.
+
+    The mask is 255 all over if there is none.
+    """
     found = find_garment(fitted(photo, min(SEGMENT_EDGE, max(photo.size)), Image.Resampling.BOX))
     if found is None:
-        return Image.new("L", photo.size, 255)
-    smooth = Image.fromarray(found.astype(np.uint8) * 255).filter(ImageFilter.GaussianBlur(0.7))
-    return smooth.resize(photo.size, Image.Resampling.BILINEAR)
+        return Image.new("L", photo.size, 255), False
+    smooth = Image.fromarray(found.mask.astype(np.uint8) * 255).filter(ImageFilter.GaussianBlur(0.7))
+    return smooth.resize(photo.size, Image.Resampling.BILINEAR), found.stands_out
 
 
 def fitted(image: Image.Image, edge: int, resample: Image.Resampling) -> Image.Image:

@@ -1,9 +1,12 @@
 """Cuts the garment out of a photo: says which pixels show it.
 
-In: an RGB image, longest edge about ``SEGMENT_EDGE``. Out: a bool mask. Nothing is learned: the ground is what is reached from
-the border without a step in colour; the garment is the rest, rather in the middle, and whatever else has the garment's colours.
+In: an RGB image, longest edge about ``SEGMENT_EDGE``. Out: a bool mask, and whether what it shows stands out. Nothing is learned:
+the ground is what is reached from the border without a step in colour; the garment is the rest, rather in the middle, and what
+else has the garment's colours.
 Constants without a source are those with which most tiles of real photos were classified right.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,12 +25,35 @@ PLAUSIBLE_AREA = (0.03, 0.95)
 VISIBLE = 1
 """Smallest barrier distance that shows anything: of two grays that differ by about five of 255."""
 
+CLEAR_STEP = 3.0
+"""Smallest difference of the barrier distances of garment and ground, on average: about fifteen grays of 255.
+
+Walls, shadows and wood have less; so have one in a hundred of 2,911 garments: white on white, or cut off by the border.
+"""
+
+CLEAR_GROUND = 0.25
+"""Largest probability, on average, that a pixel of the ground shows the garment.
+
+In bricks, leaves and carpets, what is in the mask looks like what is outside; of a thousand garments seven lie on such ground.
+"""
+
 BINS = 12
 ROUNDS = 6
 
 
-def find_garment(image: Image.Image) -> Mask | None:
-    """The pixels of an RGB image that show the garment, bool (height, width); None if it can't be told from the ground."""
+class Garment(NamedTuple):
+    """mask: which pixels show it, bool (height, width). stands_out: whether it is clearly another thing than the ground."""
+
+    mask: Mask
+    stands_out: bool
+
+
+def find_garment(image: Image.Image) -> Garment | None:
+    """The garment in an RGB image; None if nothing can be told from the ground.
+
+    What does not stand out is still the best guess: of 47 such garments, MLPs that knew no photo by their contributors named 33
+    rightly by the mask, 12 by the whole picture.
+    """
     channels = opponent_colours(np.asarray(image, dtype=np.float32))
     distance = barrier_distance(channels)
     if distance.max() < VISIBLE:
@@ -35,7 +61,10 @@ def find_garment(image: Image.Image) -> Mask | None:
     barrier = soft_step(distance)
     probability = refine(barrier, channels, hints=barrier - 0.5 + 0.25 * centre_log_odds(*barrier.shape))
     mask = fill_holes(main_blobs(probability > 0.5))
-    return mask if PLAUSIBLE_AREA[0] <= mask.mean() <= PLAUSIBLE_AREA[1] else None
+    if not PLAUSIBLE_AREA[0] <= mask.mean() <= PLAUSIBLE_AREA[1]:
+        return None
+    step = distance[mask].mean() - distance[~mask].mean()
+    return Garment(mask, bool(step >= CLEAR_STEP and probability[~mask].mean() <= CLEAR_GROUND))
 
 
 def opponent_colours(rgb: Map) -> Map:

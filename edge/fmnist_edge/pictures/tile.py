@@ -24,10 +24,14 @@ Wanted = Literal["auto", "tile", "photo"]
 
 
 class View(NamedTuple):
-    """What the model is shown of a picture, and whether that was a tile already or made of a photo."""
+    """What the model is shown of a picture, and whether that was a tile already or made of a photo.
+
+    garment_found: whether anything stands out from a photo's ground. True for tiles.
+    """
 
     tile: Tile
     kind: Kind
+    garment_found: bool = True
 
 
 def read_picture(path: str | os.PathLike[str], wanted: Wanted = "auto", max_pixels: int = MAX_PIXELS) -> View:
@@ -63,7 +67,8 @@ def view_of(image: Image.Image, wanted: Wanted) -> View:
             raise InputError(f"not a tile, which is gray and 28x28 pixels large, but {found}")
         from fmnist_edge.pictures.photo import cut_out  # a tile need not wait for what that imports
 
-        return View(cut_out(image)[0], "photo")
+        cut = cut_out(image)
+        return View(cut.tile, "photo", cut.garment_found)
     except Exception as error:
         raise as_input_error(error) from None
 

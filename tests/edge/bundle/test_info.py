@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from export.bundle import ARTIFACTS, attach_description, describe
+from fmnist_edge.bundle.info import to_lines
 from support.altered_models import flatbuffer
 from support.commands import MODELS, fmnist_edge
 
@@ -18,11 +19,11 @@ def test_each_artifact_tells_where_it_comes_from(name: str) -> None:
     result = fmnist_edge("info", "--model", MODELS / name)
 
     assert (result.returncode, result.stderr) == (0, "")
-    assert f"size           {listed['files'][name]['bytes']:,} bytes\n" in result.stdout
-    assert f"SHA-256        {listed['files'][name]['sha256']}\n" in result.stdout
+    assert f"size                   {listed['files'][name]['bytes']:,} bytes\n" in result.stdout
+    assert f"SHA-256                {listed['files'][name]['sha256']}\n" in result.stdout
     assert f"dtype {ARTIFACTS[name]}\n" in result.stdout
-    assert f"recipe         {listed['training']['recipe']}\n" in result.stdout
-    assert "hidden layers  512, 192\n" in result.stdout
+    assert f"recipe                 {listed['training']['recipe']}\n" in result.stdout
+    assert "hidden layers          512, 192\n" in result.stdout
     assert f"t10k-images-idx3-ubyte {listed['training']['dataset']['t10k-images-idx3-ubyte']}\n" in result.stdout
 
 
@@ -54,6 +55,13 @@ def test_a_description_that_says_little_is_printed_as_far_as_it_goes(tmp_path: P
     assert (result.returncode, result.stderr) == (0, "")
     assert '"\\u001b[31mred"' in result.stdout
     assert "recipe" not in result.stdout
+
+
+def test_the_temperature_of_photos_is_told() -> None:
+    lines = to_lines(Path("model.tflite"), b"", describe("int8", {"temperature": 1.2, "photo_temperature": 0.8125}))
+
+    assert "temperature            1.2" in lines
+    assert "temperature of photos  0.8125" in lines
 
 
 @pytest.mark.parametrize("name", ["fmnist-int8.tflite", "fmnist-int8.onnx"])

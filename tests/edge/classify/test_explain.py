@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from fmnist_edge import Classifier
+from fmnist_edge.classify.explain import photo_and_garment
+from fmnist_edge.pictures.photo import cut_out
 from fmnist_edge.pictures.tile import look
 from support.commands import FMNIST_EDGE, MODELS, fmnist_edge, run
 from train.dataset import Dataset
@@ -229,3 +231,20 @@ def test_a_pillow_without_freetype_draws_too(shirt: Image.Image, tmp_path: Path)
 
     assert (result.returncode, result.stderr) == (0, "")
     assert (tmp_path / "shirt-explained.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("ground", "garment", "heading"),
+    [
+        (GROUND, GARMENT, "The garment found in it"),
+        ((200, 190, 170), (192, 182, 162), "Nothing stands out: a guess"),
+        ((200, 190, 170), (200, 190, 170), "Nothing stands out: all of it is taken"),
+    ],
+)
+def test_the_heading_says_whether_the_garment_can_be_trusted(
+    ground: tuple[int, int, int], garment: tuple[int, int, int], heading: str
+) -> None:
+    photo = Image.new("RGB", (300, 400), ground)
+    ImageDraw.Draw(photo).rectangle((75, 100, 224, 299), garment)
+
+    assert photo_and_garment(photo, cut_out(photo))[1][0] == heading

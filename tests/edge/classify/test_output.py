@@ -15,7 +15,11 @@ import pytest
 from PIL import Image
 
 from fmnist_edge import Classifier
-from fmnist_edge.contract import CLASSES
+from fmnist_edge.classifier import Prediction
+from fmnist_edge.classify.output import FORMATS, Style
+from fmnist_edge.classify.reading import Item
+from fmnist_edge.contract import CLASSES, LANGUAGES, NOTHING_STANDS_OUT
+from fmnist_edge.pictures.tile import View, look
 from support.commands import FMNIST_EDGE, MODELS, fmnist_edge
 from train.dataset import Dataset
 
@@ -82,7 +86,7 @@ def test_csv_is_a_line_per_picture_errors_too(shoes: Path) -> None:
 
     good, bad = csv.DictReader(result.stdout.splitlines())
     assert result.returncode == 1
-    assert list(good) == ["path", "class_id", "label", "confidence", *CLASSES, "unsure", "milliseconds", "error"]
+    assert list(good) == ["path", "class_id", "label", "confidence", *CLASSES, "unsure", "milliseconds", "error", "garment_found"]
     assert (good["path"], good["class_id"], good["label"], good["unsure"], good["error"]) == (
         "000.png",
         "9",
@@ -98,7 +102,7 @@ def test_csv_is_a_line_per_picture_errors_too(shoes: Path) -> None:
 def test_csv_without_all_has_no_columns_for_classes(shoes: Path) -> None:
     result = fmnist_edge("classify", "--csv", "000.png", cwd=shoes)
 
-    assert result.stdout.splitlines()[0] == "path,class_id,label,confidence,unsure,milliseconds,error"
+    assert result.stdout.splitlines()[0] == "path,class_id,label,confidence,unsure,milliseconds,error,garment_found"
 
 
 def test_json_with_all_has_every_probability(shoes: Path, classifier: Classifier) -> None:
@@ -112,7 +116,7 @@ def test_json_with_all_has_every_probability(shoes: Path, classifier: Classifier
 def test_a_format_and_its_short_form_print_the_same(name: str, shoes: Path) -> None:
     long, short = (fmnist_edge("classify", *option, "000.png", cwd=shoes) for option in (["--format", name], [f"--{name}"]))
 
-    without_times = [re.sub(r"[\d.]+(?=[,}]*$)", "", result.stdout, flags=re.MULTILINE) for result in (long, short)]
+    without_times = [re.sub(r"[\d.]+(?=(,,true)?}?$)", "", result.stdout, flags=re.MULTILINE) for result in (long, short)]
     assert without_times[0] == without_times[1] != ""
 
 
@@ -212,3 +216,42 @@ def test_a_classifier_can_be_pickled(dataset: Dataset) -> None:
         copy.classify(dataset.test_images[0])[0].probabilities, classifier.classify(dataset.test_images[0])[0].probabilities
     )
     assert copy.classify(dataset.test_images[0])[0].sure_from == 0.9
+
+
+@pytest.fixture
+def wall(classifier: Classifier) -> tuple[Item, Prediction]:
+    """A photo in which nothing stands out."""
+    view = look(Image.new("RGB", (300, 200), (200, 190, 170)))
+    return Item("wall.jpg", view, None, 1), classifier.predict([view])[0]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_format_says_that_nothing_stands_out(
+    name: str, language: str, wall: tuple[Item, Prediction], capsys: pytest.CaptureFixture[str]
+) -> None:
+    FORMATS[name](Style(2, False, LANGUAGES[language], NOTHING_STANDS_OUT[language]))(*wall, 1)
+
+    printed = capsys.readouterr().out
+    record = {"json": json.loads, "csv": lambda text: next(csv.DictReader(text.splitlines()))}
+    if name in record:
+        found = record[name](printed)
+        assert (str(found["unsure"]).lower(), str(found["garment_found"]).lower()) == ("true", "false")
+    else:
+        first = printed.splitlines()[0]
+        label = LANGUAGES[language][wall[1].class_id]
+        assert f"{label}? " in first
+        assert f" ({NOTHING_STANDS_OUT[language]})" in first
+        assert printed.count(NOTHING_STANDS_OUT[language]) == 1
+
+
+def test_of_a_tile_no_format_says_more_than_its_label(
+    classifier: Classifier, dataset: Dataset, capsys: pytest.CaptureFixture[str]
+) -> None:
+    view = View(dataset.test_images[0], "tile")
+    for name in ("text", "bars"):
+        FORMATS[name](Style(1, False, CLASSES, "nothing"))(Item("boot.png", view, None, 1), classifier.predict([view])[0], 1)
+
+    text, bars = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"boot\.png: Ankle boot \d\.\d\d", text)
+    assert re.fullmatch(r"Ankle boot +\d\.\d\d [█#]+", bars)

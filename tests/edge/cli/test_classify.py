@@ -71,7 +71,7 @@ def test_json_lines_say_everything(sneaker: Image.Image, tmp_path: Path) -> None
 
     good, bad = map(json.loads, result.stdout.splitlines())
     assert result.returncode == 1
-    assert good.keys() == {"path", "class_id", "label", "confidence", "unsure", "top", "milliseconds"}
+    assert good.keys() == {"path", "class_id", "label", "confidence", "unsure", "garment_found", "top", "milliseconds"}
     assert (good["path"], good["class_id"], good["label"]) == ("shoe.png", 7, "Sneaker")
     assert good["top"][0] == {"label": "Sneaker", "confidence": good["confidence"]}
     assert len(good["top"]) == 2

@@ -56,6 +56,14 @@ def test_what_the_model_is_sure_of_is_not_kept(film: Path, tmp_path: Path) -> No
     assert [path.name for path in tmp_path.rglob("*")] == [".tiles"]
 
 
+def test_an_empty_scene_is_not_kept(tmp_path: Path) -> None:
+    wall = write_film(tmp_path / "wall.mp4", [(Image.new("RGB", (320, 240), (200, 190, 170)), 0.5)])
+
+    collect(wall, tmp_path / "kept", "--frames", "5")
+
+    assert [path.name for path in (tmp_path / "kept").rglob("*")] == [".tiles"]
+
+
 def test_the_oldest_go_first_and_other_files_stay(film: Path, tmp_path: Path) -> None:
     old = [f"unsure-20200101-0000{second:02}-000-shirt.jpg" for second in range(20)]
     for name in (*old, "holiday.jpg", "unsure-notes.jpg"):

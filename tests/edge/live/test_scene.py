@@ -97,3 +97,42 @@ def test_without_smoothing_each_frame_is_its_own_answer() -> None:
     np.testing.assert_allclose([answer.shares[:10] for answer in answers], probabilities)
     assert [answer.class_id for answer in answers] == probabilities.argmax(1).tolist()
     assert [answer.unsure for answer in answers] == (probabilities.max(1) < 0.5).tolist()
+
+
+def bag(garment_found: bool) -> Prediction:
+    """One that is as confident as can be."""
+    return Prediction(np.eye(10, dtype=np.float32)[8], 0.5, garment_found)
+
+
+def test_where_nothing_stands_out_the_answer_is_unsure_however_confident() -> None:
+    answer = Steady(0.15).update(bag(False), 0)
+
+    assert answer.confidence == 1
+    assert (answer.unsure, answer.garment_found) == (True, False)
+
+
+def test_one_frame_in_which_the_garment_is_not_found_changes_nothing() -> None:
+    steady = Steady(0.15)
+    for frame in range(30):
+        steady.update(bag(True), frame / 30)
+
+    answers = [steady.update(bag(frame != 30), frame / 30) for frame in range(30, 40)]
+
+    assert [answer.unsure for answer in answers] == [False] * 10
+
+
+def test_when_the_garment_is_taken_away_the_answer_becomes_unsure_within_two_half_lives() -> None:
+    steady = Steady(0.15)
+    for frame in range(30):
+        steady.update(bag(True), frame / 30)
+
+    answers = [steady.update(bag(False), frame / 30) for frame in range(30, 40)]
+
+    assert answers[-1].unsure
+    assert not answers[-1].garment_found
+
+
+def test_nothing_there_is_no_garment_and_no_guess() -> None:
+    answer = Steady(0.15).update(None, 0)
+
+    assert (answer.unsure, answer.garment_found) == (False, False)

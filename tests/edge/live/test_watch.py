@@ -52,7 +52,7 @@ def test_each_garment_is_named_within_half_a_second(dataset: Dataset, tmp_path: 
 
 
 def test_on_change_a_label_is_printed_when_it_comes_and_when_it_gets_sure(film: Path) -> None:
-    records = watched(film, "--fast", "--on-change")
+    records = watched(film, "--fast", "--on-change", "--min-confidence", "0.7")
 
     assert [(record["label"], record["unsure"]) for record in records][-4:] == [
         ("Sandal", True),
@@ -100,7 +100,7 @@ def test_a_record_says_everything(film: Path) -> None:
     record = watched(film, "--fast", "--frames", "1", "--labels-lang", "zh", "--min-confidence", "1")[0]
 
     assert record.keys() == {
-        *("time", "monotonic", "seconds", "frame", "class_id", "label", "confidence", "unsure"),
+        *("time", "monotonic", "seconds", "frame", "class_id", "label", "confidence", "unsure", "garment_found"),
         *("probabilities", "age_ms", "dropped"),
     }
     assert (record["frame"], record["seconds"], record["unsure"]) == (0, 0, True)

@@ -136,8 +136,9 @@ def photo(shape: Image.Image) -> Image.Image:
 def test_a_garment_is_cut_out_of_its_ground(ground: Ground, ground_colour: Colour, garment: Colour, outline: Outline) -> None:
     shape = silhouette(outline, (360, 480), CENTRED)
 
-    tile, mask = cut_out(dressed(ground(shape.size, ground_colour), shape, garment))
+    tile, mask, found = cut_out(dressed(ground(shape.size, ground_colour), shape, garment))
 
+    assert found
     inside, outside = inner_and_outer(shape)
     assert overlap(mask, shape) > 0.9
     assert longest_edge(tile) == 28
@@ -150,7 +151,7 @@ def test_a_garment_is_cut_out_of_its_ground(ground: Ground, ground_colour: Colou
 def test_a_garment_off_the_centre_is_centred(box: Box) -> None:
     shape = silhouette(T_SHIRT, (480, 360), box)
 
-    tile, mask = cut_out(dressed(carpet(shape.size, GRAY), shape, RED))
+    tile, mask, _ = cut_out(dressed(carpet(shape.size, GRAY), shape, RED))
 
     assert overlap(mask, shape) > 0.85
     assert longest_edge(tile) == 28
@@ -161,7 +162,7 @@ def test_of_two_garments_of_a_size_both_are_shown() -> None:
     left, right = (silhouette(TROUSERS, (480, 360), box) for box in [(0.1, 0.1, 0.45, 0.9), (0.55, 0.1, 0.9, 0.9)])
     both = ImageChops.lighter(left, right)
 
-    _, mask = cut_out(dressed(carpet(both.size, GRAY), both, NAVY))
+    _, mask, _ = cut_out(dressed(carpet(both.size, GRAY), both, NAVY))
 
     assert overlap(mask, both) > 0.85
 
@@ -169,7 +170,7 @@ def test_of_two_garments_of_a_size_both_are_shown() -> None:
 def test_of_a_garment_and_a_small_thing_beside_it_the_garment_is_shown() -> None:
     shirt, thing = (silhouette(T_SHIRT, (480, 360), box) for box in [(0.1, 0.1, 0.7, 0.9), (0.8, 0.1, 0.9, 0.25)])
 
-    _, mask = cut_out(dressed(plain(shirt.size, GRAY), ImageChops.lighter(shirt, thing), NAVY))
+    _, mask, _ = cut_out(dressed(plain(shirt.size, GRAY), ImageChops.lighter(shirt, thing), NAVY))
 
     assert overlap(mask, shirt) > 0.9
 
@@ -178,7 +179,7 @@ def test_a_print_in_the_colour_of_the_ground_leaves_no_hole(shape: Image.Image) 
     printed = shape.copy()
     printed.paste(0, (150, 200, 210, 260))
 
-    _, mask = cut_out(dressed(plain(shape.size, WHITE), printed, NAVY))
+    _, mask, _ = cut_out(dressed(plain(shape.size, WHITE), printed, NAVY))
 
     assert overlap(mask, shape) > 0.9
 
@@ -187,7 +188,7 @@ def test_a_print_in_the_colour_of_the_ground_leaves_no_hole(shape: Image.Image) 
 def test_the_size_of_a_photo_does_not_matter(edge: int, bar: float, shape: Image.Image, photo: Image.Image) -> None:
     size = (edge * 3 // 4, edge)
 
-    _, mask = cut_out(photo.resize(size))
+    _, mask, _ = cut_out(photo.resize(size))
 
     assert overlap(mask, shape) > bar
 
@@ -195,7 +196,7 @@ def test_the_size_of_a_photo_does_not_matter(edge: int, bar: float, shape: Image
 def test_a_belt_in_a_panorama_is_found() -> None:
     belt = silhouette([(0, 0), (1, 0), (1, 1), (0, 1)], (1600, 320), (0.1, 0.3, 0.9, 0.7))
 
-    tile, mask = cut_out(dressed(plain(belt.size, WHITE), belt, BROWN))
+    tile, mask, _ = cut_out(dressed(plain(belt.size, WHITE), belt, BROWN))
 
     assert overlap(mask, belt) > 0.8
     assert longest_edge(tile) == 28
@@ -233,7 +234,7 @@ def test_a_transparent_ground_is_the_mask(mode: str, scale: int, shape: Image.Im
     hidden.paste(cut, mask=shape)
     large = [image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST) for image in (cut, hidden)]
 
-    (tile, mask), (same_tile, _) = map(cut_out, large)
+    (tile, mask, _), (same_tile, _, _) = map(cut_out, large)
 
     assert overlap(mask, shape) > 0.98
     np.testing.assert_array_equal(tile, same_tile)
@@ -259,7 +260,7 @@ def test_a_photo_is_turned_upright(orientation: int, scale: int, tmp_path: Path)
     stored.save(tmp_path / "photo.jpg", exif=exif)
 
     with Image.open(tmp_path / "photo.jpg") as image:
-        _, mask = cut_out(image)
+        _, mask, _ = cut_out(image)
     assert overlap(mask, shape) > 0.9
     assert np.abs(read_picture(tmp_path / "photo.jpg").tile.astype(int) - cut_out(upright)[0]).mean() < 8
 
@@ -274,14 +275,15 @@ def test_of_an_animation_the_first_frame_is_shown(shape: Image.Image, photo: Ima
 @pytest.mark.parametrize("colour", [WHITE, BLACK, GRAY, RED])
 @pytest.mark.parametrize("size", [(1, 1), (1, 2), (2, 1), (3, 3), (28, 28), (29, 28), (1, 700), (5000, 2), (300, 400)])
 def test_a_picture_of_one_colour_gives_a_tile_of_one_value(size: Size, colour: Colour) -> None:
-    tile, mask = cut_out(Image.new("RGB", size, colour))
+    tile, mask, found = cut_out(Image.new("RGB", size, colour))
 
     assert mask.any()
+    assert not found
     assert set(np.unique(tile)) <= {0, 255 - lightness(colour)}
 
 
 def test_a_picture_that_is_transparent_all_over_gives_an_empty_tile() -> None:
-    tile, mask = cut_out(Image.new("RGBA", (300, 200), (0, 0, 0, 0)))
+    tile, mask, _ = cut_out(Image.new("RGBA", (300, 200), (0, 0, 0, 0)))
 
     assert mask.all()
     assert tile.max() == 0
@@ -292,7 +294,7 @@ def test_noise_of_any_size_gives_a_tile(seed: int) -> None:
     random = np.random.default_rng(seed)
     width, height = random.integers(1, 60, 2)
 
-    tile, mask = cut_out(Image.fromarray(random.integers(0, 256, (height, width, 3), dtype=np.uint8)))
+    tile, mask, _ = cut_out(Image.fromarray(random.integers(0, 256, (height, width, 3), dtype=np.uint8)))
 
     assert tile.dtype == np.uint8
     assert tile.shape == (28, 28)

@@ -231,6 +231,12 @@ SAYS_NOTHING_GOOD: dict[str, Any] = {
     "training-is-text": "none",
     "temperature-is-text": {"temperature": "hot"},
     "temperature-is-0": {"temperature": 0},
+    "photo-temperature-is-text": {"photo_temperature": "warm"},
+    "photo-temperature-is-true": {"photo_temperature": True},
+    "photo-temperature-is-0": {"photo_temperature": 0},
+    "photo-temperature-is-below-0": {"photo_temperature": -1.5},
+    "photo-temperature-is-huge": {"photo_temperature": 10**400},
+    "photo-temperature-is-none": {"photo_temperature": None},
     "unsure-is-none": {"unsure": None},
     "unsure-is-a-list": {"unsure": ["tile", "photo"]},
     "unsure-lacks-one": {"unsure": {"tile": 0.5}},
@@ -256,6 +262,13 @@ def test_what_is_no_number_makes_no_description(tmp_path: Path) -> None:
 
     with pytest.raises(ModelError, match="it does not describe itself"):
         open_model(path)
+
+
+def test_a_description_of_an_older_format_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "model.tflite"
+    path.write_bytes(attach_description(flatbuffer(), describe("int8", {}) | {"format": 1}))
+
+    assert open_model(path).description["format"] == 1
 
 
 def test_an_older_model_that_is_never_unsure_is_fine(tmp_path: Path) -> None:
