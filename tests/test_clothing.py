@@ -102,7 +102,7 @@ def test_a_download_goes_on_where_it_broke_off(server: Server, folder: Path, cac
 def test_a_download_that_stays_truncated_is_an_error_and_its_beginning_is_kept(server: Server, folder: Path, cache: Path) -> None:
     server.cut_after = 100
 
-    with pytest.raises(PhotosError, match="the connection ended at byte 300 of .* run it again to go on where it broke off"):
+    with pytest.raises(PhotosError, match=r"the connection ended at byte 300 of .* run it again to go on where it broke off"):
         load(source_of(folder, server.url))
     assert names_in(cache) == ["clothing-dataset-0123456789ab.zip.part"]
 
@@ -144,12 +144,12 @@ def test_photos_that_are_changed_in_the_cache_are_got_anew(
 def test_where_there_is_nothing_the_message_says_so_and_what_to_do(server: Server, folder: Path, cache: Path) -> None:
     server.files = {}
 
-    with pytest.raises(PhotosError, match="HTTP 404 Not Found.*name the folder that they are in with FMNIST_PHOTOS"):
+    with pytest.raises(PhotosError, match=r"HTTP 404 Not Found.*name the folder that they are in with FMNIST_PHOTOS"):
         load(source_of(folder, server.url))
 
 
 def test_without_a_network_the_message_says_so(folder: Path, cache: Path) -> None:
-    with pytest.raises(PhotosError, match="Connection refused.*Without a network: copy images.csv"):
+    with pytest.raises(PhotosError, match=r"Connection refused.*Without a network: copy images.csv"):
         load(source_of(folder))
 
 

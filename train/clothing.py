@@ -160,7 +160,7 @@ def unpack(archive: Path, folder: Path, source: Source) -> None:
 
 
 def check_folder(folder: Path, source: Source) -> None:
-    """Raises PhotosError if the folder does not hold the photos to learn from, byte by byte, with the labels that they should have."""
+    """Raises PhotosError if the photos to learn from are not the dataset's, byte by byte, or have other labels."""
     photos = list_photos(folder)
     missing = [photo for photo in photos if not photo.path.is_file()]
     if missing:
@@ -241,9 +241,10 @@ def main(
     folder = locate(source)
     photos = list_photos(folder)
     clothes = [photo for photo in photos if photo.accepted]
+    contributors = len({photo.contributor for photo in clothes})
     print(
-        f"{source.name} is in {folder}, checked: {len(clothes):,} photos by {len({p.contributor for p in clothes}):,} contributors "
-        f"to learn from, {sum(photo.label in OTHER_THINGS for photo in photos):,} of other things"
+        f"{source.name} is in {folder}, checked: {len(clothes):,} photos by {contributors:,} contributors to learn from, "
+        f"{sum(photo.label in OTHER_THINGS for photo in photos):,} of other things"
     )
     for class_id, name in enumerate(CLASSES):
         alone = sum(photo.accepted == (class_id,) for photo in clothes)

@@ -15,13 +15,15 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from fmnist_edge import photo, segment, tile
+import fmnist_edge.photo
+import fmnist_edge.segment
+import fmnist_edge.tile
 from fmnist_edge.reading import Source, read_all
 from fmnist_edge.runtime import CLASSES, Tiles
-from fmnist_edge.tile import TILE_SIZE, read_picture
+from fmnist_edge.tile import TILE_SIZE, Tile, read_picture
 from train.clothing import Photo, cache, digest, say
 
-CUTTERS = (tile, photo, segment)
+CUTTERS = (fmnist_edge.tile, fmnist_edge.photo, fmnist_edge.segment)
 """The modules that make a tile of a photo: another version of them gives other tiles."""
 PROCESSES = 2
 
@@ -68,7 +70,7 @@ def cut(photos: Sequence[Photo]) -> PhotoTiles:
     )
 
 
-def from_cache(photos: Sequence[Photo]) -> list[tile.Tile | None]:
+def from_cache(photos: Sequence[Photo]) -> list[Tile | None]:
     """A tile for each photo, or None where it can't be read."""
     path = cache() / f"tiles-{digest(photos)[:12]}-{cutters_version()[:12]}.npz"
     try:
@@ -89,9 +91,9 @@ def from_cache(photos: Sequence[Photo]) -> list[tile.Tile | None]:
     return found
 
 
-def cut_anew(photos: Sequence[Photo]) -> list[tile.Tile | None]:
+def cut_anew(photos: Sequence[Photo]) -> list[Tile | None]:
     sources = [Source(str(photo.path), partial(read_picture, photo.path, "photo")) for photo in photos]
-    found: list[tile.Tile | None] = []
+    found: list[Tile | None] = []
     for item in track(
         read_all(sources, PROCESSES), f"cutting tiles out of {len(photos):,} photos", len(photos), console=Console(stderr=True)
     ):
