@@ -34,7 +34,7 @@ class PhotoTiles:
 
     tiles: Tiles
     accepted: NDArray[np.bool_]
-    """Which classes are right: (N, 10)."""
+    """Which classes are right: (N, 10). None is for other things."""
     contributors: NDArray[np.int64]
     """Who took the photo: (N,)."""
     kinds: NDArray[np.str_]
@@ -45,6 +45,19 @@ class PhotoTiles:
 
     def __getitem__(self, part: NDArray[Any]) -> "PhotoTiles":
         return PhotoTiles(self.tiles[part], self.accepted[part], self.contributors[part], self.kinds[part])
+
+    def __add__(self, other: "PhotoTiles") -> "PhotoTiles":
+        return PhotoTiles(
+            np.concatenate([self.tiles, other.tiles]),
+            np.concatenate([self.accepted, other.accepted]),
+            np.concatenate([self.contributors, other.contributors]),
+            np.concatenate([self.kinds, other.kinds]),
+        )
+
+    @property
+    def sha256(self) -> str:
+        parts = (self.tiles, self.accepted, self.contributors, self.kinds)
+        return sha256(b"".join(np.ascontiguousarray(part).tobytes() for part in parts)).hexdigest()
 
 
 NO_PHOTOS = PhotoTiles(

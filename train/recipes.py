@@ -35,6 +35,8 @@ class Recipe:
     """Probability that a training image is mirrored, if its class looks the same then."""
     disturbed: float = 0
     """Disturbed tiles (train/disturb.py) shown for each training image."""
+    photo_share: float = 0
+    """Disturbed tiles of photos shown for each training image, if there are photos (train/clothing.py, or a user's own)."""
     calm: float = 0
     """Part of the training, its last, in which images are moved, mirrored and disturbed a third as often: it ends with tiles as
     they are."""
@@ -92,6 +94,7 @@ RECIPES = {
         epochs=45,
         flip=0.3,
         disturbed=0.75,
+        photo_share=0.5,
     ),
     "max": replace(
         TAUGHT,

@@ -27,8 +27,9 @@ with quiet_stderr():
     import keras
     import tensorflow
 
-    from train.augment import NO_EXAMPLES, Examples, Lessons
+    from train.augment import Examples, Lessons
     from train.calibrate import calibration_error
+    from train.cutting import NO_PHOTOS, PhotoTiles
     from train.fit import perform, rehearse, score, teach
     from train.networks import predict
     from train.photos import find_hits, find_photos, read_photos, read_tiles
@@ -89,7 +90,7 @@ class Study:
         part.write_text(json.dumps(self.results, indent=1) + "\n", "utf-8")
         part.replace(RESULTS)
 
-    def whole(self, recipe: Recipe, seed: int, photos: Examples = NO_EXAMPLES) -> Result:
+    def whole(self, recipe: Recipe, seed: int, photos: PhotoTiles = NO_PHOTOS) -> Result:
         """The recipe as `make train` trains it. The test images are looked at once, at the end."""
         taught, teacher_seconds = self.taught(recipe, seed)
         began = time.monotonic()
