@@ -177,7 +177,9 @@ def test_a_model_is_tried_on_labelled_photos(photos: Path) -> None:
     assert result.returncode == 0, result.stderr
     *classes, confidence = result.stdout.splitlines()
     assert [line.split()[:2] for line in classes] == [["Trouser", "12"], ["Bag", "12"], ["all", "24"]]
-    assert re.fullmatch(r"confidence +calibration error 0\.\d{3}; .*% are not marked unsure(, of which .*% are right)?", confidence)
+    assert re.fullmatch(
+        r"confidence +calibration error 0\.\d{3}; .*% are not marked unsure(, of which .*% are right)?", confidence
+    )
     assert float(result.stdout.splitlines()[0].split()[3].rstrip("%")) > 50
 
 

@@ -120,7 +120,7 @@ def main(
         print(f"{name}: loss {part.loss:.4f}, accuracy {part.accuracy:.4f}")
     checkpoint.remove()
     report = out.parent / "report"
-    write_report(report, dataset, rehearsal.history, probabilities, description)
+    write_report(report, dataset, rehearsal.history, probabilities, description, shown, rehearsal.said_of_photos)
     print(f"wrote {out} and {report / 'report.md'}")
 
 
