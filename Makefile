@@ -76,7 +76,7 @@ $(KERAS): ;
 FORCE:
 
 study: $(SETUP) data  ## measure all recipes several times: docs/study.md (an hour)
-	$(PY) -m train.study $(if $(TRY),--try $(TRY)) $(if $(PHOTOS),--photos $(PHOTOS))
+	$(PY) -m train.study $(if $(TRY),--try $(TRY))
 
 test: $(SETUP) data  ## run the tests
 	$(PY) -m pytest

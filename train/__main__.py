@@ -18,8 +18,7 @@ import typer
 from fmnist_edge.errors import UsageError, reported
 from fmnist_edge.model import DESCRIPTION
 from fmnist_edge.runtime import quiet_stderr
-from train.clothing import CLOTHING, Photo, PhotosError
-from train.clothing import load as load_photos
+from train.clothing import CLOTHING, Photo, get_clothes
 from train.dataset import checksums, load
 from train.recipes import RECIPES
 
@@ -122,20 +121,6 @@ def main(
     report = out.parent / "report"
     write_report(report, dataset, rehearsal.history, probabilities, description, shown, rehearsal.said_of_photos)
     print(f"wrote {out} and {report / 'report.md'}")
-
-
-def get_clothes() -> list[Photo]:
-    """The photos to learn from; none, and a word about it, where they can't be had.
-
-    Raises PhotosError if FMNIST_PHOTOS names something else.
-    """
-    try:
-        return load_photos()
-    except PhotosError as error:
-        if os.environ.get("FMNIST_PHOTOS"):
-            raise
-        print(f"train: this model will know tiles, but not what photos of clothes look like: {error}", file=sys.stderr)
-        return []
 
 
 def describe_clothes(photos: Sequence[Photo]) -> dict[str, Any]:

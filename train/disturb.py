@@ -25,20 +25,23 @@ GARMENT = 8
 DEVIATIONS = (0.1, 0.1, 0.2, 0.3 / 56, 0.3 / 28)
 """Standard deviations of rotation (radians), shear, logarithm of the stretch across (along, it is the inverse), and keystone
 across and along (per pixel)."""
-PAIRS = (0.3, 0.5)
-"""How many shoes are shown as a pair seen from above, and as one seen from the side."""
+FROM_ABOVE = 0.4
+"""How many pairs of shoes are shown from above; the others, from the side."""
 TURNED = 0.1
 """How many photos' tiles are turned by 90, 180 or 270 degrees."""
 AT_ONCE = 500
 """Tiles worked on together: few enough for the processor's cache."""
 
 
-def disturb(tiles: Tiles, labels: Labels, seed: int | list[int]) -> Tiles:
-    """A disturbed copy of each tile, uint8 (N, 28, 28). The same seed gives the same copies. labels: uint8 (N,)."""
+def disturb(tiles: Tiles, labels: Labels, seed: int | list[int], pairs: float = 0.8) -> Tiles:
+    """A disturbed copy of each tile, uint8 (N, 28, 28). The same seed gives the same copies. labels: uint8 (N,).
+
+    pairs: how many of the shoes are shown as a pair.
+    """
     random = np.random.default_rng(seed)
     shown = tiles.copy()
     way = np.where(SHOES[labels], random.random(len(tiles)), 1)
-    from_above, from_the_side = way < PAIRS[0], (way >= PAIRS[0]) & (way < sum(PAIRS))
+    from_above, from_the_side = way < FROM_ABOVE * pairs, (way >= FROM_ABOVE * pairs) & (way < pairs)
     shown[from_above] = pairs_from_above(tiles[from_above], random)
     shown[from_the_side] = pairs_from_the_side(tiles[from_the_side], random)
     return disturb_anyhow(shown, random)
@@ -51,6 +54,24 @@ def disturb_photos(tiles: Tiles, seed: int | list[int]) -> Tiles:
     for turn in (1, 2, 3):
         shown[turns == turn] = np.rot90(tiles[turns == turn], turn, (1, 2))
     return disturb_anyhow(shown, random)
+
+
+def mix(tiles: Tiles, others: Tiles, seed: int | list[int]) -> Tiles:
+    """Tiles of what does not exist: half of them have something of the other's fabric, half shine through one another.
+
+    Nobody can label these, but a teacher says something of each, and what it says there is worth learning, too (Beyer et al.
+    2022, arXiv:2106.05237). Both: uint8 (N, 28, 28).
+    """
+    random = np.random.default_rng(seed)
+    of_fabric = random.random((len(tiles), 1, 1)) < 0.5
+    part = np.where(of_fabric, random.uniform(0.2, 0.9, of_fabric.shape), random.uniform(0, 0.5, of_fabric.shape)).astype(
+        np.float32
+    )
+    garment = others > 0
+    mean = others.sum((1, 2), keepdims=True) / np.maximum(garment.sum((1, 2), keepdims=True), 1)
+    fabric = np.where(garment | ~of_fabric, others, mean)
+    mixed: Tiles = np.rint(np.where((tiles > 0) | ~of_fabric, (1 - part) * tiles + part * fabric, 0)).astype(np.uint8)
+    return mixed
 
 
 def disturb_anyhow(tiles: Tiles, random: np.random.Generator) -> Tiles:

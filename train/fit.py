@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import keras
@@ -17,7 +18,7 @@ import tensorflow as tf
 from fmnist_edge.errors import FmnistEdgeError, UsageError
 from fmnist_edge.runtime import CLASSES, Probabilities
 from train.arrays import Labels, as_labels, as_tiles
-from train.augment import FOLDS, Examples, Lessons
+from train.augment import FOLDS, Examples, Lessons, Teacher
 from train.calibrate import accepts, at_temperature, choose_photo_temperature, choose_temperature, choose_unsure
 from train.checkpoint import Checkpoint
 from train.cutting import NO_PHOTOS, PhotoTiles
@@ -78,30 +79,38 @@ def fit(
         raise UsageError(f"{len(examples)} images are too few to learn from; {FEWEST} is the least")
     if len(photos) and not recipe.photo_share:
         raise UsageError("this recipe does not learn from photos; 'standard' does")
-    taught = teach(recipe.teacher, examples, seed, checkpoint) if recipe.teacher else None
-    lessons = Lessons(recipe, examples, seed, taught, photos)
-    rehearsal = rehearse(lessons, checkpoint)
-    return perform(lessons, rehearsal, checkpoint), rehearsal
+    teachers = train_teachers(recipe, examples, seed, photos, checkpoint)
+    lessons = Lessons(recipe, examples, seed, photos)
+    rehearsal = rehearse(lessons, teachers, checkpoint)
+    return perform(lessons, rehearsal, teachers, checkpoint), rehearsal
 
 
-def teach(recipe: Recipe, examples: Examples, seed: int, checkpoint: Checkpoint | None = None) -> Probabilities:
-    """Trains a teacher on what a rehearsal shows; returns what it says of each image, as it is and mirrored: (2, N, 10)."""
-    print("the teacher, a convolutional network, goes first", flush=True)
-    make_reproducible(seed)
-    teacher = build_teacher()
-    train_network(teacher, Lessons(recipe, examples, seed), recipe.epochs, 0, checkpoint)
-    print("asking the teacher about each image as it is, and mirrored", flush=True)
-    return np.stack([predict(teacher, examples.tiles), predict(teacher, examples.tiles[:, :, ::-1])])
+def train_teachers(
+    recipe: Recipe, examples: Examples, seed: int, photos: PhotoTiles, checkpoint: Checkpoint | None = None
+) -> list[Teacher]:
+    """The recipe's teacher, trained on what a rehearsal shows; if it learns from photos, one for each rehearsal."""
+    if recipe.teacher is None:
+        return []
+    lessons = Lessons(recipe.teacher, examples, seed, photos)
+    teachers: list[Teacher] = []
+    for fold in range(FOLDS if lessons.to_learn(None).any() else 1):
+        print(f"teacher {fold + 1}, a convolutional network, goes first", flush=True)
+        make_reproducible(seed)
+        network = build_teacher(recipe.teacher.small)
+        network.name = f"teacher_{fold}"
+        _, scale = train_network(network, lessons, recipe.teacher.epochs, fold, (), checkpoint)
+        teachers.append(partial(predict, network, scale=scale))
+    return teachers
 
 
-def rehearse(lessons: Lessons, checkpoint: Checkpoint | None = None) -> Rehearsal:
+def rehearse(lessons: Lessons, teachers: Sequence[Teacher] = (), checkpoint: Checkpoint | None = None) -> Rehearsal:
     """Trains with some images and the photos by some contributors held out, and decides by them.
 
-    If there are photos, once for each group of their contributors: so all photos have a say.
+    If there are photos, once for each group of their contributors: so all photos have a say. teachers: one for each of these.
     """
     recipe, validation = lessons.recipe, lessons.images[lessons.held_out]
     print(f"rehearsal: {len(validation):,} images are held out", flush=True)
-    model, history = train_without(0, lessons, checkpoint)
+    model, history = train_without(0, lessons, teachers, checkpoint)
     temperature = choose_temperature(predict(model, validation.tiles), validation.labels) if recipe.calibrate else 1.0
     fold_temperature(model, temperature)
     disturbed = disturb(validation.tiles, validation.labels, lessons.seed)
@@ -112,7 +121,7 @@ def rehearse(lessons: Lessons, checkpoint: Checkpoint | None = None) -> Rehearsa
         for fold in range(FOLDS):
             if fold:
                 print(f"rehearsal {fold + 1} of {FOLDS}, without other contributors' photos", flush=True)
-                model, _ = train_without(fold, lessons, checkpoint)
+                model, _ = train_without(fold, lessons, teachers, checkpoint)
                 fold_temperature(model, temperature)
             held_out = lessons.folds == fold
             if held_out.any():
@@ -135,24 +144,28 @@ def rehearse(lessons: Lessons, checkpoint: Checkpoint | None = None) -> Rehearsa
     )
 
 
-def train_without(fold: int, lessons: Lessons, checkpoint: Checkpoint | None) -> tuple[keras.Model, list[Epoch]]:
+def train_without(
+    fold: int, lessons: Lessons, teachers: Sequence[Teacher] = (), checkpoint: Checkpoint | None = None
+) -> tuple[keras.Model, list[Epoch]]:
     """The MLP trained with some images held out, and with the photos of one fold."""
     recipe = lessons.recipe
     make_reproducible(lessons.seed)
     model = build(recipe.hidden, f"rehearsal_{fold}" if fold else "rehearsal")
     if not fold:
         model.summary()
-    history, scale = train_network(model, lessons, recipe.epochs, fold, checkpoint)
+    history, scale = train_network(model, lessons, recipe.epochs, fold, teachers[fold : fold + 1], checkpoint)
     return for_pixels(model, recipe.hidden, scale), history
 
 
-def perform(lessons: Lessons, rehearsal: Rehearsal, checkpoint: Checkpoint | None = None) -> keras.Model:
-    """The MLP trained anew on everything, as the rehearsal decided."""
+def perform(
+    lessons: Lessons, rehearsal: Rehearsal, teachers: Sequence[Teacher] = (), checkpoint: Checkpoint | None = None
+) -> keras.Model:
+    """The MLP trained anew on everything, as the rehearsal decided, by all teachers together."""
     epochs = best_epoch(rehearsal.history) if lessons.recipe.patience else len(rehearsal.history)
     print(f"now on all {len(lessons.images):,} images", flush=True)
     make_reproducible(lessons.seed)
     model = build(lessons.recipe.hidden)
-    _, scale = train_network(model, lessons, epochs, None, checkpoint)
+    _, scale = train_network(model, lessons, epochs, None, teachers, checkpoint)
     model = for_pixels(model, lessons.recipe.hidden, scale)
     fold_temperature(model, rehearsal.temperature)
     return model
@@ -168,7 +181,12 @@ def make_reproducible(seed: int) -> None:
 
 
 def train_network(
-    model: keras.Model, lessons: Lessons, epochs: int, fold: int | None, checkpoint: Checkpoint | None
+    model: keras.Model,
+    lessons: Lessons,
+    epochs: int,
+    fold: int | None,
+    teachers: Sequence[Teacher],
+    checkpoint: Checkpoint | None,
 ) -> tuple[list[Epoch], Scale]:
     """Trains the model from where the checkpoint left it, and prints a line per epoch. Returns these, and what it was shown.
 
@@ -184,11 +202,12 @@ def train_network(
     history = checkpoint.restore(model.name, variables) if checkpoint else []
     if history:
         print(f"going on after epoch {len(history)}")
+    wanted = lessons.wanted(fold, teachers) if len(history) < epochs else None
     for number in range(len(history) + 1, epochs + 1):
-        if validation and good_enough(recipe, history):
+        if wanted is None or (validation and good_enough(recipe, history)):
             break
         began = time.monotonic()
-        loss, accuracy = map(float, run_epoch(*map(tf.constant, lessons.draw(number, fold))))
+        loss, accuracy = map(float, run_epoch(*map(tf.constant, lessons.draw(number, fold, wanted))))
         held_out = mean_of_workers(score(predict(model, validation.tiles, scale), validation.labels)) if validation else ()
         history.append(Epoch(loss, accuracy, *held_out))
         if not math.isfinite(history[-1].loss):
@@ -241,7 +260,7 @@ def make_epoch(model: keras.Model, optimizer: keras.optimizers.Optimizer, batch_
     optimizer.build(model.trainable_variables)
     strategy = tf.distribute.get_strategy()
 
-    def run_step(tiles: tf.Tensor, targets: tf.Tensor, photos: tf.Tensor) -> tf.Tensor:
+    def run_step(tiles: tf.Tensor, targets: tf.Tensor, any_will_do: tf.Tensor) -> tf.Tensor:
         """Trains on this worker's share of a batch: all of it if it is alone. Returns the sums of losses and right answers."""
         worker = tf.distribute.get_replica_context()
         share = slice(worker.replica_id_in_sync_group, None, worker.num_replicas_in_sync)
@@ -249,10 +268,10 @@ def make_epoch(model: keras.Model, optimizer: keras.optimizers.Optimizer, batch_
         wanted = targets[share]
         with tf.GradientTape() as tape:
             probabilities = model(images, training=True)
-            # any of the classes that are right for a photo will do: what counts is the sum of their probabilities
+            # where any of several classes will do, what counts is the sum of their probabilities
             accepted = tf.reduce_sum(wanted * probabilities, 1)
             losses = tf.where(
-                photos[share],
+                any_will_do[share],
                 -tf.math.log(tf.maximum(accepted, 1e-7)),
                 keras.losses.categorical_crossentropy(wanted, probabilities),
             )
@@ -264,11 +283,11 @@ def make_epoch(model: keras.Model, optimizer: keras.optimizers.Optimizer, batch_
         return tf.stack([tf.reduce_sum(losses), tf.reduce_sum(right)])
 
     @tf.function
-    def run_epoch(tiles: tf.Tensor, targets: tf.Tensor, photos: tf.Tensor) -> tf.Tensor:
+    def run_epoch(tiles: tf.Tensor, targets: tf.Tensor, any_will_do: tf.Tensor) -> tf.Tensor:
         count = tf.shape(tiles)[0]
         sums = tf.zeros(2)
         for start in tf.range(0, count, batch_size):
-            batch = tuple(part[start : start + batch_size] for part in (tiles, targets, photos))
+            batch = tuple(part[start : start + batch_size] for part in (tiles, targets, any_will_do))
             sums += strategy.reduce("SUM", strategy.run(run_step, batch), axis=None)
         return sums / tf.cast(count, tf.float32)
 

@@ -199,7 +199,7 @@ def draw_photos(photos: PhotoTiles, probabilities: Probabilities, sure_from: flo
 
     probabilities: float32 (N, 10). sure_from: the confidence below which it is unsure.
     """
-    clothes: NDArray[np.bool_] = photos.accepted.any(1)
+    clothes = photos.accepted.sum(1) > 0
     confidence, said = probabilities.max(1), probabilities.argmax(1)
     right, sure = accepts(photos.accepted, probabilities), confidence >= sure_from
     kinds = sorted(np.unique(photos.kinds), key=lambda kind: (not clothes[photos.kinds == kind].any(), str(kind)))
