@@ -72,12 +72,13 @@ TEACHER = Recipe(
 # a smaller one, which is shown what its pupil is shown
 PHOTO_TEACHER = replace(
     TEACHER,
+    epochs=10,
     root=True,
     scaling="standardize",
     shift=0.6,
     flip=0.3,
-    disturbed=0.5,
-    photo_share=0.75,
+    disturbed=0.4,
+    photo_share=0.6,
     calm=0.4,
     small=True,
 )
@@ -113,11 +114,11 @@ RECIPES = {
         purpose="what ships: a larger network that knows photos too, taught by a convolutional network",
         teacher=PHOTO_TEACHER,
         hidden=(512, 192),
-        epochs=45,
+        epochs=30,
         flip=0.3,
-        disturbed=0.75,
-        photo_share=0.5,
-        mixed=0.5,
+        disturbed=0.5,
+        photo_share=0.35,
+        mixed=0.4,
     ),
     "max": replace(
         TAUGHT,
