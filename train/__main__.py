@@ -72,6 +72,7 @@ def main(
         import keras
         import tensorflow
 
+        from train.calibrate import judge_photos
         from train.checkpoint import Checkpoint
         from train.cutting import NO_PHOTOS, cut
         from train.fit import fit, score, score_photos
@@ -92,7 +93,7 @@ def main(
             print(f"train: {checkpoint.path} holds no training with these settings; starting anew", file=sys.stderr)
         model, rehearsal = fit(chosen, dataset.train_images, dataset.train_labels, seed, shown, checkpoint)
     seconds = time.monotonic() - began
-    probabilities = predict(model, dataset.test_images)
+    probabilities, said = predict(model, dataset.test_images), rehearsal.said_of_photos
     description = {
         "recipe": recipe if chosen == named else f"{recipe}, changed",
         **settings,
@@ -101,6 +102,7 @@ def main(
         "unsure": rehearsal.unsure,
         "dataset": checksums(),
         **({"photo_dataset": learned_from} if learned_from else {}),
+        **({"on_photos": judge_photos(shown.accepted, said, rehearsal.unsure["photo"])} if len(said) else {}),
         "versions": {
             "python": platform.python_version(),
             "tensorflow": tensorflow.__version__,
@@ -110,7 +112,7 @@ def main(
     scores = {
         "validation": rehearsal.validation,
         "validation, disturbed": rehearsal.disturbed,
-        **score_photos(shown, rehearsal.said_of_photos),
+        **score_photos(shown, said),
         "test": score(probabilities, dataset.test_labels),
     }
     save(model, out, {"training": description, "scores": {name: asdict(part) for name, part in scores.items()}})
@@ -119,7 +121,7 @@ def main(
         print(f"{name}: loss {part.loss:.4f}, accuracy {part.accuracy:.4f}")
     checkpoint.remove()
     report = out.parent / "report"
-    write_report(report, dataset, rehearsal.history, probabilities, description, shown, rehearsal.said_of_photos)
+    write_report(report, dataset, rehearsal.history, probabilities, description, shown, said)
     print(f"wrote {out} and {report / 'report.md'}")
 
 

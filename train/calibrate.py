@@ -55,6 +55,29 @@ def accepts(accepted: NDArray[np.bool_], probabilities: Probabilities) -> NDArra
     return found
 
 
+def judge_photos(accepted: NDArray[np.bool_], probabilities: Probabilities, sure_from: float) -> dict[str, float]:
+    """How much of what is said of photos is right, how true its confidence is, and what is marked as unsure.
+
+    accepted, probabilities: (N, 10). sure_from: the confidence below which an answer is marked.
+    """
+    clothes: NDArray[np.bool_] = accepted.sum(1) > 0
+    right, confidence = accepts(accepted, probabilities), probabilities.max(1)
+    sure = confidence >= sure_from
+
+    def share(what: NDArray[np.bool_], of: NDArray[np.bool_]) -> float:
+        return float(what[of].mean()) if of.any() else 0.0
+
+    return {
+        "photos": int(clothes.sum()),
+        "right": share(right, clothes),
+        "calibration_error": expected_error(confidence[clothes], right[clothes]),
+        "sure": share(sure, clothes),
+        "right_of_sure": share(right, clothes & sure),
+        "other_things": int((~clothes).sum()),
+        "unsure_of_other_things": share(~sure, ~clothes),
+    }
+
+
 def choose_unsure(confidence: NDArray[np.float32], right: NDArray[np.bool_]) -> float:
     """The lowest confidence such that, of the answers with that or more, SURE are right; 1 if there is none. Both: (N,)."""
     surest_first = np.argsort(-confidence, kind="stable")

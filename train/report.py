@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from fmnist_edge.errors import UsageError
 from fmnist_edge.runtime import CLASSES, Probabilities
 from train.arrays import Labels
-from train.calibrate import BINS, accepts, expected_error
+from train.calibrate import BINS, accepts, expected_error, judge_photos
 from train.cutting import NO_PHOTOS, PhotoTiles
 from train.dataset import Dataset
 from train.history import Epoch, best_epoch
@@ -199,9 +199,7 @@ def draw_photos(photos: PhotoTiles, probabilities: Probabilities, sure_from: flo
 
     probabilities: float32 (N, 10). sure_from: the confidence below which it is unsure.
     """
-    clothes = photos.accepted.sum(1) > 0
-    confidence, said = probabilities.max(1), probabilities.argmax(1)
-    right, sure = accepts(photos.accepted, probabilities), confidence >= sure_from
+    clothes, said, right = photos.accepted.sum(1) > 0, probabilities.argmax(1), accepts(photos.accepted, probabilities)
     kinds = sorted(np.unique(photos.kinds), key=lambda kind: (not clothes[photos.kinds == kind].any(), str(kind)))
     counts = np.array([np.bincount(said[photos.kinds == kind], minlength=len(CLASSES)) for kind in kinds])
     accepted = np.array([photos.accepted[photos.kinds == kind].sum(0) > 0 for kind in kinds])
@@ -216,7 +214,7 @@ def draw_photos(photos: PhotoTiles, probabilities: Probabilities, sure_from: flo
     axes.set_yticks(range(len(kinds)), kinds)
     axes.set(xlabel="what the model says", ylabel="what the photo shows")
     reliability = Figure((9, 6))
-    error = draw_bars(reliability, confidence[clothes], right[clothes])
+    draw_bars(reliability, probabilities.max(1)[clothes], right[clothes])
     names, places, sizes = np.unique(photos.contributors[clothes], return_inverse=True, return_counts=True)
     size = sizes[places]
     by_size = [
@@ -226,15 +224,9 @@ def draw_photos(photos: PhotoTiles, probabilities: Probabilities, sure_from: flo
     ]  # fmt: skip
     rows = [[kind, *rates(right, photos.kinds == kind)] for kind, some in zip(kinds, accepted, strict=True) if some.any()]
     numbers = {
-        "photos": int(clothes.sum()),
-        "photos_right": right[clothes].mean(),
+        "of_photos": judge_photos(photos.accepted, probabilities, sure_from),
         "contributors": len(names),
-        "photo_error": error,
         "photo_sure_from": sure_from,
-        "photos_sure": sure[clothes].mean(),
-        "photos_sure_right": right[clothes & sure].mean() if (clothes & sure).any() else np.nan,
-        "other_things": int((~clothes).sum()),
-        "other_things_unsure": (~sure)[~clothes].mean() if (~clothes).any() else np.nan,
         "photo_kinds": to_rows(rows),
         "photo_sizes": to_rows(by_size),
     }
