@@ -45,13 +45,11 @@ def photos(training: dict[str, Any]) -> str:
     if "on_photos" not in training or "photo_dataset" not in training:
         return "This model has not learned from photos.\n"
     found, learned = training["on_photos"], training["photo_dataset"]
-    people, things = learned["contributors"], found["other_things"]
     return (
-        f"Of {found['photos']:,} photos by {people} people, models that learned from no photo by the same person name\n"
-        f"{found['right']:.0%} rightly. {found['sure']:.0%} are not marked as unsure; of these, {found['right_of_sure']:.0%} are right.\n"
-        f"The calibration error is {found['calibration_error']:.3f}. Of {things} photos of other things, "
-        f"{found['unsure_of_other_things']:.0%} are marked.\n"
-    )
+        "Of {photos:,} photos by {people} people, models that learned from no photo by the same person name {right:.0%}\n"
+        "rightly. {sure:.0%} are not marked as unsure; of these, {right_of_sure:.0%} are right. The calibration error is\n"
+        "{calibration_error:.3f}. Of {other_things} photos of other things, {unsure_of_other_things:.0%} are marked.\n"
+    ).format(**found, people=learned["contributors"])
 
 
 def fill(text: str, block: str, content: str) -> str:

@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw
 
 from train.clothing import CLOTHING, PhotosError, Source, digest, list_photos, load
 from train.cutting import cut
+from train.photos import find_held_out
 
 ARCHIVE = "archive/0123456789ab.zip"
 ROWS = """image,sender_id,label,kids
@@ -169,8 +170,7 @@ def test_a_folder_that_is_named_is_used_as_it_is(named: Source, folder: Path, ca
 
 
 def test_contributors_who_are_held_out_make_no_difference(named: Source, folder: Path) -> None:
-    (folder / "images.csv").write_text(ROWS.replace("exam-204,204,T-Shirt,False\n", ""))
-    (folder / "images" / "exam-204.jpg").unlink()
+    remove_the_exam(folder)
 
     assert [photo.path.name for photo in load(named)] == TO_LOOK_AT
 
@@ -186,6 +186,11 @@ def test_shoes_have_our_own_labels(folder: Path) -> None:
     (folder / "images.csv").write_text(f"image,sender_id,label,kids\n{sandal},1,Shoes,False\nother,1,Shoes,False\n")
 
     assert [(photo.kind, photo.accepted) for photo in list_photos(folder)] == [("sandal", (5,)), ("Shoes", (5, 7, 9))]
+
+
+def remove_the_exam(folder: Path) -> None:
+    (folder / "images.csv").write_text(ROWS.replace("exam-204,204,T-Shirt,False\n", ""))
+    (folder / "images" / "exam-204.jpg").unlink()
 
 
 def remove_a_row(folder: Path) -> None:
@@ -293,3 +298,16 @@ def test_a_photo_that_cannot_be_cut_is_named_and_the_others_are_used(
 
     assert len(tiles) == 4
     assert "images/pants-2.jpg: the picture is truncated or damaged" in capsys.readouterr().err
+
+
+def test_the_exam_is_about_the_contributors_who_are_held_out(named: Source, folder: Path) -> None:
+    assert find_held_out(named) == [(folder / "images" / "exam-204.jpg", {0})]
+
+
+def test_where_the_exams_photos_are_missing_it_says_so(named: Source, folder: Path) -> None:
+    remove_the_exam(folder)
+
+    with pytest.raises(
+        PhotosError, match="no photos by contributors who are held out; without FMNIST_PHOTOS, all are downloaded"
+    ):
+        find_held_out(named)

@@ -23,7 +23,7 @@ from fmnist_edge.sources import list_folder
 from fmnist_edge.tile import READABLE, Tile, read_picture
 from train.augment import FOLDS
 from train.calibrate import expected_error
-from train.clothing import PhotosError, list_photos, locate
+from train.clothing import CLOTHING, PhotosError, Source, list_photos, locate
 from train.cutting import PhotoTiles
 
 Found = list[tuple[Path, set[int]]]
@@ -64,9 +64,9 @@ def main(
         print(f"{'other things':12} {(~clothes).sum():5} photos: {unsure[~clothes].mean():6.1%} are marked unsure")
 
 
-def find_held_out() -> Found:
+def find_held_out(source: Source = CLOTHING) -> Found:
     """The photos by contributors who are held out. Raises PhotosError if there are none here."""
-    folder = locate()
+    folder = locate(source)
     photos = list_photos(folder, held_out=True)
     if not photos:
         raise PhotosError(f"{folder} has no photos by contributors who are held out; without FMNIST_PHOTOS, all are downloaded")

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -83,9 +83,11 @@ Results = Mapping[str, Mapping[str, Result]]
 
 
 def settings_of(recipe: Recipe) -> Result:
-    """What of a recipe makes a difference to its results, as JSON has it."""
+    """What of a recipe makes a difference to its results, as JSON has it, where it is not as in the tutorials."""
     words = ("purpose", "int8_waiver")
-    settings: Result = json.loads(json.dumps({name: value for name, value in asdict(recipe).items() if name not in words}))
+    changed = {field.name: getattr(recipe, field.name) for field in fields(recipe) if field.name not in words}
+    changed = {name: value for name, value in changed.items() if value != getattr(Recipe(""), name)}
+    settings: Result = json.loads(json.dumps(changed, default=settings_of))
     return settings
 
 
