@@ -16,14 +16,14 @@ KERAS := $(MODELS)/fmnist.keras
 BUNDLE := $(addprefix $(MODELS)/,fmnist-float.tflite fmnist-int8.tflite fmnist-float.onnx fmnist-int8.onnx golden.npz parity.json manifest.json)
 
 # what a training depends on; photos are read only if there are some, and the study comes afterwards
-TRAINING := $(filter-out train/study% train/photos.py,$(wildcard train/*.py train/*.in)) edge/fmnist_edge/contract.py
+TRAINING := $(filter-out train/study% train/photos.py,$(wildcard train/*.py train/*.in train/*.csv)) edge/fmnist_edge/contract.py
 
 # FORCE if one of the files is missing: then it is made again, whatever its stamp says
 missing = $(if $(filter-out $(wildcard $(1)),$(1)),FORCE)
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup data train export sign bench study test arm-test armv7-test pi-test fuzz lint wheel deploy deploy-model trust rollback \
+.PHONY: help setup data photos train export sign bench study test arm-test armv7-test pi-test fuzz lint wheel deploy deploy-model trust rollback \
   fleet-status fleet-test readme lock clean FORCE
 
 help:  ## list the jobs
@@ -46,6 +46,9 @@ $(VENV)/requirements: requirements.txt
 
 data: $(SETUP)  ## get Fashion-MNIST
 	@$(PY) -m train.dataset
+
+photos: $(SETUP)  ## get the photos of clothes that `standard` learns from, and count them
+	@$(PY) -m train.clothing
 
 train: $(TRAINED)  ## train models/fmnist.keras (RECIPE=standard)
 
@@ -73,7 +76,7 @@ $(KERAS): ;
 FORCE:
 
 study: $(SETUP) data  ## measure all recipes several times: docs/study.md (an hour)
-	$(PY) -m train.study $(if $(TRY),--try $(TRY)) $(if $(PHOTOS),--photos $(PHOTOS))
+	$(PY) -m train.study $(if $(TRY),--try $(TRY))
 
 # processors round differently; these let this one round as others do, one part of it each: TensorFlow, numpy's BLAS, numpy itself, all
 avx2 = ONEDNN_MAX_CPU_ISA=AVX2

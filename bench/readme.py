@@ -18,7 +18,6 @@ README = Path("README.md")
 MANIFEST = Path("models/manifest.json")
 BENCH = Path("docs/bench.md")
 FIGURES = Path("docs/bench.json")
-STUDY = Path("docs/study.json")
 ROUNDING = re.compile(r"(largest|mean|difference) \d[\d.e-]*")
 """What a session says of the rounding of the processor that it ran on: another one's is as good."""
 SESSIONS = {"classify": "fmnist-edge classify docs/shoe.png", "verify": "fmnist-edge verify --model models/fmnist-int8.tflite"}
@@ -33,7 +32,7 @@ def main(check: Annotated[bool, typer.Option("--check", help="Only say whether R
         "parity": make_table(json.loads(MANIFEST.read_text("utf-8"))),
         "bench": BENCH.read_text("utf-8"),
         "camera": recording(json.loads(FIGURES.read_text("utf-8"))["camera"]["session"]),
-        "photos": photos(json.loads(STUDY.read_text("utf-8"))),
+        "photos": photos(json.loads(MANIFEST.read_text("utf-8"))["training"]),
     }
     new = old
     for block, content in blocks.items():
@@ -44,19 +43,16 @@ def main(check: Annotated[bool, typer.Option("--check", help="Only say whether R
         README.write_text(new, "utf-8")
 
 
-def photos(study: dict[str, Any]) -> str:
-    """What learning from one's own photos gives, as `make study` measured it."""
-    if not study.get("photos"):
-        return ""
-    before = [run["photos"] for name, run in study["recipes"].items() if name.startswith("standard, ")]
-    learned, after = next(((name, run["photos"]) for name, run in study["photos"].items()))
-    right, among_three = (sum(run[key] for run in before) / len(before) for key in ("right", "among_three"))
-    number = re.findall(r"[\d,]+(?= photos)", learned)[0]
+def photos(training: dict[str, Any]) -> str:
+    """What the model makes of photos by people it does not know, as its training measured it."""
+    if "on_photos" not in training or "photo_dataset" not in training:
+        return "This model has not learned from photos.\n"
+    found, learned = training["on_photos"], training["photo_dataset"]
     return (
-        f"Tried on {after['count']} photos of other people's clothes, on beds, floors and hangers, `standard` names {right:.0%}\n"
-        f"rightly, and for {among_three:.0%} the right class is among its first three (mean of {len(before)} trainings).\n"
-        f"After learning from {number} photos: {after['right']:.0%} and {after['among_three']:.0%}.\n"
-    )
+        "Of {photos:,} photos by {people} people, models that learned from no photo by the same person name {right:.0%}\n"
+        "rightly. {sure:.0%} are not marked as unsure; of these, {right_of_sure:.0%} are right. The calibration error is\n"
+        "{calibration_error:.3f}. Of {other_things} photos of other things, {unsure_of_other_things:.0%} are marked.\n"
+    ).format(**found, people=learned["contributors"])
 
 
 def fill(text: str, block: str, content: str) -> str:

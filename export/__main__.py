@@ -80,7 +80,7 @@ def main(
             "file": model.name,
             **bundle.fingerprint(model.read_bytes()),
             "accuracy": parity.accuracy(answers, dataset.test_labels),
-            "calibration_error": calibration_error(answers, dataset.test_labels),
+            "calibration_error": calibration_error(answers.max(1), answers.argmax(1) == dataset.test_labels),
         },
         "gates": {dtype: asdict(gate) for dtype, gate in parity.GATES.items()},
         "waived": waived,

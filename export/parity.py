@@ -100,7 +100,7 @@ def compare(reference: Probabilities, probabilities: Probabilities, labels: Labe
         max_dp=float(difference.max()),
         mean_dp=float(difference.mean()),
         mean_kl=float((p * np.log(p / q)).sum(1).mean()),
-        calibration_error=calibration_error(probabilities, labels),
+        calibration_error=calibration_error(probabilities.max(1), probabilities.argmax(1) == labels),
     )
 
 

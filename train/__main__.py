@@ -8,8 +8,8 @@ import sys
 import tempfile
 import time
 import zipfile
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +18,7 @@ import typer
 from fmnist_edge.contract import DESCRIPTION
 from fmnist_edge.errors import UsageError, reported
 from fmnist_edge.terminal import quiet_stderr
+from train.clothing import CLOTHING, Photo, get_clothes
 from train.dataset import checksums, load
 from train.recipes import RECIPES
 
@@ -62,38 +63,46 @@ def main(
     )
     prepare(out)
     dataset = load(data_dir)
+    clothes = get_clothes() if chosen.photo_share else []
+    learned_from = describe_clothes(clothes)
+    warn_of_losing_photos(out, learned_from)
     print("train: starting TensorFlow", file=sys.stderr)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with quiet_stderr():
         import keras
         import tensorflow
 
-        from train.augment import NO_EXAMPLES
+        from train.calibrate import judge_photos
         from train.checkpoint import Checkpoint
-        from train.fit import fit, score
+        from train.cutting import NO_PHOTOS, cut
+        from train.fit import fit, score, score_photos
         from train.networks import predict
         from train.photos import read_photos
         from train.report import write_report
         from train.workers import join, together
 
-    own = read_photos(photos) if photos else NO_EXAMPLES
+    own = read_photos(photos) if photos else NO_PHOTOS
+    shown = cut(clothes) + own
     strategy = join()
     began = time.monotonic()
     settings = {**asdict(chosen), "seed": seed, "photos": len(own)}
-    same_photos = {"photos_sha256": sha256(own.tiles.tobytes() + own.labels.tobytes()).hexdigest()}
+    same_photos = {"photos_sha256": shown.sha256}
     with together(strategy):
         checkpoint = Checkpoint(out.with_suffix(".checkpoint.npz"), settings | same_photos, resume)
         if resume and not checkpoint.state:
             print(f"train: {checkpoint.path} holds no training with these settings; starting anew", file=sys.stderr)
-        model, rehearsal = fit(chosen, dataset.train_images, dataset.train_labels, seed, own, checkpoint)
+        model, rehearsal = fit(chosen, dataset.train_images, dataset.train_labels, seed, shown, checkpoint)
     seconds = time.monotonic() - began
-    probabilities = predict(model, dataset.test_images)
+    probabilities, said = predict(model, dataset.test_images), rehearsal.said_of_photos
     description = {
         "recipe": recipe if chosen == named else f"{recipe}, changed",
         **settings,
         "temperature": rehearsal.temperature,
+        "photo_temperature": rehearsal.photo_temperature,
         "unsure": rehearsal.unsure,
         "dataset": checksums(),
+        **({"photo_dataset": learned_from} if learned_from else {}),
+        **({"on_photos": judge_photos(shown.accepted, said, rehearsal.unsure["photo"])} if len(said) else {}),
         "versions": {
             "python": platform.python_version(),
             "tensorflow": tensorflow.__version__,
@@ -103,7 +112,7 @@ def main(
     scores = {
         "validation": rehearsal.validation,
         "validation, disturbed": rehearsal.disturbed,
-        **({"your photos held out": rehearsal.photos} if rehearsal.photos else {}),
+        **score_photos(shown, said),
         "test": score(probabilities, dataset.test_labels),
     }
     save(model, out, {"training": description, "scores": {name: asdict(part) for name, part in scores.items()}})
@@ -112,8 +121,38 @@ def main(
         print(f"{name}: loss {part.loss:.4f}, accuracy {part.accuracy:.4f}")
     checkpoint.remove()
     report = out.parent / "report"
-    write_report(report, dataset, rehearsal.history, probabilities, description)
+    write_report(report, dataset, rehearsal.history, probabilities, description, shown, said)
     print(f"wrote {out} and {report / 'report.md'}")
+
+
+def describe_clothes(photos: Sequence[Photo]) -> dict[str, Any]:
+    """Which photos a model learned from; nothing if there are none."""
+    clothes = [photo for photo in photos if photo.accepted]
+    if not clothes:
+        return {}
+    return {
+        "name": CLOTHING.name,
+        "commit": CLOTHING.commit,
+        "photos": len(clothes),
+        "contributors": len({photo.contributor for photo in clothes}),
+        "sha256": CLOTHING.digest,
+    }
+
+
+def warn_of_losing_photos(out: Path, learned_from: Mapping[str, Any]) -> None:
+    """Says so if a model that learned from photos is about to be replaced by one that does not."""
+    try:
+        with zipfile.ZipFile(out) as archive:
+            known = json.loads(archive.read(DESCRIPTION))["training"].get("photo_dataset")
+    except (OSError, zipfile.BadZipFile, KeyError, ValueError, AttributeError):
+        return  # no model, or none of ours
+    if known and not learned_from:
+        for line in (
+            f"{out} learned from {known['photos']:,} photos of clothes; its successor will not, and will name far fewer rightly",
+            "to keep it, stop now (Ctrl-C); 'make photos' gets the photos, and the recipe 'standard' learns from them",
+            "another model can stand in another place: --out, or for make MODELS",
+        ):
+            print(f"train: WARNING: {line}", file=sys.stderr)
 
 
 def prepare(out: Path) -> None:

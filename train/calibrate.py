@@ -1,14 +1,16 @@
 """How sure a model may be: the temperature of its logits, and the confidence below which it should say that it is unsure."""
 
 import numpy as np
+from numpy.typing import NDArray
 
-from fmnist_edge.contract import Probabilities
+from fmnist_edge.contract import Probabilities, at_temperature, calibration_error
 from train.arrays import Labels
-
-BINS = 15  # Guo et al. 2017
 
 SURE = 0.95
 """How many of the answers that are not marked as unsure should be right."""
+
+TEMPERATURES = np.geomspace(0.25, 4, 401)
+"""Among which one is chosen."""
 
 
 def choose_temperature(probabilities: Probabilities, labels: Labels) -> float:
@@ -22,24 +24,54 @@ def choose_temperature(probabilities: Probabilities, labels: Labels) -> float:
         scaled = logits / temperature
         return float((np.log(np.exp(scaled).sum(1)) - scaled[np.arange(len(labels)), labels]).mean())
 
-    return float(min(np.geomspace(0.25, 4, 401), key=loss))
+    return float(min(TEMPERATURES, key=loss))
 
 
-def choose_unsure(probabilities: Probabilities, labels: Labels) -> float:
-    """The lowest confidence such that, of the answers with that or more, SURE are right; 1 if there is none.
+def choose_photo_temperature(probabilities: Probabilities, accepted: NDArray[np.bool_]) -> float:
+    """The same for photos, of which more than one class may be right: whether the first class is right is as probable as it says.
 
-    probabilities: float32 (N, 10), calibrated, of images that were not trained on.
+    The one with the least cross-entropy of that yes or no. accepted: (N, 10).
     """
-    confidence = probabilities.max(1)
+    right = accepts(accepted, probabilities)
+
+    def loss(temperature: float) -> float:
+        confidence = at_temperature(probabilities, temperature).max(1).astype(np.float64).clip(1e-6, 1 - 1e-6)
+        return float(-np.log(np.where(right, confidence, 1 - confidence)).mean())
+
+    return float(min(TEMPERATURES, key=loss))
+
+
+def accepts(accepted: NDArray[np.bool_], probabilities: Probabilities) -> NDArray[np.bool_]:
+    """Whether the most probable class is a right one. Both: (N, 10)."""
+    found: NDArray[np.bool_] = accepted[np.arange(len(accepted)), probabilities.argmax(1)]
+    return found
+
+
+def judge_photos(accepted: NDArray[np.bool_], probabilities: Probabilities, sure_from: float) -> dict[str, float]:
+    """How much of what is said of photos is right, how true its confidence is, and what is marked as unsure.
+
+    accepted, probabilities: (N, 10). sure_from: the confidence below which an answer is marked.
+    """
+    clothes: NDArray[np.bool_] = accepted.sum(1) > 0
+    right, confidence = accepts(accepted, probabilities), probabilities.max(1)
+    sure = confidence >= sure_from
+
+    def share(what: NDArray[np.bool_], of: NDArray[np.bool_]) -> float:
+        return float(what[of].mean()) if of.any() else 0.0
+
+    return {
+        "photos": int(clothes.sum()),
+        "right": share(right, clothes),
+        "calibration_error": calibration_error(confidence[clothes], right[clothes]),
+        "sure": share(sure, clothes),
+        "right_of_sure": share(right, clothes & sure),
+        "other_things": int((~clothes).sum()),
+        "unsure_of_other_things": share(~sure, ~clothes),
+    }
+
+
+def choose_unsure(confidence: NDArray[np.float32], right: NDArray[np.bool_]) -> float:
+    """The lowest confidence such that, of the answers with that or more, SURE are right; 1 if there is none. Both: (N,)."""
     surest_first = np.argsort(-confidence, kind="stable")
-    right = (probabilities.argmax(1) == labels)[surest_first]
-    enough = np.flatnonzero(right.cumsum() / np.arange(1, len(labels) + 1) >= SURE)
+    enough = np.flatnonzero(right[surest_first].cumsum() / np.arange(1, len(right) + 1) >= SURE)
     return float(confidence[surest_first[enough[-1]]]) if len(enough) else 1.0
-
-
-def calibration_error(probabilities: Probabilities, labels: Labels) -> float:
-    """Expected calibration error: distance of confidence and accuracy, over equal bins of confidence weighted by their size."""
-    confidence, right = probabilities.max(1).astype(np.float64), probabilities.argmax(1) == labels
-    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    sure, got = (np.bincount(bins, weights, BINS) for weights in (confidence, right))
-    return float(np.abs(sure - got).sum() / len(labels))

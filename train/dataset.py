@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from fmnist_edge.contract import Tiles
 from fmnist_edge.errors import FmnistEdgeError, UsageError, reported
 from train.arrays import Labels
-from train.fetch import fetch_rest, unpack_package
+from train.fetch import download, unpack_package
 
 
 class DatasetError(FmnistEdgeError):
@@ -57,7 +57,6 @@ MIRRORS = (
 )
 DEBIAN_PACKAGE = "dataset-fashion-mnist"
 DEBIAN_DIR = Path("/usr/share/datasets/fashion-mnist")
-ATTEMPTS = 3  # at one file from one mirror, as long as each attempt gets more of it
 
 
 @dataclass(frozen=True)
@@ -155,35 +154,7 @@ def read_checked(path: Path, source: Source) -> NDArray[np.uint8]:
 def fetch_from_mirror(mirror: str, folder: Path) -> None:
     """Downloads the files that the folder lacks."""
     for source in check_folder(folder):
-        download(mirror.rstrip("/") + "/" + source.name, folder, source)
-
-
-def download(url: str, folder: Path, source: Source) -> None:
-    """Puts one checked file into the folder. What an interrupted download leaves, NAME.part, is gone on from the next time."""
-    part = folder / f"{source.name}.part"
-    for _ in range(ATTEMPTS):
-        size_before = part.stat().st_size if part.exists() else 0
-        problem = fetch_rest(url, part)
-        if not problem:
-            try:
-                return install(part, folder, source)
-            except DatasetError as error:
-                if not size_before:
-                    raise
-                problem = str(error)  # perhaps the part that was here before is to blame: once more, from the beginning
-        elif part.stat().st_size <= size_before:
-            break
-    raise DatasetError(f"{source.name}: {problem}; run it again to go on where it broke off")
-
-
-def install(candidate: Path, folder: Path, source: Source) -> None:
-    """Renames a file that has been checked to its place; removes one that is not what it should be."""
-    try:
-        read_checked(candidate, source)
-    except DatasetError:
-        candidate.unlink()
-        raise
-    candidate.replace(folder / source.name)
+        download(mirror.rstrip("/") + "/" + source.name, folder / source.name, partial(read_checked, source=source))
 
 
 def fetch_debian_package(folder: Path) -> None:
@@ -191,9 +162,10 @@ def fetch_debian_package(folder: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         unpack_package(DEBIAN_PACKAGE, scratch)
         for source in check_folder(folder):
-            part = folder / f"{source.name}.part"
-            shutil.copyfile(scratch + str(DEBIAN_DIR / source.name), part)
-            install(part, folder, source)
+            packed, part = Path(scratch + str(DEBIAN_DIR / source.name)), folder / f"{source.name}.part"
+            read_checked(packed, source)
+            shutil.copyfile(packed, part)
+            part.replace(folder / source.name)
 
 
 def say(message: str) -> None:

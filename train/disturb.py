@@ -24,20 +24,61 @@ GARMENT = 8
 DEVIATIONS = (0.1, 0.1, 0.2, 0.3 / 56, 0.3 / 28)
 """Standard deviations of rotation (radians), shear, logarithm of the stretch across (along, it is the inverse), and keystone
 across and along (per pixel)."""
+FROM_ABOVE = 0.4
+"""How many pairs of shoes are shown from above; the others, from the side."""
+TURNED = 0.1
+"""How many photos' tiles are turned by 90, 180 or 270 degrees."""
 AT_ONCE = 500
 """Tiles worked on together: few enough for the processor's cache."""
 
 
-def disturb(tiles: Tiles, labels: Labels, seed: int | list[int]) -> Tiles:
-    """A disturbed copy of each tile, uint8 (N, 28, 28). The same seed gives the same copies. labels: uint8 (N,)."""
+def disturb(tiles: Tiles, labels: Labels, seed: int | list[int], pairs: float = 0.8) -> Tiles:
+    """A disturbed copy of each tile, uint8 (N, 28, 28). The same seed gives the same copies. labels: uint8 (N,).
+
+    pairs: how many of the shoes are shown as a pair.
+    """
     random = np.random.default_rng(seed)
     shown = tiles.copy()
-    paired = SHOES[labels] & (random.random(len(tiles)) < 0.25)
-    shown[paired] = pairs(tiles[paired], random)
-    return np.concatenate([disturb_some(shown[start : start + AT_ONCE], random) for start in range(0, len(tiles), AT_ONCE)])
+    way = np.where(SHOES[labels], random.random(len(tiles)), 1)
+    from_above, from_the_side = way < FROM_ABOVE * pairs, (way >= FROM_ABOVE * pairs) & (way < pairs)
+    shown[from_above] = pairs_from_above(tiles[from_above], random)
+    shown[from_the_side] = pairs_from_the_side(tiles[from_the_side], random)
+    return disturb_anyhow(shown, random)
 
 
-def pairs(tiles: Tiles, random: np.random.Generator) -> Tiles:
+def disturb_photos(tiles: Tiles, seed: int | list[int]) -> Tiles:
+    """The same of photos' tiles, on which shoes are in pairs already; some garments lie on their side, or upside down."""
+    random = np.random.default_rng(seed)
+    shown, turns = tiles.copy(), random.integers(1, 4, len(tiles)) * (random.random(len(tiles)) < TURNED)
+    for turn in (1, 2, 3):
+        shown[turns == turn] = np.rot90(tiles[turns == turn], turn, (1, 2))
+    return disturb_anyhow(shown, random)
+
+
+def mix(tiles: Tiles, others: Tiles, seed: int | list[int]) -> Tiles:
+    """Tiles of what does not exist: half of them have something of the other's fabric, half shine through one another.
+
+    Nobody can label these, but a teacher says something of each, and what it says there is worth learning, too (Beyer et al.
+    2022, arXiv:2106.05237). Both: uint8 (N, 28, 28).
+    """
+    random = np.random.default_rng(seed)
+    of_fabric = random.random((len(tiles), 1, 1)) < 0.5
+    part = np.where(of_fabric, random.uniform(0.2, 0.9, of_fabric.shape), random.uniform(0, 0.5, of_fabric.shape)).astype(
+        np.float32
+    )
+    garment = others > 0
+    mean = others.sum((1, 2), keepdims=True) / np.maximum(garment.sum((1, 2), keepdims=True), 1)
+    fabric = np.where(garment | ~of_fabric, others, mean)
+    mixed: Tiles = np.rint(np.where((tiles > 0) | ~of_fabric, (1 - part) * tiles + part * fabric, 0)).astype(np.uint8)
+    return mixed
+
+
+def disturb_anyhow(tiles: Tiles, random: np.random.Generator) -> Tiles:
+    parts = [disturb_some(tiles[start : start + AT_ONCE], random) for start in range(0, len(tiles), AT_ONCE)]
+    return np.concatenate([*parts, tiles[:0]])
+
+
+def pairs_from_above(tiles: Tiles, random: np.random.Generator) -> Tiles:
     """Each shoe twice, side by side and turned anyhow: people photograph their shoes in pairs, standing on the ground."""
     count = len(tiles)
     angle, apart = random.choice([-1, 1], count) * random.normal(np.pi / 2, 0.4, count), random.uniform(4, 6, count)
@@ -46,13 +87,37 @@ def pairs(tiles: Tiles, random: np.random.Generator) -> Tiles:
     both = []
     for side in (-1, 1):
         turned = angle + random.normal(0, 0.2, count)
-        cos, sin = 0.7 * np.cos(turned), 0.7 * np.sin(turned)
-        across = side * width  # the second shoe is the first in a mirror
-        forth = np.array([[cos, -sin * across], [sin, cos * across]]).transpose(2, 0, 1)
+        # the second shoe is the first in a mirror
+        forth = turn_and_stretch(turned, 0.7 * np.ones(count), side * width)
         along = random.normal(0, 2, count)
         place = [along * np.cos(angle) - side * apart * np.sin(angle), along * np.sin(angle) + side * apart * np.cos(angle)]
         both.append(warp(tiles[..., None].astype(np.float32), to_transforms(inverse(forth, np.stack(place, 1)))))
     return np.rint(np.maximum(*both)[..., 0]).astype(np.uint8)
+
+
+def pairs_from_the_side(tiles: Tiles, random: np.random.Generator) -> Tiles:
+    """Each shoe twice, one behind the other, both pointing the same way."""
+    count = len(tiles)
+    upended = random.choice([-1, 1], count) * np.pi / 2 * (random.random(count) < 0.35)
+    angle, size = upended + random.normal(0, 0.5, count), random.uniform(0.65, 0.85, count)
+    apart, behind = random.choice([-1, 1], count) * random.uniform(1, 6, count), random.uniform(2, 7, count)
+    cos, sin = np.cos(angle), np.sin(angle)
+    both = []
+    for side in (-1, 1):
+        forth = turn_and_stretch(
+            angle + random.normal(0, 0.12, count), size * random.uniform(0.93, 1.07, count), random.uniform(0.9, 1.25, count)
+        )
+        place = [side * (apart * cos - behind * sin), side * (apart * sin + behind * cos)]
+        both.append(warp(tiles[..., None].astype(np.float32), to_transforms(inverse(forth, np.stack(place, 1))))[..., 0])
+    back, front = both
+    covered = np.clip(front / 40, 0, 1)
+    return np.rint(back * (1 - covered) * random.uniform(0.6, 1, (count, 1, 1)) + front * covered).astype(np.uint8)
+
+
+def turn_and_stretch(angle: NDArray[np.float64], size: NDArray[np.float64], width: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N, 2, 2): larger by ``size``, ``width`` times as wide across as along, then turned."""
+    cos, sin = size * np.cos(angle), size * np.sin(angle)
+    return np.array([[cos, -sin * width], [sin, cos * width]]).transpose(2, 0, 1)
 
 
 def disturb_some(tiles: Tiles, random: np.random.Generator) -> Tiles:

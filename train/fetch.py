@@ -3,6 +3,7 @@
 import subprocess
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
 
@@ -12,10 +13,35 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from fmnist_edge.errors import FmnistEdgeError
 
 TIMEOUT_SECONDS = 20
+ATTEMPTS = 3  # at one file from one address, as long as each attempt gets more of it
 
 
 class FetchError(FmnistEdgeError):
     """It can't be had from there."""
+
+
+def download(url: str, target: Path, check: Callable[[Path], object]) -> None:
+    """Puts a checked file at ``target``. An interrupted download leaves NAME.part, from which the next one goes on.
+
+    check: raises an FmnistEdgeError for a file that is not what it should be. Raises FetchError, or what ``check`` raises.
+    """
+    part = target.with_name(f"{target.name}.part")
+    for _ in range(ATTEMPTS):
+        size_before = part.stat().st_size if part.exists() else 0
+        problem = fetch_rest(url, part)
+        if not problem:
+            try:
+                check(part)
+                part.replace(target)
+                return
+            except FmnistEdgeError as error:
+                part.unlink()
+                if not size_before:
+                    raise
+                problem = str(error)  # perhaps the part that was here before is to blame: once more, from the beginning
+        elif part.stat().st_size <= size_before:
+            break
+    raise FetchError(f"{target.name}: {problem}; run it again to go on where it broke off")
 
 
 def fetch_rest(url: str, part: Path) -> str:

@@ -8,18 +8,20 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from fmnist_edge.contract import Probabilities
+from fmnist_edge.contract import CLASSES, TILE_SIZE, Probabilities, at_temperature, photo_answer, ten_views
 from fmnist_edge.errors import FmnistEdgeError, UsageError
 from train.arrays import Labels, as_labels, as_tiles
-from train.augment import NO_EXAMPLES, Examples, Lessons
-from train.calibrate import choose_temperature, choose_unsure
+from train.augment import FOLDS, Examples, Lessons, Teacher
+from train.calibrate import accepts, choose_photo_temperature, choose_temperature, choose_unsure
 from train.checkpoint import Checkpoint
+from train.cutting import NO_PHOTOS, PhotoTiles
 from train.disturb import disturb
 from train.history import Epoch, best_epoch, good_enough, progress
 from train.networks import Scale, build, build_teacher, choose_scale, fold_temperature, for_pixels, predict
@@ -47,13 +49,15 @@ class Rehearsal:
     history: list[Epoch]
     temperature: float
     """By which its logits are divided already."""
+    photo_temperature: float
+    """By which the logits are to be divided once more for photos."""
     unsure: dict[str, float]
     """The confidence below which it is unsure of a "tile", and of a "photo"."""
     validation: Scores
     disturbed: Scores
     """On the images held out, disturbed."""
-    photos: Scores | None
-    """On the user's photos held out, if there are any."""
+    said_of_photos: Probabilities
+    """Of each photo, what a model says that learned from no photo by its contributor; for photos' temperature: (N, 10)."""
 
 
 def fit(
@@ -61,66 +65,108 @@ def fit(
     images: Any,
     labels: Any,
     seed: int = 0,
-    photos: Examples = NO_EXAMPLES,
+    photos: PhotoTiles = NO_PHOTOS,
     checkpoint: Checkpoint | None = None,
 ) -> tuple[keras.Model, Rehearsal]:
     """The recipe's MLP, trained on all images, and its rehearsal. Prints a line per epoch.
 
     The same seed on the same machine gives the same weights, bit by bit. images, labels: as train/arrays.py takes them; raises
-    UsageError for anything else. photos: a user's own, for recipes with disturbed tiles.
+    UsageError for anything else. photos: to learn from; for recipes with a share of photos.
     """
     tiles = as_tiles(images)
     examples = Examples(tiles, as_labels(labels, len(tiles)))
     if len(examples) < FEWEST:
         raise UsageError(f"{len(examples)} images are too few to learn from; {FEWEST} is the least")
-    if len(photos) and not recipe.disturbed:
-        raise UsageError("this recipe does not learn from photos; 'standard' does, as any with disturbed tiles")
-    taught = teach(recipe.teacher, examples, seed, checkpoint) if recipe.teacher else None
-    lessons = Lessons(recipe, examples, seed, taught, photos)
-    rehearsal = rehearse(lessons, checkpoint)
-    return perform(lessons, rehearsal, checkpoint), rehearsal
+    if len(photos) and not recipe.photo_share:
+        raise UsageError("this recipe does not learn from photos; 'standard' does")
+    teachers = train_teachers(recipe, examples, seed, photos, checkpoint)
+    lessons = Lessons(recipe, examples, seed, photos)
+    rehearsal = rehearse(lessons, teachers, checkpoint)
+    return perform(lessons, rehearsal, teachers, checkpoint), rehearsal
 
 
-def teach(recipe: Recipe, examples: Examples, seed: int, checkpoint: Checkpoint | None = None) -> Probabilities:
-    """Trains a teacher on what a rehearsal shows; returns what it says of each image, as it is and mirrored: (2, N, 10)."""
-    print("the teacher, a convolutional network, goes first", flush=True)
-    make_reproducible(seed)
-    teacher = build_teacher()
-    train_network(teacher, Lessons(recipe, examples, seed), recipe.epochs, False, checkpoint)
-    print("asking the teacher about each image as it is, and mirrored", flush=True)
-    return np.stack([predict(teacher, examples.tiles), predict(teacher, examples.tiles[:, :, ::-1])])
+def train_teachers(
+    recipe: Recipe, examples: Examples, seed: int, photos: PhotoTiles, checkpoint: Checkpoint | None = None
+) -> list[Teacher]:
+    """The recipe's teacher, trained on what a rehearsal shows; if it learns from photos, one for each rehearsal."""
+    if recipe.teacher is None:
+        return []
+    lessons = Lessons(recipe.teacher, examples, seed, photos)
+    teachers: list[Teacher] = []
+    for fold in range(FOLDS if lessons.to_learn(None).any() else 1):
+        print(f"teacher {fold + 1}, a convolutional network, goes first", flush=True)
+        make_reproducible(seed)
+        network = build_teacher(recipe.teacher.small)
+        network.name = f"teacher_{fold}"
+        _, scale = train_network(network, lessons, recipe.teacher.epochs, fold, (), checkpoint)
+        teachers.append(partial(predict, network, scale=scale))
+    return teachers
 
 
-def rehearse(lessons: Lessons, checkpoint: Checkpoint | None = None) -> Rehearsal:
-    """Trains with some images held out, and decides by them."""
-    recipe, validation, own = lessons.recipe, lessons.images[lessons.held_out], lessons.photos[lessons.photos_held_out]
+def rehearse(lessons: Lessons, teachers: Sequence[Teacher] = (), checkpoint: Checkpoint | None = None) -> Rehearsal:
+    """Trains with some images and the photos by some contributors held out, and decides by them.
+
+    If there are photos, once for each group of their contributors: so all photos have a say. teachers: one for each of these.
+    """
+    recipe, validation = lessons.recipe, lessons.images[lessons.held_out]
     print(f"rehearsal: {len(validation):,} images are held out", flush=True)
-    make_reproducible(lessons.seed)
-    model = build(recipe.hidden, "rehearsal")
-    model.summary()
-    history, scale = train_network(model, lessons, recipe.epochs, False, checkpoint)
-    model = for_pixels(model, recipe.hidden, scale)
+    model, history = train_without(0, lessons, teachers, checkpoint)
     temperature = choose_temperature(predict(model, validation.tiles), validation.labels) if recipe.calibrate else 1.0
     fold_temperature(model, temperature)
     disturbed = disturb(validation.tiles, validation.labels, lessons.seed)
-    said = {"tile": predict(model, validation.tiles), "photo": predict(model, disturbed)}
+    of_tiles, of_disturbed = predict(model, validation.tiles), predict(model, disturbed)
+    surest, right = of_disturbed.max(1), of_disturbed.argmax(1) == validation.labels
+    photos, photo_temperature, of_photos = lessons.photos, 1.0, np.zeros((len(lessons.photos), len(CLASSES)), np.float32)
+    if len(photos):
+        for fold in range(FOLDS):
+            if fold:
+                print(f"rehearsal {fold + 1} of {FOLDS}, without other contributors' photos", flush=True)
+                model, _ = train_without(fold, lessons, teachers, checkpoint)
+                fold_temperature(model, temperature)
+            held_out = lessons.folds == fold
+            if held_out.any():
+                views = ten_views(photos.tiles[held_out]).reshape(-1, TILE_SIZE, TILE_SIZE)
+                of_photos[held_out] = photo_answer(predict(model, views).reshape(-1, 10, len(CLASSES)), 1)
+        clothes = photos.accepted.any(1)
+        photo_temperature = choose_photo_temperature(of_photos[clothes], photos.accepted[clothes])
+        of_photos = at_temperature(of_photos, photo_temperature)
+        surest, right = of_photos[clothes].max(1), accepts(photos.accepted[clothes], of_photos[clothes])
     return Rehearsal(
         history,
         temperature,
-        unsure={kind: choose_unsure(probabilities, validation.labels) for kind, probabilities in said.items()},
-        validation=score(said["tile"], validation.labels),
-        disturbed=score(said["photo"], validation.labels),
-        photos=score(predict(model, own.tiles), own.labels) if len(own) else None,
+        photo_temperature,
+        unsure={
+            "tile": choose_unsure(of_tiles.max(1), of_tiles.argmax(1) == validation.labels),
+            "photo": choose_unsure(surest, right),
+        },
+        validation=score(of_tiles, validation.labels),
+        disturbed=score(of_disturbed, validation.labels),
+        said_of_photos=of_photos,
     )
 
 
-def perform(lessons: Lessons, rehearsal: Rehearsal, checkpoint: Checkpoint | None = None) -> keras.Model:
-    """The MLP trained anew on everything, as the rehearsal decided."""
+def train_without(
+    fold: int, lessons: Lessons, teachers: Sequence[Teacher] = (), checkpoint: Checkpoint | None = None
+) -> tuple[keras.Model, list[Epoch]]:
+    """The MLP trained with some images held out, and with the photos of one fold."""
+    recipe = lessons.recipe
+    make_reproducible(lessons.seed)
+    model = build(recipe.hidden, f"rehearsal_{fold}" if fold else "rehearsal")
+    if not fold:
+        model.summary()
+    history, scale = train_network(model, lessons, recipe.epochs, fold, teachers[fold : fold + 1], checkpoint)
+    return for_pixels(model, recipe.hidden, scale), history
+
+
+def perform(
+    lessons: Lessons, rehearsal: Rehearsal, teachers: Sequence[Teacher] = (), checkpoint: Checkpoint | None = None
+) -> keras.Model:
+    """The MLP trained anew on everything, as the rehearsal decided, by all teachers together."""
     epochs = best_epoch(rehearsal.history) if lessons.recipe.patience else len(rehearsal.history)
     print(f"now on all {len(lessons.images):,} images", flush=True)
     make_reproducible(lessons.seed)
     model = build(lessons.recipe.hidden)
-    _, scale = train_network(model, lessons, epochs, True, checkpoint)
+    _, scale = train_network(model, lessons, epochs, None, teachers, checkpoint)
     model = for_pixels(model, lessons.recipe.hidden, scale)
     fold_temperature(model, rehearsal.temperature)
     return model
@@ -136,27 +182,33 @@ def make_reproducible(seed: int) -> None:
 
 
 def train_network(
-    model: keras.Model, lessons: Lessons, epochs: int, everything: bool, checkpoint: Checkpoint | None
+    model: keras.Model,
+    lessons: Lessons,
+    epochs: int,
+    fold: int | None,
+    teachers: Sequence[Teacher],
+    checkpoint: Checkpoint | None,
 ) -> tuple[list[Epoch], Scale]:
     """Trains the model from where the checkpoint left it, and prints a line per epoch. Returns these, and what it was shown.
 
-    everything: also on what is held out.
+    fold: the photos that are held out, with some images; None for nothing.
     """
     recipe, images = lessons.recipe, lessons.images
-    validation = None if everything else images[lessons.held_out]
-    scale = choose_scale(recipe, images.tiles if everything else images.tiles[~lessons.held_out])
-    optimizer = make_optimizer(recipe, lessons.size(everything))
+    validation = None if fold is None else images[lessons.held_out]
+    scale = choose_scale(recipe, images.tiles[lessons.shown(fold)])
+    optimizer = make_optimizer(recipe, lessons.size(fold))
     run_epoch = make_epoch(model, optimizer, recipe.batch_size, scale)
     best = [tf.Variable(variable.value) for variable in model.variables] if recipe.patience and validation else []
     variables = [*model.variables, *optimizer.variables, *best]
     history = checkpoint.restore(model.name, variables) if checkpoint else []
     if history:
         print(f"going on after epoch {len(history)}")
+    wanted = lessons.wanted(fold, teachers) if len(history) < epochs else None
     for number in range(len(history) + 1, epochs + 1):
-        if validation and good_enough(recipe, history):
+        if wanted is None or (validation and good_enough(recipe, history)):
             break
         began = time.monotonic()
-        loss, accuracy = map(float, run_epoch(*map(tf.constant, lessons.draw(number, everything))))
+        loss, accuracy = map(float, run_epoch(*map(tf.constant, lessons.draw(number, fold, wanted))))
         held_out = mean_of_workers(score(predict(model, validation.tiles, scale), validation.labels)) if validation else ()
         history.append(Epoch(loss, accuracy, *held_out))
         if not math.isfinite(history[-1].loss):
@@ -188,6 +240,19 @@ def score(probabilities: Probabilities, labels: Labels) -> Scores:
     return Scores(loss=float(-np.log(np.maximum(of_label, 1e-7)).mean()), accuracy=float(right.mean()))
 
 
+def score_photos(photos: PhotoTiles, probabilities: Probabilities) -> dict[str, Scores]:
+    """Scores of photos that were held out, a user's own apart: any of the classes that are right for a photo will do."""
+    clothes, own = photos.accepted.any(1), photos.contributors < 0
+    parts = {"photos held out": clothes & ~own, "your photos held out": clothes & own}
+    scores = {}
+    for name, part in parts.items():
+        if len(probabilities) and part.any():
+            of_right = (probabilities * photos.accepted)[part].sum(1)
+            right = accepts(photos.accepted[part], probabilities[part])
+            scores[name] = Scores(loss=float(-np.log(np.maximum(of_right, 1e-7)).mean()), accuracy=float(right.mean()))
+    return scores
+
+
 def make_epoch(model: keras.Model, optimizer: keras.optimizers.Optimizer, batch_size: int, scale: Scale) -> Any:
     """A function that trains on each tile once, in order, and returns loss and accuracy.
 
@@ -196,7 +261,7 @@ def make_epoch(model: keras.Model, optimizer: keras.optimizers.Optimizer, batch_
     optimizer.build(model.trainable_variables)
     strategy = tf.distribute.get_strategy()
 
-    def run_step(tiles: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+    def run_step(tiles: tf.Tensor, targets: tf.Tensor, any_will_do: tf.Tensor) -> tf.Tensor:
         """Trains on this worker's share of a batch: all of it if it is alone. Returns the sums of losses and right answers."""
         worker = tf.distribute.get_replica_context()
         share = slice(worker.replica_id_in_sync_group, None, worker.num_replicas_in_sync)
@@ -204,19 +269,26 @@ def make_epoch(model: keras.Model, optimizer: keras.optimizers.Optimizer, batch_
         wanted = targets[share]
         with tf.GradientTape() as tape:
             probabilities = model(images, training=True)
-            losses = keras.losses.categorical_crossentropy(wanted, probabilities)
+            # where any of several classes will do, what counts is the sum of their probabilities
+            accepted = tf.reduce_sum(wanted * probabilities, 1)
+            losses = tf.where(
+                any_will_do[share],
+                -tf.math.log(tf.maximum(accepted, 1e-7)),
+                keras.losses.categorical_crossentropy(wanted, probabilities),
+            )
             # the optimizer adds up what the workers give, so this is the mean over the whole batch
             loss = tf.reduce_sum(losses) / tf.cast(tf.shape(targets)[0], tf.float32)
         optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
-        right = tf.cast(tf.argmax(wanted, 1) == tf.argmax(probabilities, 1), tf.float32)
+        named = tf.gather(wanted, tf.argmax(probabilities, 1), batch_dims=1)
+        right = tf.cast(named == tf.reduce_max(wanted, 1), tf.float32)
         return tf.stack([tf.reduce_sum(losses), tf.reduce_sum(right)])
 
     @tf.function
-    def run_epoch(tiles: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+    def run_epoch(tiles: tf.Tensor, targets: tf.Tensor, any_will_do: tf.Tensor) -> tf.Tensor:
         count = tf.shape(tiles)[0]
         sums = tf.zeros(2)
         for start in tf.range(0, count, batch_size):
-            batch = tiles[start : start + batch_size], targets[start : start + batch_size]
+            batch = tuple(part[start : start + batch_size] for part in (tiles, targets, any_will_do))
             sums += strategy.reduce("SUM", strategy.run(run_step, batch), axis=None)
         return sums / tf.cast(count, tf.float32)
 

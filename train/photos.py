@@ -1,6 +1,7 @@
 """A user's own labelled photos: a folder with one folder per class, or with a labels.csv.
 
-`python -m train --photos DIR` learns from them; `python -m train.photos DIR` counts how many of them a model gets right.
+`python -m train --photos DIR` learns from them; `python -m train.photos DIR` counts how many of them a model gets right, and
+`python -m train.photos --held-out` does so with the photos that no model here learned from.
 """
 
 import csv
@@ -15,13 +16,15 @@ import typer
 from numpy.typing import NDArray
 from rich.progress import track
 
-from fmnist_edge.classifier import Classifier
+from fmnist_edge.classifier import Classifier, Prediction
 from fmnist_edge.classify.find import list_folder
-from fmnist_edge.contract import CLASSES, Probabilities, Tile
+from fmnist_edge.contract import CLASSES, Probabilities, Tile, calibration_error
 from fmnist_edge.errors import InputError, UsageError, reported
 from fmnist_edge.pictures.decode import READABLE
 from fmnist_edge.pictures.tile import read_picture
-from train.augment import Examples
+from train.augment import FOLDS
+from train.clothing import CLOTHING, PhotosError, Source, list_photos, locate
+from train.cutting import PhotoTiles
 
 Found = list[tuple[Path, set[int]]]
 """Photos, and the classes that are right for each."""
@@ -29,18 +32,59 @@ Found = list[tuple[Path, set[int]]]
 
 @reported("photos")
 def main(
-    folder: Annotated[Path, typer.Argument(help="One folder per class, or labels.csv with file and accepted_classes.")],
+    folder: Annotated[
+        Path | None,
+        typer.Argument(help="One folder per class, or labels.csv with file and accepted_classes.", show_default=False),
+    ] = None,
+    held_out: Annotated[
+        bool, typer.Option("--held-out", help="The photos by contributors whom no model here learned from (make photos).")
+    ] = False,
     model: Annotated[Path | None, typer.Option(help="A .tflite or .onnx file instead of models/fmnist-int8.tflite.")] = None,
 ) -> None:
-    """Count how many labelled photos a model gets right, and for how many the right class is among its first three."""
+    """Count how many labelled photos a model gets right, how true its confidence is, and what it says of other things."""
+    if (folder is None) != held_out:
+        raise UsageError("name a folder with labelled photos, or take --held-out")
     classifier = Classifier(model)
-    tiles, right = read_tiles(find_photos(folder))
-    hits = find_hits(np.stack([prediction.probabilities for prediction in classifier.classify(tiles)]), right)
-    label = np.array([min(classes) for classes in right])
-    for name, of_class in (*((name, label == number) for number, name in enumerate(CLASSES)), ("all", label >= 0)):
+    found = find_photos(folder) if folder else find_held_out()
+    predictions, right = classify(classifier, found)
+    clothes = np.array([len(classes) > 0 for classes in right])
+    probabilities, unsure = np.stack([p.probabilities for p in predictions]), np.array([p.unsure for p in predictions])
+    hits = find_hits(probabilities, right)
+    label = np.array([min(classes, default=-1) for classes in right])
+    for name, of_class in (*((name, label == number) for number, name in enumerate(CLASSES)), ("all", clothes)):
         if of_class.any():
             count, first, among_three = of_class.sum(), hits[of_class, 0].mean(), hits[of_class, :3].any(1).mean()
             print(f"{name:12} {count:5} photos: {first:6.1%} right, {among_three:6.1%} among the first three")
+    if clothes.any():
+        sure = clothes & ~unsure
+        of_sure = f", of which {hits[sure, 0].mean():.1%} are right" if sure.any() else ""
+        error = calibration_error(probabilities[clothes].max(1), hits[clothes, 0])
+        print(f"{'confidence':12} calibration error {error:.3f}; {sure.sum() / clothes.sum():.1%} are not marked unsure{of_sure}")
+    if not clothes.all():
+        print(f"{'other things':12} {(~clothes).sum():5} photos: {unsure[~clothes].mean():6.1%} are marked unsure")
+
+
+def find_held_out(source: Source = CLOTHING) -> Found:
+    """The photos by contributors who are held out. Raises PhotosError if there are none here."""
+    folder = locate(source)
+    photos = list_photos(folder, held_out=True)
+    if not photos:
+        raise PhotosError(f"{folder} has no photos by contributors who are held out; without FMNIST_PHOTOS, all are downloaded")
+    return [(photo.path, set(photo.accepted)) for photo in photos]
+
+
+def classify(classifier: Classifier, found: Found) -> tuple[list[Prediction], list[set[int]]]:
+    """What the model says of the photos that can be read, and their classes; the others are named on stderr."""
+    predictions, right = [], []
+    for path, classes in track(found, "classifying photos", disable=not sys.stderr.isatty()):
+        try:
+            predictions += classifier.classify(path)
+            right.append(classes)
+        except InputError as error:
+            complain(f"{path}: {error}; left out")
+    if not predictions:
+        raise UsageError("there are no photos to read")
+    return predictions, right
 
 
 def find_hits(probabilities: Probabilities, right: Sequence[set[int]]) -> NDArray[np.bool_]:
@@ -49,21 +93,19 @@ def find_hits(probabilities: Probabilities, right: Sequence[set[int]]) -> NDArra
     return np.array([[class_id in classes for class_id in row] for row, classes in zip(ranked, right, strict=True)])
 
 
-def read_photos(folder: Path) -> Examples:
-    """The tiles and labels of a folder with one folder per class. What is amiss is said on stderr.
+def read_photos(folder: Path) -> PhotoTiles:
+    """The tiles of a folder with one folder per class. What is amiss is said on stderr.
 
+    They count as by several contributors, whose numbers are negative: so some are always learned from when others are held out.
     Raises UsageError if there is no such folder, no photo in it, or a folder in it that is no class.
     """
-    found = find_photos(folder)
-    clear = [(path, classes) for path, classes in found if len(classes) == 1]
-    if len(clear) < len(found):
-        complain(f"{len(found) - len(clear)} photos may be of more than one class, and are left out")
-    tiles, right = read_tiles(clear)
-    labels = np.array([min(classes) for classes in right], np.uint8)
-    missing = [name for class_id, name in enumerate(CLASSES) if class_id not in labels]
+    tiles, right = read_tiles(find_photos(folder))
+    accepted = np.array([[class_id in classes for class_id in range(len(CLASSES))] for classes in right])
+    missing = [name for class_id, name in enumerate(CLASSES) if not accepted[:, class_id].any()]
     if missing:
-        complain(f"no photos of {', '.join(missing)}: what these look like is learned from Fashion-MNIST alone")
-    return Examples(np.stack(tiles), labels)
+        complain(f"no photos of {', '.join(missing)}: what these look like is not learned from your photos")
+    kinds = np.array(["your " + " or ".join(CLASSES[class_id] for class_id in sorted(classes)) for classes in right])
+    return PhotoTiles(np.stack(tiles), accepted, -1 - np.arange(len(tiles)) % FOLDS, kinds)
 
 
 def find_photos(folder: Path) -> Found:

@@ -15,24 +15,36 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from fmnist_edge.contract import CLASSES, Probabilities
+from fmnist_edge.contract import CALIBRATION_BINS as BINS
+from fmnist_edge.contract import CLASSES, Probabilities, calibration_error, confidence_bins
 from fmnist_edge.errors import UsageError
 from train.arrays import Labels
-from train.calibrate import BINS, calibration_error
+from train.calibrate import accepts, judge_photos
+from train.cutting import NO_PHOTOS, PhotoTiles
 from train.dataset import Dataset
 from train.history import Epoch, best_epoch
 
 RIGHT, WRONG, OTHER = "tab:blue", "tab:red", "silver"
 
+SIZES = ((1, 3), (4, 10), (11, 30), (31, 100), (101, np.inf))
+"""From how many to how many photos contributors have who are counted together."""
+
 Drawn = tuple[Figure, dict[str, Any]]
 
 
 def write_report(
-    folder: Path, dataset: Dataset, history: Sequence[Epoch], probabilities: Probabilities, description: Mapping[str, Any]
+    folder: Path,
+    dataset: Dataset,
+    history: Sequence[Epoch],
+    probabilities: Probabilities,
+    description: Mapping[str, Any],
+    photos: PhotoTiles = NO_PHOTOS,
+    of_photos: Probabilities | None = None,
 ) -> None:
     """Writes pictures and report.md into the folder. The same input gives the same bytes. Raises UsageError if it can't write.
 
     probabilities: float32 (N, 10), the trained model's outputs for the test images. Without a history there are no curves.
+    of_photos: what was said of the photos when they were held out. The photos themselves are not shown: they are not ours.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -46,6 +58,11 @@ def write_report(
                 "predictions": draw_predictions(dataset, probabilities),
                 "reliability": draw_reliability(dataset.test_labels, probabilities),
                 **({"curves": draw_curves(history)} if history else {}),
+                **(
+                    draw_photos(photos, of_photos, description["unsure"]["photo"])
+                    if of_photos is not None and len(photos)
+                    else {}
+                ),
             }
             drawn |= {"mistakes": draw_mistakes(dataset, probabilities)} if drawn["confusion"][1]["mistakes"] else {}
             for name, (figure, _) in drawn.items():
@@ -53,7 +70,7 @@ def write_report(
             numbers = {key: value for _, of_picture in drawn.values() for key, value in of_picture.items()}
             (Path(scratch) / "report.md").write_text(fill_page(numbers, description, set(drawn)), "utf-8")
             # the page goes first and comes last: it never stands beside the pictures of another training
-            for name in ("report.md", "curves.png", "mistakes.png"):
+            for name in ("report.md", "curves.png", "mistakes.png", "photos.png", "photo-reliability.png"):
                 (folder / name).unlink(missing_ok=True)
             for file in sorted(Path(scratch).iterdir(), key=lambda file: file.name == "report.md"):
                 file.replace(folder / file.name)
@@ -155,16 +172,83 @@ def draw_mistakes(dataset: Dataset, probabilities: Probabilities) -> Drawn:
 
 
 def draw_reliability(labels: Labels, probabilities: Probabilities) -> Drawn:
-    figure, confidence, right = Figure((9, 6)), probabilities.max(1).astype(np.float64), probabilities.argmax(1) == labels
-    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    confidence = probabilities.max(1)
+    figure = Figure((9, 6))
+    error = draw_bars(figure, confidence, probabilities.argmax(1) == labels)
+    return figure, {"confidence": confidence.mean(), "calibration_error": error}
+
+
+def draw_bars(figure: Figure, sureness: NDArray[np.float32], right: NDArray[np.bool_]) -> float:
+    """Draws how often answers of like confidence were right; returns the calibration error."""
+    confidence, error = sureness.astype(np.float64), calibration_error(sureness, right)
+    bins = confidence_bins(confidence)
     sizes, sure, got = (np.bincount(bins, weights, BINS) for weights in (None, confidence, right))
-    error, some = calibration_error(probabilities, labels), np.where(sizes, sizes, np.nan)
-    place = {"x": np.arange(BINS) / BINS, "width": 1 / BINS, "align": "edge", "edgecolor": "white"}
+    some = np.where(sizes, sizes, np.nan)
+    place = {
+        "x": np.arange(BINS) / BINS,
+        "width": 1 / BINS,
+        "align": "edge",
+        "edgecolor": "white",
+    }
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     top.bar(height=got / some, color=RIGHT, label="how often it is right", **place)
-    top.hlines(sure / some, np.arange(BINS) / BINS, np.arange(1, BINS + 1) / BINS, WRONG, linewidth=3, label="how sure it is")
+    top.hlines(
+        sure / some,
+        np.arange(BINS) / BINS,
+        np.arange(1, BINS + 1) / BINS,
+        WRONG,
+        linewidth=3,
+        label="how sure it is",
+    )
     top.set(title=f"Expected calibration error: {error:.3f}", ylabel="how often it is right", xlim=(0, 1), ylim=(0, 1))
     top.legend()
     bottom.bar_label(bottom.bar(height=sizes, color=OTHER, **place), fmt="{:,.0f}", fontsize=8)
     bottom.set(xlabel="how sure the model is", ylabel="images", ylim=(0, 1.25 * sizes.max()))
-    return figure, {"confidence": confidence.mean(), "calibration_error": error}
+    return error
+
+
+def draw_photos(photos: PhotoTiles, probabilities: Probabilities, sure_from: float) -> dict[str, Drawn]:
+    """What a model said of photos by contributors it did not know: by what they show, by contributor, and how true it was.
+
+    probabilities: float32 (N, 10). sure_from: the confidence below which it is unsure.
+    """
+    clothes, said, right = photos.accepted.sum(1) > 0, probabilities.argmax(1), accepts(photos.accepted, probabilities)
+    kinds = sorted(np.unique(photos.kinds), key=lambda kind: (not clothes[photos.kinds == kind].any(), str(kind)))
+    counts = np.array([np.bincount(said[photos.kinds == kind], minlength=len(CLASSES)) for kind in kinds])
+    accepted = np.array([photos.accepted[photos.kinds == kind].sum(0) > 0 for kind in kinds])
+    matrix = Figure((9, 1.5 + 0.35 * len(kinds)))
+    axes = matrix.subplots()
+    share = counts / counts.sum(1, keepdims=True)
+    for hidden, colors in ((~accepted, "Blues"), (accepted, "Reds")):
+        axes.imshow(np.where(hidden, np.nan, share), colors, vmin=0, vmax=2, aspect="auto")
+    for (row, column), number in np.ndenumerate(counts):
+        axes.text(column, row, str(number), ha="center", va="center", color="black" if number else OTHER)
+    axes.set_xticks(range(len(CLASSES)), CLASSES, rotation=40, ha="right")
+    axes.set_yticks(range(len(kinds)), kinds)
+    axes.set(xlabel="what the model says", ylabel="what the photo shows")
+    reliability = Figure((9, 6))
+    draw_bars(reliability, probabilities.max(1)[clothes], right[clothes])
+    names, places, sizes = np.unique(photos.contributors[clothes], return_inverse=True, return_counts=True)
+    size = sizes[places]
+    by_size = [
+        [f"{low} to {high}" if high < np.inf else f"{low} or more", len(np.unique(names[(sizes >= low) & (sizes <= high)])),
+         *rates(right[clothes], (size >= low) & (size <= high))]
+        for low, high in SIZES
+    ]  # fmt: skip
+    rows = [[kind, *rates(right, photos.kinds == kind)] for kind, some in zip(kinds, accepted, strict=True) if some.any()]
+    numbers = {
+        "of_photos": judge_photos(photos.accepted, probabilities, sure_from),
+        "contributors": len(names),
+        "photo_sure_from": sure_from,
+        "photo_kinds": to_rows(rows),
+        "photo_sizes": to_rows(by_size),
+    }
+    return {"photos": (matrix, numbers), "photo-reliability": (reliability, {})}
+
+
+def rates(right: NDArray[np.bool_], part: NDArray[np.bool_]) -> list[object]:
+    return [int(part.sum()), f"{right[part].mean():.1%}" if part.any() else "-"]
+
+
+def to_rows(rows: Sequence[Sequence[object]]) -> str:
+    return "\n".join(f"| {' | '.join(map(str, row))} |" for row in rows)

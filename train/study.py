@@ -8,46 +8,46 @@ import json
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import typer
+from numpy.typing import NDArray
 
-from fmnist_edge.contract import Probabilities, to_pixels
+from fmnist_edge.contract import calibration_error, to_pixels
 from fmnist_edge.errors import reported
 from fmnist_edge.terminal import quiet_stderr
+from train.clothing import get_clothes
 from train.dataset import Dataset, load
 from train.recipes import RECIPES, Recipe
-from train.study_page import PARTS, QUESTIONS, STANDARD, Result, fill_page, settings_of
+from train.study_page import PARTS, PHOTO_PARTS, QUESTIONS, Result, fill_page, settings_of
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 with quiet_stderr():
     import keras
     import tensorflow
 
-    from train.augment import NO_EXAMPLES, Examples, Lessons
-    from train.calibrate import calibration_error
-    from train.fit import perform, rehearse, score, teach
+    from train.augment import Examples, Lessons, Teacher
+    from train.calibrate import accepts
+    from train.cutting import cut
+    from train.fit import perform, rehearse, score, train_teachers, train_without
     from train.networks import predict
-    from train.photos import find_hits, find_photos, read_photos, read_tiles
+    from train.photos import find_hits, find_photos, read_tiles
 
 RESULTS, PAGE = Path("docs/study.json"), Path("docs/study.md")
-TEACHERS = Path("build/study")
-"""What teachers said: each is trained once for all recipes that have it."""
 
 
 @reported("study")
 def main(
     seeds: Annotated[int, typer.Option(min=1, help="How many trainings of each.")] = 3,
     tried: Annotated[Path | None, typer.Option("--try", help="Labelled photos to try each model on.", metavar="DIR")] = None,
-    photos: Annotated[Path | None, typer.Option(help="Labelled photos for `standard` to learn from.", metavar="DIR")] = None,
 ) -> None:
     """Measure the recipes: writes docs/study.json and docs/study.md. Takes more than an hour on two cores.
 
-    To measure something anew, delete it from docs/study.json; delete build/study too if the teacher's network has changed.
+    To measure something anew, delete it from docs/study.json.
     """
     study = Study(load(), tried)
     # the textbook comes before the recipes: these switch TensorFlow to reproducible kernels, which are slower and check less
@@ -58,9 +58,9 @@ def main(
     for seed in range(seeds):
         for name, recipe in RECIPES.items():
             study.keep("recipes", f"{name}, seed {seed}", partial(study.whole, recipe, seed), recipe)
-    if photos:
-        own = read_photos(photos)
-        study.keep("photos", f"`standard`, with {len(own):,} photos", partial(study.whole, STANDARD, 0, own), STANDARD)
+    for name, (recipe, choose) in PHOTO_PARTS.items():
+        if len(study.clothes):
+            study.keep("clothes", name, partial(study.learn_from, recipe, choose(study.clothes)), recipe)
     for group, recipes in (("parts", PARTS), ("questions", QUESTIONS)):
         for name, recipe in recipes.items():
             study.keep(group, name, partial(study.rehearsal, recipe, 0), recipe)
@@ -73,7 +73,9 @@ class Study:
 
     def __init__(self, dataset: Dataset, tried: Path | None) -> None:
         self.tried = read_tiles(find_photos(tried)) if tried else None
+        self.clothes = cut([photo for photo in get_clothes() if photo.accepted])
         self.dataset, self.examples = dataset, Examples(dataset.train_images, dataset.train_labels)
+        self.known_teachers: dict[str, tuple[list[Teacher], float]] = {}
         self.results: dict[str, dict[str, Result]] = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
 
     def keep(self, group: str, name: str, measure: Callable[[], Result], recipe: Recipe | None = None) -> None:
@@ -90,18 +92,18 @@ class Study:
         part.write_text(json.dumps(self.results, indent=1) + "\n", "utf-8")
         part.replace(RESULTS)
 
-    def whole(self, recipe: Recipe, seed: int, photos: Examples = NO_EXAMPLES) -> Result:
+    def whole(self, recipe: Recipe, seed: int) -> Result:
         """The recipe as `make train` trains it. The test images are looked at once, at the end."""
-        taught, teacher_seconds = self.taught(recipe, seed)
+        teachers, teacher_seconds = self.teachers(recipe, seed)
         began = time.monotonic()
-        lessons = Lessons(recipe, self.examples, seed, taught, photos)
-        rehearsal = rehearse(lessons)
-        model = perform(lessons, rehearsal)
+        lessons = Lessons(recipe, self.examples, seed, self.clothes)
+        rehearsal = rehearse(lessons, teachers)
+        model = perform(lessons, rehearsal, teachers)
         seconds = teacher_seconds + time.monotonic() - began
         probabilities = predict(model, self.dataset.test_images)
         return {
             "test": score(probabilities, self.dataset.test_labels).accuracy,
-            "calibration_error": calibration_error(probabilities, self.dataset.test_labels),
+            "calibration_error": calibration_error(probabilities.max(1), probabilities.argmax(1) == self.dataset.test_labels),
             "validation": rehearsal.validation.accuracy,
             "disturbed": rehearsal.disturbed.accuracy,
             "photos": self.try_photos(model),
@@ -117,8 +119,29 @@ class Study:
         hits = find_hits(predict(model, np.stack(tiles)), right)
         return {"count": len(tiles), "right": float(hits[:, 0].mean()), "among_three": float(hits[:, :3].any(1).mean())}
 
+    def learn_from(self, recipe: Recipe, chosen: NDArray[np.bool_]) -> Result:
+        """What models that learned from the photos chosen make of all photos by contributors they do not know. chosen: (N,)."""
+        photos, some = self.clothes, replace(self.clothes, accepted=self.clothes.accepted & chosen[:, None])
+        lessons = Lessons(recipe, self.examples, 0, some)
+        if chosen.any():
+            rehearsal = rehearse(lessons)
+            said, validation = rehearsal.said_of_photos, rehearsal.validation.accuracy
+        else:
+            model, history = train_without(0, lessons)
+            said, validation = predict(model, photos.tiles), history[-1].validation_accuracy
+        right = accepts(photos.accepted, said)
+        return {
+            "learned": int(chosen.sum()),
+            "contributors": len(np.unique(photos.contributors[chosen])),
+            "right": float(right.mean()),
+            "shoes": {kind: float(right[photos.kinds == kind].mean()) for kind in ("sandal", "sneaker", "boot")},
+            "calibration_error": calibration_error(said.max(1), right),
+            "validation": validation,
+        }
+
     def rehearsal(self, recipe: Recipe, seed: int) -> Result:
-        rehearsal = rehearse(Lessons(recipe, self.examples, seed, self.taught(recipe, seed)[0]))
+        # by one teacher, and without photos: what tiles show is enough to compare parts
+        rehearsal = rehearse(Lessons(recipe, self.examples, seed), self.teachers(recipe, seed)[0][:1])
         return {
             "validation": rehearsal.validation.accuracy,
             "disturbed": rehearsal.disturbed.accuracy,
@@ -126,20 +149,14 @@ class Study:
             "accuracies": [epoch.validation_accuracy for epoch in rehearsal.history],
         }
 
-    def taught(self, recipe: Recipe, seed: int) -> tuple[Probabilities | None, float]:
-        """What the recipe's teacher says, and how long it took to get to know: from a file, if it was asked before."""
-        if recipe.teacher is None:
-            return None, 0
-        told = sha256(repr((recipe.teacher, seed)).encode()).hexdigest()[:12]
-        path = TEACHERS / f"{told}.npz"
-        if not path.exists():
+    def teachers(self, recipe: Recipe, seed: int) -> tuple[list[Teacher], float]:
+        """The recipe's teachers, and how long their training took; trained once for all recipes that have them."""
+        told = repr((recipe.teacher, seed))
+        if told not in self.known_teachers:
             began = time.monotonic()
-            taught = teach(recipe.teacher, self.examples, seed)
-            TEACHERS.mkdir(parents=True, exist_ok=True)
-            np.savez(path.with_suffix(".part.npz"), taught=taught, seconds=time.monotonic() - began)
-            path.with_suffix(".part.npz").replace(path)
-        with np.load(path) as file:
-            return file["taught"], float(file["seconds"])
+            teachers = train_teachers(recipe, self.examples, seed, self.clothes)
+            self.known_teachers[told] = teachers, time.monotonic() - began
+        return self.known_teachers[told]
 
 
 def textbook(dataset: Dataset, seed: int, outputs: int = 10, one_hot: bool = False) -> Result:

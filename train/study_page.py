@@ -1,13 +1,15 @@
 """What the study asks, and docs/study.md, which shows what came out. Its words are train/study.md.in."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from train.cutting import PhotoTiles
 from train.recipes import RECIPES, Recipe
 
 TEMPLATE = Path(__file__).with_name("study.md.in")
@@ -30,6 +32,40 @@ PARTS = {
 }
 """Recipes with and without a part. Only their rehearsal is measured: the test images have no say in a choice."""
 
+WITH_PHOTOS = replace(STANDARD, teacher=None, epochs=STANDARD.epochs // 4)
+
+
+def some(count: int, of: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """So many of them, chosen by chance."""
+    chosen = np.zeros(len(of), bool)
+    chosen[np.random.default_rng(0).permutation(np.flatnonzero(of))[:count]] = True
+    return chosen
+
+
+def everything(photos: PhotoTiles) -> NDArray[np.bool_]:
+    return np.full(len(photos), True)
+
+
+def of_the_busiest(photos: PhotoTiles) -> NDArray[np.bool_]:
+    """The photos by the contributors who took the most."""
+    numbers, counts = np.unique(photos.contributors, return_counts=True)
+    return np.isin(photos.contributors, numbers[np.argsort(-counts, kind="stable")[:BUSIEST]])
+
+
+BUSIEST = 4
+PHOTO_PARTS: dict[str, tuple[Recipe, Callable[[PhotoTiles], NDArray[np.bool_]]]] = {
+    "no photos": (WITH_PHOTOS, lambda photos: np.full(len(photos), False)),
+    "100 photos": (WITH_PHOTOS, lambda photos: some(100, everything(photos))),
+    "500 photos": (WITH_PHOTOS, lambda photos: some(500, everything(photos))),
+    "all photos": (WITH_PHOTOS, everything),
+    f"all photos by the {BUSIEST} people who took most": (WITH_PHOTOS, of_the_busiest),
+    "as many photos by everybody": (WITH_PHOTOS, lambda photos: some(int(of_the_busiest(photos).sum()), everything(photos))),
+    "only photos whose label names one class": (WITH_PHOTOS, lambda photos: photos.accepted.sum(1) == 1),
+    "all photos, as often as there are": (replace(WITH_PHOTOS, photo_balance=0), everything),
+    "all photos, no shoes in pairs": (replace(WITH_PHOTOS, shoe_pairs=0), everything),
+}
+"""Recipes, and which photos they learn from."""
+
 QUESTIONS = {
     "the textbook: 128 neurons, 10 epochs": TUTORIAL,
     "without normalisation: pixels from 0 to 255": replace(TUTORIAL, scaling="none"),
@@ -47,9 +83,11 @@ Results = Mapping[str, Mapping[str, Result]]
 
 
 def settings_of(recipe: Recipe) -> Result:
-    """What of a recipe makes a difference to its results, as JSON has it."""
+    """What of a recipe makes a difference to its results, as JSON has it, where it is not as in the tutorials."""
     words = ("purpose", "int8_waiver")
-    settings: Result = json.loads(json.dumps({name: value for name, value in asdict(recipe).items() if name not in words}))
+    changed = {field.name: getattr(recipe, field.name) for field in fields(recipe) if field.name not in words}
+    changed = {name: value for name, value in changed.items() if value != getattr(Recipe(""), name)}
+    settings: Result = json.loads(json.dumps(changed, default=settings_of))
     return settings
 
 
@@ -65,6 +103,9 @@ def fill_page(results: Results) -> str:
         recipes=table([recipe_row(name, of_recipe(results, name), references) for name in RECIPES]),
         parts=table([[name, f"{run['validation']:.4f}", f"{run['disturbed']:.3f}"] for name, run in parts]),
         photos=table([photo_row(name, runs) for name, runs in photo_runs(results).items() if runs]),
+        clothes=table(
+            [clothes_row(name, results["clothes"][name]) for name in PHOTO_PARTS if name in results.get("clothes", {})]
+        ),
         questions=table([[name, f"{asked[name]['validation']:.4f}"] for name in QUESTIONS]),
         epochs=table([[epoch, f"{losses[epoch - 1]:.4f}", f"{accuracies[epoch - 1]:.4f}"] for epoch in EPOCHS]),
         best_epoch=1 + int(np.argmin(losses)),
@@ -98,10 +139,14 @@ def photo_row(name: str, runs: Sequence[Result]) -> list[object]:
     return [name, f"{mean(tried, 'right'):.1%}", f"{mean(tried, 'among_three'):.1%}", len(runs)]
 
 
+def clothes_row(name: str, run: Result) -> list[object]:
+    shares = [f"{share:.1%}" for share in (run["right"], *run["shoes"].values())]
+    return [name, run["learned"], run["contributors"], *shares, f"{run['calibration_error']:.3f}", f"{run['validation']:.4f}"]
+
+
 def photo_runs(results: Results) -> dict[str, list[Result]]:
     """The runs that were tried on photos, by name."""
     runs = {f"`{name}`": of_recipe(results, name) for name in RECIPES}
-    runs |= {name: [run] for name, run in results.get("photos", {}).items()}
     return {name: [run for run in found if run["photos"]] for name, found in runs.items()}
 
 

@@ -144,17 +144,19 @@ def distance(one: Probabilities, other: Probabilities) -> NDArray[np.float64]:
     return np.nan_to_num(np.abs(one.astype(np.float64) - other), nan=1)
 
 
-def calibration_error(probabilities: Probabilities, labels: NDArray[np.uint8]) -> float:
+def calibration_error(confidence: NDArray[np.float32], right: NDArray[np.bool_]) -> float:
     """Expected calibration error, 0 to 1: how far confidence is from accuracy, over equal bins of confidence weighted by size.
 
-    labels: (N,). Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", arXiv:1706.04599.
+    confidence: of each answer, (N,); right: whether it is the right one, (N,).
+    Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", arXiv:1706.04599.
     """
-    confidence, right = probabilities.max(1).astype(np.float64), probabilities.argmax(1) == labels
+    confidence = confidence.astype(np.float64)
     bins = confidence_bins(confidence)
     confident, accurate = (np.bincount(bins, weights, CALIBRATION_BINS) for weights in (confidence, right))
-    return float(np.abs(confident - accurate).sum() / len(labels))
+    return float(np.abs(confident - accurate).sum() / len(right))
 
 
-def confidence_bins(confidence: NDArray[np.float64]) -> NDArray[np.intp]:
+def confidence_bins(confidence: NDArray[Any]) -> NDArray[np.intp]:
     """The number of the bin, 0 to CALIBRATION_BINS - 1, of each confidence; the first for what is no number."""
-    return np.clip(np.nan_to_num(confidence * CALIBRATION_BINS).astype(np.intp), 0, CALIBRATION_BINS - 1)
+    bins: NDArray[np.intp] = np.nan_to_num(confidence * CALIBRATION_BINS).astype(np.intp)
+    return np.clip(bins, 0, CALIBRATION_BINS - 1)

@@ -4,15 +4,12 @@ import gzip
 import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
 
 from support.commands import python_m
+from support.file_server import Server, serving
 from train.dataset import SOURCES, check_folder, fetch_debian_package, locate
 
 NAMES = [source.name for source in SOURCES]
@@ -24,49 +21,10 @@ def good_files() -> Path:
     return locate()
 
 
-@dataclass
-class Server:
-    """An HTTP server with the four files. ``ranges`` lists the Range header of each request."""
-
-    files: dict[str, bytes]
-    url: str = ""
-    cut_after: int | None = None
-    """Bytes after which each answer breaks off."""
-    ranges: list[str | None] = field(default_factory=list)
-
-
-class Handler(BaseHTTPRequestHandler):
-    def __init__(self, server: Server, *arguments: object) -> None:
-        self.mine = server
-        super().__init__(*arguments)  # type: ignore[arg-type]
-
-    def do_GET(self) -> None:
-        asked = self.headers["Range"]
-        self.mine.ranges.append(asked)
-        content = self.mine.files.get(self.path.lstrip("/"))
-        if content is None:
-            return self.send_error(404)
-        start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked else 0
-        if start >= len(content):
-            return self.send_error(416)
-        self.send_response(206 if asked else 200)
-        self.send_header("Content-Length", str(len(content) - start))
-        self.end_headers()
-        end = len(content) if self.mine.cut_after is None else start + self.mine.cut_after
-        self.wfile.write(content[start:end])
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @pytest.fixture
 def server(good_files: Path) -> Iterator[Server]:
-    mine = Server({name: (good_files / name).read_bytes() for name in NAMES})
-    http = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, mine))
-    mine.url = f"http://127.0.0.1:{http.server_port}/"
-    Thread(target=http.serve_forever, daemon=True).start()
-    yield mine
-    http.shutdown()
+    with serving({name: (good_files / name).read_bytes() for name in NAMES}) as server:
+        yield server
 
 
 def get_data(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

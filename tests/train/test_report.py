@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from export.parity import calibration_error
-from fmnist_edge.contract import CLASSES
+from fmnist_edge.contract import CLASSES, calibration_error
 from fmnist_edge.errors import UsageError
+from train.cutting import PhotoTiles
 from train.dataset import Dataset
 from train.history import Epoch
 from train.report import write_report
@@ -152,7 +152,10 @@ def test_the_page_says_how_far_confidence_and_accuracy_are_apart(page: str) -> N
 
 
 def test_the_calibration_error_is_the_one_that_the_export_measures(later_report: Path) -> None:
-    assert f"weighted by the number of images: {calibration_error(no_coat_recognized(), LABELS):.3f}." in one_line(later_report)
+    said = no_coat_recognized()
+    error = calibration_error(said.max(1), said.argmax(1) == LABELS)
+
+    assert f"weighted by the number of images: {error:.3f}." in one_line(later_report)
 
 
 def test_the_page_counts_the_wrong_ones_among_the_predictions_shown(page: str) -> None:
@@ -233,3 +236,36 @@ def test_an_unwritable_place_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(UsageError, match=r"report: the report can't be written \(File exists\)"):
         write_example(tmp_path / "report")
+
+
+def twenty_photos() -> PhotoTiles:
+    """Ten pants by one person, five shirts and five blouses by another, and a hat."""
+    kinds = np.repeat(["Pants", "Shirt", "Blouse", "Hat"], [10, 5, 5, 1])
+    accepted = np.zeros((len(kinds), len(CLASSES)), bool)
+    accepted[:10, CLASSES.index("Trouser")] = True
+    accepted[10:20, SHIRT] = True
+    accepted[15:20, T_SHIRT] = True
+    return PhotoTiles(NOISE[: len(kinds)], accepted, np.repeat([1, 2, 3], [10, 10, 1]), kinds)
+
+
+def test_photos_are_counted_by_what_they_show_and_by_whose_they_are(tmp_path: Path) -> None:
+    photos = twenty_photos()
+    answers = np.repeat([CLASSES.index("Trouser"), T_SHIRT, CLASSES.index("Bag")], [10, 10, 1])
+    probabilities = sure_of(answers, 0.9)
+    probabilities[10:15] = sure_of(answers[10:15], 0.6)
+    description = {**DESCRIPTION, "unsure": {"tile": 0.5, "photo": 0.7}}
+
+    write_report(tmp_path / "report", DATASET, [], sure_of(LABELS, 0.9), description, photos, probabilities)
+
+    page = one_line(tmp_path / "report")
+    assert "20 photos by 2 people" in page
+    assert "**75.0%** are named rightly" in page
+    assert "| Blouse | 5 | 100.0% | | Pants | 10 | 100.0% | | Shirt | 5 | 0.0% |" in page
+    assert "| 4 to 10 | 2 | 20 | 75.0% |" in page
+    assert "75.0% are not marked, and 100.0% of these are right. Of 1 photos of other things" in page
+    assert {"photos.png", "photo-reliability.png"} <= set(contents(tmp_path / "report"))
+
+
+def test_without_photos_nothing_is_said_of_them(report: Path, page: str) -> None:
+    assert "photos" not in page.lower()
+    assert "photos.png" not in contents(report)

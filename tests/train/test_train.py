@@ -1,11 +1,13 @@
 """`python -m train` as people use it."""
 
 import json
+import os
 import re
 import signal
 import subprocess
 import sys
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -69,10 +71,11 @@ def test_the_same_seed_gives_the_same_file(trained: tuple[Path, str], tmp_path: 
     assert (tmp_path / "other.keras").read_bytes() != path.read_bytes()
 
 
-def training_after(line: str, *arguments: str | Path) -> subprocess.Popen[str]:
-    """A training that runs, and has printed a line that begins so (a regular expression)."""
+def training_after(line: str, *arguments: str | Path, environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+    """A training that runs, and has printed a line that begins so (a regular expression). ``environment`` is added to ours."""
     command = [sys.executable, "-u", "-m", "train", *map(str, arguments)]
-    training = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    surroundings = {**os.environ, **(environment or {})}
+    training = subprocess.Popen(command, cwd=ROOT, env=surroundings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert training.stdout is not None
     while not re.match(line, training.stdout.readline()):
         assert training.poll() is None
@@ -163,3 +166,41 @@ def test_the_tutorial_recipe_is_the_textbooks_network() -> None:
     from train.recipes import RECIPES
 
     assert build(RECIPES["tutorial"].hidden).count_params() == 101_770
+
+
+NO_NETWORK = {"https_proxy": "http://127.0.0.1:9", "FMNIST_PHOTOS": ""}
+
+
+def test_without_photos_and_without_a_network_training_says_what_the_model_will_not_know(tmp_path: Path) -> None:
+    arguments = ("--recipe", "standard", "--epochs", "1", "--hidden", "8", "--out", tmp_path / "fmnist.keras")
+    training = training_after("teacher 1, ", *arguments, environment={**NO_NETWORK, "XDG_CACHE_HOME": str(tmp_path)})
+    training.terminate()
+    _, complaint = training.communicate()
+
+    said = [line for line in complaint.splitlines() if line.startswith("photos: ")]
+    assert len(said) == 1
+    assert said[0].startswith(
+        "photos: the model will know tiles, but not what photos of clothes look like: no photos from https://"
+    )
+    assert "Connection refused" in said[0]
+
+
+def test_a_folder_of_photos_that_is_named_and_is_none_ends_it_before_the_training(tmp_path: Path) -> None:
+    result = python_m("train", "--out", tmp_path / "fmnist.keras", environment={"FMNIST_PHOTOS": str(tmp_path / "nowhere")})
+
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1] == f"train: {tmp_path}/nowhere/images.csv is missing"
+    assert "epoch" not in result.stdout
+
+
+def test_a_model_that_knows_photos_is_not_replaced_without_a_warning(tmp_path: Path) -> None:
+    path = tmp_path / "fmnist.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("fmnist.json", json.dumps({"training": {"photo_dataset": {"photos": 2911}}}))
+
+    first, again = (python_m("train", *SMALL, "--out", path).stderr for _ in range(2))
+
+    assert f"train: WARNING: {path} learned from 2,911 photos of clothes; its successor will not" in first
+    assert "'make photos' gets the photos" in first
+    assert first.index("WARNING") < first.index("starting TensorFlow")
+    assert "WARNING" not in again

@@ -1,0 +1,313 @@
+"""Getting photos of clothes: from folders, and from a real HTTP server; the photos are drawn here."""
+
+import io
+import shutil
+import subprocess
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from support.commands import python_m
+from support.file_server import Server, serving
+from train.clothing import CLOTHING, PhotosError, Source, digest, list_photos, load
+from train.cutting import cut
+from train.photos import find_held_out
+
+ARCHIVE = "archive/0123456789ab.zip"
+ROWS = """image,sender_id,label,kids
+shirt-1,1,T-Shirt,False
+pants-2,2,Pants,True
+blouse-2,2,Blouse,False
+shoes-2,2,Shoes,False
+hat-3,3,Hat,False
+unsure-3,3,Not sure,False
+exam-204,204,T-Shirt,False
+"""
+TO_LOOK_AT = ["blouse-2.jpg", "hat-3.jpg", "pants-2.jpg", "shirt-1.jpg", "shoes-2.jpg"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A dataset in the layout of the real one."""
+    images = tmp_path / "drawn" / "images"
+    images.mkdir(parents=True)
+    (tmp_path / "drawn" / "images.csv").write_text(ROWS)
+    for number, row in enumerate(ROWS.splitlines()[1:], start=1):
+        photo = Image.new("RGB", (120, 160), "white")
+        ImageDraw.Draw(photo).rectangle((30, 40, 60 + 5 * number, 120), fill=(30 * number, 40, 90))
+        photo.save(images / f"{row.split(',')[0]}.jpg")
+    return tmp_path / "drawn"
+
+
+def pack(folder: Path) -> bytes:
+    """The folder as GitHub packs a commit."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for path in sorted(folder.rglob("*")):
+            archive.write(path, f"clothing-dataset-0123/{path.relative_to(folder)}")
+        archive.writestr("clothing-dataset-0123/images/../../outside.jpg", b"not ours")
+    return packed.getvalue()
+
+
+def source_of(folder: Path, url: str = "http://127.0.0.1:9/") -> Source:
+    photos = list_photos(folder)
+    return Source("drawn/photos", "0123456789abcdef", url + ARCHIVE, len(photos), digest(photos))
+
+
+@pytest.fixture
+def server(folder: Path) -> Iterator[Server]:
+    with serving({ARCHIVE: pack(folder)}) as server:
+        yield server
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's cache, empty."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("FMNIST_PHOTOS", raising=False)
+    return tmp_path / "cache" / "fmnist-edge"
+
+
+def names_in(cache: Path) -> list[str]:
+    return sorted(path.name for path in cache.iterdir())
+
+
+def test_a_complete_download_is_unpacked_into_the_cache(server: Server, folder: Path, cache: Path) -> None:
+    photos = load(source_of(folder, server.url))
+
+    assert [photo.path.name for photo in photos] == TO_LOOK_AT
+    assert names_in(cache) == ["clothing-dataset-0123456789ab"]
+    assert photos[0].path.read_bytes() == (folder / "images" / "blouse-2.jpg").read_bytes()
+    assert not list(cache.parent.rglob("outside.jpg"))
+
+
+def test_what_is_in_the_cache_is_not_downloaded_again(server: Server, folder: Path, cache: Path) -> None:
+    source = source_of(folder, server.url)
+    load(source)
+    load(source)
+
+    assert server.ranges == [None]
+
+
+def test_a_download_goes_on_where_it_broke_off(server: Server, folder: Path, cache: Path) -> None:
+    server.cut_after = len(server.files[ARCHIVE]) // 2 + 1
+
+    assert len(load(source_of(folder, server.url))) == len(TO_LOOK_AT)
+    assert server.ranges == [None, f"bytes={server.cut_after}-"]
+
+
+def test_a_download_that_stays_truncated_is_an_error_and_its_beginning_is_kept(server: Server, folder: Path, cache: Path) -> None:
+    server.cut_after = 100
+
+    with pytest.raises(PhotosError, match=r"the connection ended at byte 300 of .* run it again to go on where it broke off"):
+        load(source_of(folder, server.url))
+    assert names_in(cache) == ["clothing-dataset-0123456789ab.zip.part"]
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [(b"<html>Welcome to the hotel</html>", "the archive is damaged"), (b"PK\x03\x04 and no more", "the archive is damaged")],
+)
+def test_something_else_than_the_archive_is_thrown_away(
+    content: bytes, complaint: str, server: Server, folder: Path, cache: Path
+) -> None:
+    server.files[ARCHIVE] = content
+
+    with pytest.raises(PhotosError, match=complaint):
+        load(source_of(folder, server.url))
+    assert names_in(cache) == []
+
+
+def test_a_changed_archive_is_thrown_away(server: Server, folder: Path, cache: Path) -> None:
+    source = source_of(folder, server.url)
+    Image.new("RGB", (50, 50)).save(folder / "images" / "pants-2.jpg")
+    server.files[ARCHIVE] = pack(folder)
+
+    with pytest.raises(PhotosError, match=r"a photo or a label is not the dataset's \(wrong checksum\)"):
+        load(source)
+    assert names_in(cache) == []
+
+
+def test_photos_that_are_changed_in_the_cache_are_got_anew(
+    server: Server, folder: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = source_of(folder, server.url)
+    load(source)[0].path.write_bytes(b"")
+
+    assert load(source)[0].path.stat().st_size > 0
+    assert "images/blouse-2.jpg: the file is empty; getting them anew" in capsys.readouterr().err
+
+
+def test_where_there_is_nothing_the_message_says_so_and_what_to_do(server: Server, folder: Path, cache: Path) -> None:
+    server.files = {}
+
+    with pytest.raises(PhotosError, match=r"HTTP 404 Not Found.*name the folder that they are in with FMNIST_PHOTOS"):
+        load(source_of(folder, server.url))
+
+
+def test_without_a_network_the_message_says_so(folder: Path, cache: Path) -> None:
+    with pytest.raises(PhotosError, match=r"Connection refused.*Without a network: copy images.csv"):
+        load(source_of(folder))
+
+
+@pytest.fixture
+def named(folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Source:
+    """What the folder holds, which FMNIST_PHOTOS names."""
+    monkeypatch.setenv("FMNIST_PHOTOS", str(folder))
+    return source_of(folder)
+
+
+def test_a_folder_that_is_named_is_used_as_it_is(named: Source, folder: Path, cache: Path) -> None:
+    photos = {photo.path.stem: photo for photo in load(named)}
+
+    assert photos["shirt-1"].path == folder / "images" / "shirt-1.jpg"
+    assert (photos["pants-2"].accepted, photos["blouse-2"].accepted, photos["hat-3"].accepted) == ((1,), (0, 2, 6), ())
+    assert not cache.exists()
+
+
+def test_contributors_who_are_held_out_make_no_difference(named: Source, folder: Path) -> None:
+    remove_the_exam(folder)
+
+    assert [photo.path.name for photo in load(named)] == TO_LOOK_AT
+
+
+def test_labels_that_are_not_known_are_left_alone(named: Source, folder: Path) -> None:
+    (folder / "images.csv").write_text(f"{ROWS}sock-9,9,Sock,False\n")
+
+    assert [photo.path.name for photo in load(named)] == TO_LOOK_AT
+
+
+def test_shoes_have_our_own_labels(folder: Path) -> None:
+    sandal = "08215318-faff-4037-bee9-5bceb0af7747"
+    (folder / "images.csv").write_text(f"image,sender_id,label,kids\n{sandal},1,Shoes,False\nother,1,Shoes,False\n")
+
+    assert [(photo.kind, photo.accepted) for photo in list_photos(folder)] == [("sandal", (5,)), ("Shoes", (5, 7, 9))]
+
+
+def remove_the_exam(folder: Path) -> None:
+    (folder / "images.csv").write_text(ROWS.replace("exam-204,204,T-Shirt,False\n", ""))
+    (folder / "images" / "exam-204.jpg").unlink()
+
+
+def remove_a_row(folder: Path) -> None:
+    (folder / "images.csv").write_text(ROWS.replace("hat-3,3,Hat,False\n", ""))
+
+
+def change_a_label(folder: Path) -> None:
+    (folder / "images.csv").write_text(ROWS.replace("Pants", "Dress"))
+
+
+def remove_a_photo(folder: Path) -> None:
+    (folder / "images" / "pants-2.jpg").unlink()
+
+
+def damage_a_photo(folder: Path) -> None:
+    photo = folder / "images" / "pants-2.jpg"
+    photo.write_bytes(photo.read_bytes()[:300])
+
+
+def write_something_else(folder: Path) -> None:
+    (folder / "images.csv").write_text("file,label\nshirt-1,T-Shirt\n")
+
+
+def leave_the_folder(folder: Path) -> None:
+    (folder / "images.csv").write_text(ROWS.replace("pants-2,2", "../pants-2,2"))
+
+
+def remove_everything(folder: Path) -> None:
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize(
+    ("harm", "complaint"),
+    [
+        (remove_a_row, "images.csv lists 4 photos to learn from, not 5"),
+        (change_a_label, r"a photo or a label is not the dataset's \(wrong checksum\)"),
+        (remove_a_photo, "1 of 5 photos are missing, images/pants-2.jpg for one"),
+        (damage_a_photo, "images/pants-2.jpg: the picture is truncated or damaged"),
+        (write_something_else, "images.csv is no table with the columns image, sender_id, label"),
+        (leave_the_folder, "'../pants-2' by '2' is no photo by a contributor with a number"),
+        (remove_everything, "images.csv is missing"),
+    ],
+)
+def test_a_folder_that_is_named_is_not_replaced_by_another(
+    harm: Callable[[Path], None], complaint: str, named: Source, folder: Path, cache: Path
+) -> None:
+    harm(folder)
+
+    with pytest.raises(PhotosError, match=complaint):
+        load(named)
+    assert not cache.exists()
+
+
+def get_photos(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return python_m("train.clothing", *arguments, environment={"FMNIST_PHOTOS": "", **environment})
+
+
+def test_the_command_refuses_photos_that_are_not_the_datasets(server: Server, cache: Path) -> None:
+    result = get_photos("--mirror", server.url + ARCHIVE, XDG_CACHE_HOME=str(cache.parent))
+
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1].startswith(f"photos: no photos from {server.url}{ARCHIVE} (")
+    assert f"images.csv lists 5 photos to learn from, not {CLOTHING.photos:,}" in result.stderr
+    assert names_in(cache) == []
+
+
+def test_a_mirror_that_is_no_address_is_a_usage_error() -> None:
+    result = get_photos("--mirror", "example.org")
+
+    assert result.returncode == 2
+    assert result.stderr == "photos: a mirror's address begins with http:// or https://, not 'example.org'\n"
+
+
+def test_tiles_are_cut_once(named: Source, cache: Path) -> None:
+    photos = load(named)
+    tiles = cut(photos)
+    kept = next(cache.glob("tiles-*.npz"))
+    written = kept.stat().st_mtime_ns
+
+    again = cut(photos)
+
+    assert tiles.tiles.shape == (5, 28, 28)
+    assert tiles.tiles.any((1, 2)).all()
+    assert tiles.contributors.tolist() == [2, 3, 2, 1, 2]
+    assert tiles.accepted.sum(1).tolist() == [3, 0, 1, 1, 3]
+    assert np.array_equal(again.tiles, tiles.tiles)
+    assert kept.stat().st_mtime_ns == written
+
+
+def test_a_file_in_the_cache_that_a_full_disk_left_is_made_anew(named: Source, cache: Path) -> None:
+    photos = load(named)
+    tiles = cut(photos)
+    kept = next(cache.glob("tiles-*.npz"))
+    kept.write_bytes(kept.read_bytes()[:500])
+
+    assert np.array_equal(cut(photos).tiles, tiles.tiles)
+
+
+def test_a_photo_that_cannot_be_cut_is_named_and_the_others_are_used(
+    folder: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damage_a_photo(folder)
+
+    tiles = cut(list_photos(folder))
+
+    assert len(tiles) == 4
+    assert "images/pants-2.jpg: the picture is truncated or damaged" in capsys.readouterr().err
+
+
+def test_the_exam_is_about_the_contributors_who_are_held_out(named: Source, folder: Path) -> None:
+    assert find_held_out(named) == [(folder / "images" / "exam-204.jpg", {0})]
+
+
+def test_where_the_exams_photos_are_missing_it_says_so(named: Source, folder: Path) -> None:
+    remove_the_exam(folder)
+
+    with pytest.raises(
+        PhotosError, match="no photos by contributors who are held out; without FMNIST_PHOTOS, all are downloaded"
+    ):
+        find_held_out(named)
