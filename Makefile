@@ -23,7 +23,7 @@ missing = $(if $(filter-out $(wildcard $(1)),$(1)),FORCE)
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup data train export sign bench study test arm-test armv7-test pi-test fuzz lint wheel deploy deploy-model trust rollback \
+.PHONY: help setup data train export sign bench study quick test arm-test armv7-test pi-test fuzz lint wheel deploy deploy-model trust rollback \
   fleet-status fleet-test readme lock clean FORCE
 
 help:  ## list the jobs
@@ -75,8 +75,14 @@ FORCE:
 study: $(SETUP) data  ## measure all recipes several times: docs/study.md (an hour)
 	$(PY) -m train.study $(if $(TRY),--try $(TRY)) $(if $(PHOTOS),--photos $(PHOTOS))
 
-test: $(SETUP) data  ## run the tests
-	$(PY) -m pytest
+# two processes; a file's tests stay together, as they share what they prepare
+PYTEST = $(PY) -m pytest -n 2 --dist loadfile
+
+quick: $(SETUP) data  ## run the tests that answer at once: no TensorFlow, no other Python, no wheel (a minute)
+	$(PYTEST) -m 'not (slow or tensorflow or wheel)' $(TESTS)
+
+test: $(SETUP) data  ## run all tests, or some: TESTS=tests/edge/bundle
+	$(PYTEST) $(TESTS)
 
 arm-test:  ## run the wheel on Debian 12 for 32- and 64-bit Arm, in qemu's user mode (three minutes); armv7-test: 32-bit alone
 arm-test armv7-test: data wheel

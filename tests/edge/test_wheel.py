@@ -16,6 +16,8 @@ from fmnist_edge import Classifier
 from support.commands import MODELS, ROOT, python_m, run
 from train.dataset import Dataset
 
+pytestmark = pytest.mark.wheel
+
 UV = Path(sys.executable).with_name("uv")
 NO_RUNTIME = ("numpy", "pillow", "typer<0.29")
 

@@ -15,6 +15,8 @@ from fmnist_edge.bundle.model import open_model
 from fmnist_edge.errors import ModelError
 from support.commands import MODELS, python_m
 
+pytestmark = pytest.mark.tensorflow
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 PAGE = ["report/parity-confusion.png", "report/parity-histogram.png", "report/parity-moved.png", "report/parity.md"]

@@ -22,6 +22,8 @@ from fmnist_edge.runtimes.onnx import OnnxSession
 from support.commands import python_m
 from train.dataset import Dataset
 
+pytestmark = pytest.mark.tensorflow
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 INT8 = ["fmnist-int8.tflite", "fmnist-int8.onnx"]

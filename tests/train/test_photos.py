@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from PIL import Image, ImageDraw
@@ -10,11 +11,21 @@ from fmnist_edge.contract import CLASSES
 from fmnist_edge.errors import UsageError
 from support.commands import MODELS, python_m
 from train.dataset import Dataset
-from train.photos import read_photos
 from train.recipes import RECIPES
+
+if TYPE_CHECKING:
+    from train.augment import Examples
+
+pytestmark = pytest.mark.tensorflow
 
 PER_CLASS = 12
 TROUSER, BAG = CLASSES.index("Trouser"), CLASSES.index("Bag")
+
+
+def read_photos(folder: Path) -> "Examples":
+    from train.photos import read_photos
+
+    return read_photos(folder)
 
 
 @pytest.fixture

@@ -12,6 +12,8 @@ import pytest
 
 from support.commands import ROOT, python_m
 
+pytestmark = pytest.mark.tensorflow
+
 SMALL = ("--recipe", "quick", "--epochs", "1", "--hidden", "32", "--hidden", "16")
 SIX_EPOCHS = (*SMALL, "--epochs", "6")
 THIRD_EPOCH = r"epoch   3/6 \[==========          \] "
