@@ -9,6 +9,7 @@ import pytest
 
 from fmnist_edge import Classifier
 from support.commands import FMNIST_EDGE, MODELS
+from support.shared import Once, once_in
 from train.dataset import Dataset, load
 
 running: set[str] = set()
@@ -49,6 +50,11 @@ def pytest_runtest_call() -> Generator[None, None, None]:
 @pytest.fixture(scope="session")
 def dataset() -> Dataset:
     return load()
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    return once_in(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(scope="session")
