@@ -76,7 +76,7 @@ study: $(SETUP) data  ## measure all recipes several times: docs/study.md (an ho
 	$(PY) -m train.study $(if $(TRY),--try $(TRY)) $(if $(PHOTOS),--photos $(PHOTOS))
 
 # two processes; a file's tests stay together, as they share what they prepare
-PYTEST = $(PY) -m pytest -n 2 --dist loadfile
+PYTEST = $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 quick: $(SETUP) data  ## run the tests that answer at once: no TensorFlow, no other Python, no wheel (a minute)
 	$(PYTEST) -m 'not (slow or tensorflow or wheel)' $(TESTS)

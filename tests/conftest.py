@@ -1,15 +1,16 @@
 """Fixtures for all tests, and what their markers are held to."""
 
 import os
+import re
 import sys
 from collections.abc import Generator
 from typing import Any
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 from fmnist_edge import Classifier
 from support.commands import FMNIST_EDGE, MODELS
-from support.shared import Once, once_in
 from train.dataset import Dataset, load
 
 running: set[str] = set()
@@ -47,14 +48,29 @@ def pytest_runtest_call() -> Generator[None, None, None]:
         )
 
 
+TIMED = re.compile("tests/edge/(cameras|live)/")
+
+
+class Scheduler(LoadFileScheduling):
+    """A file's tests stay in one process; those of cameras, which measure time, in the same one, undisturbed."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "timed" if TIMED.match(nodeid) else super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
+    return Scheduler(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that take longest come first: at the end, no process waits long for the other."""
+    long = {item.path for item in items if {"tensorflow", "wheel"} & {marker.name for marker in item.iter_markers()}}
+    items.sort(key=lambda item: item.path not in long)
+
+
 @pytest.fixture(scope="session")
 def dataset() -> Dataset:
     return load()
-
-
-@pytest.fixture(scope="session")
-def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
-    return once_in(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(scope="session")

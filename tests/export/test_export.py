@@ -1,6 +1,7 @@
 """`python -m export` as people use it: what it writes, and when it refuses to write."""
 
 import json
+import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,8 @@ from fmnist_edge.errors import ModelError
 from support.commands import MODELS, main_of, python_m
 
 pytestmark = pytest.mark.tensorflow
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 PAGE = ["report/parity-confusion.png", "report/parity-histogram.png", "report/parity-moved.png", "report/parity.md"]
 WRITTEN = sorted([*bundle.ARTIFACTS, "golden.npz", "manifest.json", "parity.json", *PAGE])
@@ -36,10 +39,10 @@ def test_exporting_twice_gives_the_same_files(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def model(small_bundle: Path) -> Any:
+def model() -> Any:
     import keras
 
-    return keras.saving.load_model(small_bundle / "fmnist.keras", compile=False)
+    return keras.saving.load_model(MODELS / "fmnist.keras", compile=False)
 
 
 def with_large_logits(model: Any) -> Any:

@@ -94,8 +94,8 @@ def test_a_bundle_is_whole_after_each_of_50_kills(tmp_path: Path) -> None:
 
 
 @pytest.mark.tensorflow
-def test_the_command_killed_while_it_writes_leaves_a_whole_bundle(small_bundle: Path, tmp_path: Path) -> None:
-    folder = Path(shutil.copytree(small_bundle, tmp_path / "models"))
+def test_the_command_killed_while_it_writes_leaves_a_whole_bundle(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(MODELS, tmp_path / "models"))
     command = [sys.executable, "-m", "export", "--model", folder / "fmnist.keras", "--out", folder]
 
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as export:

@@ -56,7 +56,7 @@ def fmnist_edge(
 
 
 def main_of(module: str, *arguments: object, **options: Any) -> "subprocess.CompletedProcess[str]":
-    """What ``python_m`` gives, in this process. Not for what trains: TensorFlow keeps its state."""
+    """What ``python_m`` gives, in this process. A model trained here has layers with other names, as TensorFlow counts them."""
 
     def program() -> None:
         warnings.filterwarnings("ignore", f"'{module}' found in sys.modules")

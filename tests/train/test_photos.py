@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 
 from fmnist_edge.contract import CLASSES
 from fmnist_edge.errors import UsageError
-from support.commands import MODELS, python_m
+from support.commands import MODELS, main_of
 from train.dataset import Dataset
 from train.recipes import RECIPES
 
@@ -56,7 +56,7 @@ def test_a_folders_name_may_be_spelled_as_people_do(name: str, photos: Path) -> 
 def test_a_folder_that_is_no_class_ends_it_before_the_training(photos: Path, tmp_path: Path) -> None:
     (photos / "Trouser").rename(photos / "trousrs")
 
-    result = python_m("train", "--photos", photos, "--out", tmp_path / "fmnist.keras")
+    result = main_of("train", "--photos", photos, "--out", tmp_path / "fmnist.keras")
 
     assert result.returncode == 2
     assert f"{photos}/trousrs: 'trousrs' is no class; folders are named 0 to 9, or t_shirt_top, trouser," in result.stderr
@@ -83,7 +83,7 @@ def test_a_folder_without_photos_is_a_mistake(tmp_path: Path) -> None:
 
 
 def test_a_recipe_without_disturbed_tiles_says_that_it_does_not_learn_from_photos(photos: Path, tmp_path: Path) -> None:
-    result = python_m("train", "--recipe", "quick", "--photos", photos, "--out", tmp_path / "fmnist.keras")
+    result = main_of("train", "--recipe", "quick", "--photos", photos, "--out", tmp_path / "fmnist.keras")
 
     assert result.returncode == 2
     assert "this recipe does not learn from photos; 'standard' does" in result.stderr
@@ -124,7 +124,7 @@ def draw_cross(number: int) -> Image.Image:
 
 
 def test_a_model_is_tried_on_labelled_photos(photos: Path) -> None:
-    result = python_m("train.photos", photos, "--model", MODELS / "fmnist-int8.tflite")
+    result = main_of("train.photos", photos, "--model", MODELS / "fmnist-int8.tflite")
 
     assert result.returncode == 0, result.stderr
     assert [line.split()[:2] for line in result.stdout.splitlines()] == [["Trouser", "12"], ["Bag", "12"], ["all", "24"]]
@@ -134,6 +134,6 @@ def test_a_model_is_tried_on_labelled_photos(photos: Path) -> None:
 def test_labels_may_stand_in_a_table_and_more_than_one_may_be_right(photos: Path) -> None:
     (photos / "labels.csv").write_text("file,accepted_classes\nTrouser/0.png,1\n8/0.png,4 or 8\n8/1.png,ood\n")
 
-    result = python_m("train.photos", photos)
+    result = main_of("train.photos", photos)
 
     assert result.stdout.splitlines()[-1].split()[:2] == ["all", "2"]

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from fmnist_edge.errors import UsageError
-from support.commands import ROOT, python_m
+from support.commands import ROOT, main_of
 
 pytestmark = pytest.mark.tensorflow
 
@@ -125,7 +125,7 @@ def test_all_workers_end_with_the_same_model(resumed: list[Path]) -> None:
 
 
 def test_two_workers_are_as_accurate_as_one(resumed: list[Path], tmp_path: Path) -> None:
-    python_m(*SMALL[1:], "--out", tmp_path / "alone.keras")
+    main_of(*SMALL[1:], "--out", tmp_path / "alone.keras")
 
     assert abs(accuracy_of(resumed[0]) - accuracy_of(tmp_path / "alone.keras")) <= 0.005
 
