@@ -130,6 +130,7 @@ def test_each_device_finds_wheels_of_all_that_ours_needs(machine: str, python: s
         "pip",
         "compile",
         "--quiet",
+        "--no-python-downloads",  # for wheels of another Python this one will do
         "--only-binary",
         ":all:",
         *platform,
