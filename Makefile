@@ -23,8 +23,8 @@ missing = $(if $(filter-out $(wildcard $(1)),$(1)),FORCE)
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup data photos train export sign bench study test arm-test armv7-test pi-test fuzz lint wheel deploy deploy-model trust rollback \
-  fleet-status fleet-test readme lock clean FORCE
+.PHONY: help setup data photos train export sign bench study quick test arm-test armv7-test pi-test fuzz lint wheel deploy deploy-model \
+  trust rollback fleet-status fleet-test readme lock clean FORCE
 
 help:  ## list the jobs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -90,8 +90,14 @@ ARITHMETICS := avx2 sse41 plain haswell zen no-simd one-thread
 arithmetic = $(if $(filter $(1),$(ARITHMETICS)),$($(1)),$(error there is no ARITHMETIC=$(1); there are $(ARITHMETICS)))
 ROUNDING := $(foreach name,$(ARITHMETIC),$(call arithmetic,$(name)))
 
-test: $(SETUP) data  ## run the tests (ARITHMETIC='avx2 haswell' rounds as other processors do; TESTS='parity or export': only these)
-	$(ROUNDING) $(PY) -m pytest $(if $(TESTS),-k '$(TESTS)')
+# two processes; a file's tests stay together, as they share what they prepare
+PYTEST = $(ROUNDING) $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+quick: $(SETUP) data  ## run the tests that answer at once: no TensorFlow, no other Python, no wheel (a minute)
+	$(PYTEST) -m 'not (slow or tensorflow or wheel)' $(TESTS)
+
+test: $(SETUP) data  ## run all tests, or some: TESTS=tests/edge/bundle; ARITHMETIC='avx2 haswell' rounds as other processors do
+	$(PYTEST) $(TESTS)
 
 arm-test:  ## run the wheel on Debian 12 for 32- and 64-bit Arm, in qemu's user mode (three minutes); armv7-test: 32-bit alone
 arm-test armv7-test: data wheel

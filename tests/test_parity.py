@@ -40,6 +40,7 @@ def outputs(dataset: Dataset) -> dict[str, Probabilities]:
     return {name: open_model(MODELS / name).session.probabilities(dataset.test_images) for name in ARTIFACTS}
 
 
+@pytest.mark.tensorflow
 @pytest.mark.parametrize("name", ARTIFACTS)
 def test_the_artifact_passes_its_gate(
     name: str, reference: Probabilities, outputs: dict[str, Probabilities], dataset: Dataset
@@ -49,6 +50,7 @@ def test_the_artifact_passes_its_gate(
     assert parity.broken_gates(bundle.ARTIFACTS[name], figures) == []
 
 
+@pytest.mark.tensorflow
 def test_tensorflows_own_interpreter_says_the_same(outputs: dict[str, Probabilities], dataset: Dataset) -> None:
     with quiet_stderr():
         session = TFLiteSession((MODELS / "fmnist-int8.tflite").read_bytes(), runtime="tensorflow")
@@ -65,6 +67,7 @@ def test_the_two_int8_files_say_the_same(outputs: dict[str, Probabilities]) -> N
     assert parity.broken_int8_twins(outputs) == []
 
 
+@pytest.mark.tensorflow
 @pytest.mark.parametrize("name", ARTIFACTS)
 def test_the_manifest_has_the_file_and_its_figures(
     name: str, reference: Probabilities, outputs: dict[str, Probabilities], dataset: Dataset
@@ -80,6 +83,7 @@ def test_the_manifest_has_the_file_and_its_figures(
     assert listed["max_dp"] == pytest.approx(figures.max_dp, abs=parity.ELSEWHERE[listed["dtype"]])
 
 
+@pytest.mark.tensorflow
 def test_the_manifest_names_this_keras_model(reference: Probabilities, dataset: Dataset) -> None:
     assert MANIFEST["reference"]["sha256"] == sha256((MODELS / "fmnist.keras").read_bytes()).hexdigest()
     ties = MANIFEST["files"]["fmnist-float.tflite"]["ties"]
@@ -149,6 +153,7 @@ def test_the_models_stay_below_eight_megabytes() -> None:
     assert sum(path.stat().st_size for path in MODELS.rglob("*") if path.is_file()) < 8_000_000
 
 
+@pytest.mark.tensorflow
 @pytest.mark.parametrize("name", ARTIFACTS)
 def test_the_shipped_models_are_as_sure_as_they_are_right(
     name: str, outputs: dict[str, Probabilities], reference: Probabilities, dataset: Dataset

@@ -8,7 +8,6 @@ there are was decided looking at tiles of photos, how strong they are by accurac
 from typing import cast
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from fmnist_edge.contract import CLASSES, TILE_SIZE, Tiles
@@ -209,6 +208,8 @@ def row_ends(outlines: NDArray[np.bool_]) -> NDArray[np.float64]:
 
 def warp(planes: Planes, transforms: Planes) -> Planes:
     """float32 (N, 28, 28, C): each output pixel is interpolated at the input place that its tile's transform names; 0 outside."""
+    import tensorflow as tf  # takes seconds, which who only looks photos up need not wait for
+
     warped = tf.raw_ops.ImageProjectiveTransformV3(
         images=planes,
         transforms=transforms,

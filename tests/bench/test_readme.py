@@ -11,12 +11,14 @@ import fmnist_edge
 from support.commands import FMNIST_EDGE, ROOT, python_m, run
 
 
+@pytest.mark.slow
 def test_the_readme_is_up_to_date_with_the_models() -> None:
     result = python_m("bench.readme", "--check")
 
     assert result.returncode == 0, result.stderr
 
 
+@pytest.mark.slow
 def test_ten_lines_with_a_bare_interpreter_say_what_the_command_says() -> None:
     (lines,) = re.findall(r"```python\n(import numpy.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
 

@@ -13,6 +13,7 @@ from support.commands import ROOT, fmnist_edge, run
 FUZZ = ROOT / "tests/support/fuzz.py"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "cases"), [("pictures", 500), ("models", 200)])
 def test_hostile_files_end_in_a_result_or_an_error_of_ours(kind: str, cases: int) -> None:
     result = run(sys.executable, FUZZ, kind, "--cases", str(cases))

@@ -16,6 +16,8 @@ from fmnist_edge import Classifier
 from support.commands import MODELS, ROOT, python_m, run
 from train.dataset import Dataset
 
+pytestmark = pytest.mark.wheel
+
 UV = Path(sys.executable).with_name("uv")
 NO_RUNTIME = ("numpy", "pillow", "typer<0.29")
 
@@ -128,6 +130,7 @@ def test_each_device_finds_wheels_of_all_that_ours_needs(machine: str, python: s
         "pip",
         "compile",
         "--quiet",
+        "--no-python-downloads",  # for wheels of another Python this one will do
         "--only-binary",
         ":all:",
         *platform,

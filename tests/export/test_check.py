@@ -15,7 +15,7 @@ from export.keras_model import Layers
 from fmnist_edge.contract import CLASSES
 from fmnist_edge.errors import FmnistEdgeError
 from support.altered_models import MLP, TRAINING, float_onnx, strongest_unit, with_a_zeroed_row, with_first_kernel
-from support.commands import MODELS, python_m
+from support.commands import MODELS, main_of
 from train.dataset import Dataset
 
 
@@ -44,14 +44,14 @@ def refusal(folder: Path, dataset: Dataset) -> str:
 
 def complaint(folder: Path) -> str:
     """The one line that the command ends with."""
-    result = python_m("export", "--check", "--out", folder)
+    result = main_of("export", "--check", "--out", folder)
     assert (result.returncode, result.stdout) == (3, "")
     (line,) = result.stderr.splitlines()
     return line
 
 
 def test_a_whole_bundle_passes_and_its_table_is_printed() -> None:
-    result = python_m("export", "--check")
+    result = main_of("export", "--check")
 
     assert (result.returncode, result.stderr) == (0, "")
     for name in bundle.ARTIFACTS:

@@ -14,7 +14,9 @@ import pytest
 from export import bundle, keras_model
 from fmnist_edge.bundle.model import open_model
 from fmnist_edge.errors import ModelError
-from support.commands import MODELS, python_m
+from support.commands import MODELS, main_of, python_m
+
+pytestmark = pytest.mark.tensorflow
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -56,7 +58,7 @@ def test_a_model_that_misses_a_gate_is_not_written_and_the_old_files_stay(model:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "fmnist-int8.tflite").write_bytes(b"old")
 
-    result = python_m("export", "--model", tmp_path / "sure.keras", "--out", tmp_path / "out")
+    result = main_of("export", "--model", tmp_path / "sure.keras", "--out", tmp_path / "out")
 
     last_line = result.stderr.splitlines()[-1]
     assert result.returncode == 3
@@ -76,7 +78,7 @@ def test_a_waived_gate_is_written_and_says_so(model: Any, tmp_path: Path) -> Non
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("fmnist.json", json.dumps({"training": {"int8_waiver": "it is too sure"}}))
 
-    result = python_m("export", "--model", path, "--out", tmp_path / "out")
+    result = main_of("export", "--model", path, "--out", tmp_path / "out")
 
     waived = json.loads((tmp_path / "out" / "manifest.json").read_text())["waived"]
     assert result.returncode == 0, result.stderr
@@ -90,7 +92,7 @@ def test_a_model_of_nothing_but_nan_is_not_written(model: Any, tmp_path: Path) -
     model.layers[-1].set_weights([kernel * np.nan, bias])
     model.save(tmp_path / "nan.keras")
 
-    result = python_m("export", "--model", tmp_path / "nan.keras", "--out", tmp_path / "out")
+    result = main_of("export", "--model", tmp_path / "nan.keras", "--out", tmp_path / "out")
 
     assert result.returncode == 1
     assert result.stderr.splitlines()[-1] == "export: the model's weights are not all numbers: its training diverged"
@@ -100,7 +102,7 @@ def test_a_model_of_nothing_but_nan_is_not_written(model: Any, tmp_path: Path) -
 def test_a_place_that_can_not_be_written_to_is_named_at_once(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
-    result = python_m("export", "--out", tmp_path / "file" / "out")
+    result = main_of("export", "--out", tmp_path / "file" / "out")
 
     assert result.returncode == 1
     assert result.stderr == f"export: {tmp_path}/file/out can't be written: {tmp_path}/file (Not a directory)\n"
@@ -117,7 +119,7 @@ def convolution() -> Any:
 def test_another_kind_of_network_is_refused(tmp_path: Path) -> None:
     convolution().save(tmp_path / "cnn.keras")
 
-    result = python_m("export", "--model", tmp_path / "cnn.keras", "--out", tmp_path / "out")
+    result = main_of("export", "--model", tmp_path / "cnn.keras", "--out", tmp_path / "out")
 
     assert result.returncode == 1
     assert "the model is InputLayer, Reshape, Conv2D, Flatten" in result.stderr.splitlines()[-1]
@@ -135,7 +137,7 @@ def test_what_is_no_keras_model_is_refused(prepare: Callable[[Path], Any], reaso
     path = tmp_path / "model.keras"
     prepare(path)
 
-    result = python_m("export", "--model", path, "--out", tmp_path / "out")
+    result = main_of("export", "--model", path, "--out", tmp_path / "out")
 
     assert result.returncode == 1
     assert reason.format(path=path) in result.stderr.splitlines()[-1]

@@ -19,7 +19,7 @@ import pytest
 from export import bundle, replace_folder
 from export.check import check_files, read_json
 from export.errors import ExportError
-from support.commands import MODELS, ROOT, python_m
+from support.commands import MODELS, ROOT, main_of
 
 BUNDLE = (*bundle.ARTIFACTS, "golden.npz", "parity.json", "manifest.json")
 OLD = {name: name.encode() * 1000 for name in ("model.tflite", "manifest.json", "report/parity.md")}
@@ -69,6 +69,7 @@ def two_bundles() -> tuple[dict[str, bytes], dict[str, bytes]]:
     return shipped, {**shipped, **artifacts, "manifest.json": other}
 
 
+@pytest.mark.slow
 def test_a_bundle_is_whole_after_each_of_50_kills(tmp_path: Path) -> None:
     bundles = two_bundles()
     for name, files in zip(("old", "new", "models"), (*bundles, bundles[0]), strict=True):
@@ -92,6 +93,7 @@ def test_a_bundle_is_whole_after_each_of_50_kills(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["models", "new", "old"]
 
 
+@pytest.mark.tensorflow
 def test_the_command_killed_while_it_writes_leaves_a_whole_bundle(tmp_path: Path) -> None:
     folder = Path(shutil.copytree(MODELS, tmp_path / "models"))
     command = [sys.executable, "-m", "export", "--model", folder / "fmnist.keras", "--out", folder]
@@ -184,7 +186,7 @@ def test_a_folder_that_a_kill_left_aside_is_put_back_first(tmp_path: Path) -> No
 
 
 def test_the_folder_one_stands_in_is_refused_at_once() -> None:
-    result = python_m("export", "--out", ".")
+    result = main_of("export", "--out", ".")
 
     assert result.returncode == 1
     assert result.stderr == f"export: {ROOT} can't be replaced as a whole: you are in it. Choose a folder inside it\n"

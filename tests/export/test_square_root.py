@@ -19,8 +19,10 @@ from export.to_onnx import to_float_onnx
 from fmnist_edge.bundle.model import open_model
 from fmnist_edge.contract import to_input, to_pixels
 from fmnist_edge.runtimes.onnx import OnnxSession
-from support.commands import python_m
+from support.commands import main_of, python_m
 from train.dataset import Dataset
+
+pytestmark = pytest.mark.tensorflow
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -61,7 +63,7 @@ def folder(trained: Path) -> Path:
 
 
 def test_its_bundle_passes_all_gates(folder: Path) -> None:
-    result = python_m("export", "--check", "--out", folder)
+    result = main_of("export", "--check", "--out", folder)
 
     assert (result.returncode, result.stderr) == (0, "")
     assert json.loads((folder / "manifest.json").read_text())["waived"] == {"missed": [], "reason": ""}
@@ -177,7 +179,7 @@ def with_a_layer_used_twice() -> Any:
 def test_what_is_no_chain_of_these_layers_is_refused(make: Callable[[], Any], tmp_path: Path) -> None:
     make().save(tmp_path / "other.keras")
 
-    result = python_m("export", "--model", tmp_path / "other.keras", "--out", tmp_path / "out")
+    result = main_of("export", "--model", tmp_path / "other.keras", "--out", tmp_path / "out")
 
     assert result.returncode == 1
     assert "export takes a chain of Flatten, keras.ops.sqrt or nothing" in result.stderr.splitlines()[-1]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from support.commands import python_m
+from support.commands import main_of
 from support.file_server import Server, serving
 from train.dataset import SOURCES, check_folder, fetch_debian_package, locate
 
@@ -28,7 +28,7 @@ def server(good_files: Path) -> Iterator[Server]:
 
 
 def get_data(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return python_m("train.dataset", *arguments, environment={"HOME": str(home), "FMNIST_DATA": ""})
+    return main_of("train.dataset", *arguments, environment={"HOME": str(home), "FMNIST_DATA": ""})
 
 
 def cache_of(home: Path) -> Path:
@@ -187,6 +187,7 @@ def test_a_folder_that_was_named_is_not_replaced_by_another(tmp_path: Path) -> N
     assert f"no Fashion-MNIST in {tmp_path}: train-images-idx3-ubyte.gz is missing" in result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("apt-get"), reason="no apt-get: not a Debian-family machine")
 @pytest.mark.parametrize("lists", ["of this machine", "none yet"])
 def test_the_debian_package_gives_the_four_files_without_being_installed(

@@ -1,9 +1,18 @@
 """Disturbed tiles: what they have in common with those that they are made of."""
 
 import numpy as np
+import pytest
 
+from fmnist_edge.contract import Tiles
 from train.dataset import Dataset
-from train.disturb import disturb
+
+pytestmark = pytest.mark.tensorflow
+
+
+def disturb(tiles: Tiles, labels: np.ndarray, seed: int) -> Tiles:
+    from train.disturb import disturb
+
+    return disturb(tiles, labels, seed)
 
 
 def test_the_same_seed_disturbs_alike_and_another_does_not(dataset: Dataset) -> None:

@@ -11,13 +11,15 @@ from PIL import Image, ImageDraw
 from fmnist_edge.contract import CLASSES, at_temperature
 from fmnist_edge.errors import UsageError
 from fmnist_edge.pictures.tile import look
-from support.commands import MODELS, python_m
+from support.commands import MODELS, main_of
 from train.augment import choose_folds
 from train.calibrate import accepts, choose_photo_temperature
 from train.cutting import PhotoTiles
 from train.dataset import Dataset
 from train.photos import read_photos
 from train.recipes import RECIPES
+
+pytestmark = pytest.mark.tensorflow
 
 PER_CLASS = 12
 TROUSER, DRESS, BAG = (CLASSES.index(name) for name in ("Trouser", "Dress", "Bag"))
@@ -52,7 +54,7 @@ def test_a_folders_name_may_be_spelled_as_people_do(name: str, photos: Path) -> 
 def test_a_folder_that_is_no_class_ends_it_before_the_training(photos: Path, tmp_path: Path) -> None:
     (photos / "Trouser").rename(photos / "trousrs")
 
-    result = python_m("train", "--photos", photos, "--out", tmp_path / "fmnist.keras")
+    result = main_of("train", "--photos", photos, "--out", tmp_path / "fmnist.keras")
 
     assert result.returncode == 2
     assert f"{photos}/trousrs: 'trousrs' is no class; folders are named 0 to 9, or t_shirt_top, trouser," in result.stderr
@@ -79,7 +81,7 @@ def test_a_folder_without_photos_is_a_mistake(tmp_path: Path) -> None:
 
 
 def test_a_recipe_without_disturbed_tiles_says_that_it_does_not_learn_from_photos(photos: Path, tmp_path: Path) -> None:
-    result = python_m("train", "--recipe", "quick", "--photos", photos, "--out", tmp_path / "fmnist.keras")
+    result = main_of("train", "--recipe", "quick", "--photos", photos, "--out", tmp_path / "fmnist.keras")
 
     assert result.returncode == 2
     assert "this recipe does not learn from photos; 'standard' does" in result.stderr
@@ -172,7 +174,7 @@ def draw_cross(number: int) -> Image.Image:
 
 
 def test_a_model_is_tried_on_labelled_photos(photos: Path) -> None:
-    result = python_m("train.photos", photos, "--model", MODELS / "fmnist-int8.tflite")
+    result = main_of("train.photos", photos, "--model", MODELS / "fmnist-int8.tflite")
 
     assert result.returncode == 0, result.stderr
     *classes, confidence = result.stdout.splitlines()
@@ -186,6 +188,6 @@ def test_a_model_is_tried_on_labelled_photos(photos: Path) -> None:
 def test_labels_may_stand_in_a_table_and_more_than_one_may_be_right(photos: Path) -> None:
     (photos / "labels.csv").write_text("file,accepted_classes\nTrouser/0.png,1\n8/0.png,4 or 8\n8/1.png,ood\n")
 
-    result = python_m("train.photos", photos)
+    result = main_of("train.photos", photos)
 
     assert result.stdout.splitlines()[-2].split()[:2] == ["all", "2"]

@@ -198,6 +198,7 @@ def test_one_epoch_without_a_mistake_makes_a_report_too(tmp_path: Path) -> None:
     assert not (tmp_path / "mistakes.png").exists()
 
 
+@pytest.mark.slow
 def test_the_same_training_gives_the_same_bytes_without_a_display_and_whatever_style_the_user_has(
     report: Path, tmp_path: Path
 ) -> None:
@@ -210,6 +211,7 @@ def test_the_same_training_gives_the_same_bytes_without_a_display_and_whatever_s
     assert contents(tmp_path / "again") == contents(report)
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_it_draws_leaves_the_old_report(later_report: Path, tmp_path: Path) -> None:
     folder = tmp_path / "report"
     shutil.copytree(later_report, folder)

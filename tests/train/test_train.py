@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from support.commands import ROOT, python_m
+from support.commands import ROOT, main_of, python_m
+
+pytestmark = pytest.mark.tensorflow
 
 SMALL = ("--recipe", "quick", "--epochs", "1", "--hidden", "32", "--hidden", "16")
 SIX_EPOCHS = (*SMALL, "--epochs", "6")
@@ -125,7 +127,7 @@ def rehearsed(printed: str, score: str) -> list[float]:
 
 
 def test_training_stops_when_it_is_good_enough(tmp_path: Path) -> None:
-    result = python_m("train", *SMALL, "--epochs", "50", "--stop-at-accuracy", "0.7", "--out", tmp_path / "fmnist.keras")
+    result = main_of("train", *SMALL, "--epochs", "50", "--stop-at-accuracy", "0.7", "--out", tmp_path / "fmnist.keras")
 
     accuracies = rehearsed(result.stdout, "accuracy")
     assert result.returncode == 0, result.stderr
@@ -134,7 +136,7 @@ def test_training_stops_when_it_is_good_enough(tmp_path: Path) -> None:
 
 def test_training_stops_when_validation_gets_worse_and_the_best_epoch_counts(tmp_path: Path) -> None:
     settings = ("--recipe", "tutorial", "--hidden", "64", "--batch-size", "256", "--epochs", "60", "--patience", "1")
-    result = python_m("train", *settings, "--out", tmp_path / "fmnist.keras")
+    result = main_of("train", *settings, "--out", tmp_path / "fmnist.keras")
 
     losses = rehearsed(result.stdout, "validation_loss")
     best = losses.index(min(losses)) + 1
@@ -145,7 +147,7 @@ def test_training_stops_when_validation_gets_worse_and_the_best_epoch_counts(tmp
 
 
 def test_an_unknown_recipe_is_answered_with_the_known_ones() -> None:
-    result = python_m("train", "--recipe", "standrad")
+    result = main_of("train", "--recipe", "standrad")
 
     assert result.returncode == 2
     assert result.stderr == "train: there is no recipe 'standrad'; there are tutorial, quick, compact, standard, max\n"
@@ -154,7 +156,7 @@ def test_an_unknown_recipe_is_answered_with_the_known_ones() -> None:
 def test_an_unwritable_place_is_named_before_the_training(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
-    result = python_m("train", *SMALL, "--out", tmp_path / "file" / "fmnist.keras")
+    result = main_of("train", *SMALL, "--out", tmp_path / "file" / "fmnist.keras")
 
     assert result.returncode == 2
     assert f"{tmp_path}/file/fmnist.keras can't be written" in result.stderr

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from fmnist_edge.errors import UsageError
-from support.commands import ROOT, python_m
-from train.workers import WorkerError, join
+from support.commands import ROOT, main_of
+
+pytestmark = pytest.mark.tensorflow
 
 SMALL = ("-m", "train", "--recipe", "quick", "--epochs", "3", "--hidden", "32", "--batch-size", "1000")
 
@@ -126,7 +127,7 @@ def test_all_workers_end_with_the_same_model(resumed: list[Path]) -> None:
 
 
 def test_two_workers_are_as_accurate_as_one(resumed: list[Path], tmp_path: Path) -> None:
-    python_m(*SMALL[1:], "--out", tmp_path / "alone.keras")
+    main_of(*SMALL[1:], "--out", tmp_path / "alone.keras")
 
     assert abs(accuracy_of(resumed[0]) - accuracy_of(tmp_path / "alone.keras")) <= 0.005
 
@@ -147,6 +148,8 @@ def test_workers_with_other_settings_do_not_train_together() -> None:
 
 
 def test_a_worker_that_does_not_come_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    from train.workers import WorkerError, join
+
     ports = free_ports()
     monkeypatch.setenv("TF_CONFIG", tf_config(ports, 0))
 
@@ -156,6 +159,8 @@ def test_a_worker_that_does_not_come_is_named(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize("config", ["", "{", "{}", "3", tf_config([1, 2], 2), tf_config([1, 2], 0).replace(":1", "")])
 def test_a_tf_config_that_makes_no_sense_is_answered_with_one_that_does(config: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from train.workers import join
+
     monkeypatch.setenv("TF_CONFIG", config)
 
     with pytest.raises(UsageError, match=r"TF_CONFIG can't be used .*10\.0\.0\.1:2222"):
@@ -163,6 +168,8 @@ def test_a_tf_config_that_makes_no_sense_is_answered_with_one_that_does(config: 
 
 
 def test_a_port_that_is_taken_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    from train.workers import WorkerError, join
+
     with socket.create_server(("", 0)) as taken:
         port = taken.getsockname()[1]
         monkeypatch.setenv("TF_CONFIG", tf_config([port, 1], 0))

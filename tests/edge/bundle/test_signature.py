@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from export.bundle import attach_description, describe
-from support.commands import FMNIST_EDGE, MODELS, ROOT, fmnist_edge, python_m, run
+from support.commands import FMNIST_EDGE, MODELS, ROOT, fmnist_edge, main_of, python_m, run
 
 INT8 = "fmnist-int8.tflite"
 SHOE = "docs/shoe.png"
@@ -33,7 +33,7 @@ class Device:
         self.keys.write_text("".join(f"fmnist-edge {key.with_suffix('.pub').read_text()}" for key in keys))
 
     def sign(self, key: Path, counter: int) -> None:
-        result = python_m("export.sign", "--models", self.models, "--key", key, "--counter", str(counter))
+        result = main_of("export.sign", "--models", self.models, "--key", key, "--counter", counter)
         assert result.returncode == 0, result.stderr
 
     def sign_bare(self, purpose: str) -> None:
@@ -204,6 +204,7 @@ def accept_without_writing(device: Device) -> subprocess.CompletedProcess[str]:
     return run("sh", "-c", 'ulimit -f 0; exec "$0" "$@"', *command, environment={"FMNIST_EDGE_CONFIG": str(device.config)})
 
 
+@pytest.mark.slow
 def test_what_is_accepted_already_needs_no_writing(device: Device) -> None:
     device.run("verify", "--accept")
 
@@ -306,6 +307,7 @@ def test_where_ssh_keygen_does_not_work_nothing_runs(how: str, device: Device) -
     assert result.stderr.endswith(f"{cure}\n")
 
 
+@pytest.mark.wheel
 def test_a_wheel_carries_the_signature_of_its_model(device: Device) -> None:
     for name in ("LICENSE", "README.md", "pyproject.toml"):
         shutil.copy(ROOT / name, device.folder)
@@ -324,6 +326,7 @@ def test_a_wheel_carries_the_signature_of_its_model(device: Device) -> None:
     assert (signed.returncode, unsigned.returncode) == (0, 3)
 
 
+@pytest.mark.slow
 def test_the_doctor_says_that_a_key_is_asked_for(device: Device) -> None:
     environment = {"FMNIST_EDGE_CONFIG": str(device.config)}
 
@@ -339,7 +342,7 @@ def test_the_doctor_says_that_a_key_is_asked_for(device: Device) -> None:
 def test_signing_again_counts_on(device: Device) -> None:
     counters = []
     for _ in range(2):
-        python_m("export.sign", "--models", device.models, "--key", device.folder / "owner")
+        main_of("export.sign", "--models", device.models, "--key", device.folder / "owner")
         counters.append(json.loads((device.models / "manifest.json").read_text())["counter"])
 
     assert 10 < counters[0] < counters[1]
@@ -357,7 +360,7 @@ def test_what_is_not_as_the_manifest_says_is_not_signed(device: Device) -> None:
     before = (device.models / "manifest.json").read_bytes()
     shutil.copy(MODELS / "fmnist-float.onnx", device.models / "fmnist-int8.onnx")
 
-    result = python_m("export.sign", "--models", device.models, "--key", device.folder / "owner")
+    result = main_of("export.sign", "--models", device.models, "--key", device.folder / "owner")
 
     assert result.returncode == 3
     assert "fmnist-int8.onnx: it is of another export than the manifest" in result.stderr
@@ -365,7 +368,7 @@ def test_what_is_not_as_the_manifest_says_is_not_signed(device: Device) -> None:
 
 
 def test_without_a_key_signing_says_how_to_make_one(device: Device) -> None:
-    result = python_m("export.sign", "--models", device.models, "--key", device.folder / "none")
+    result = main_of("export.sign", "--models", device.models, "--key", device.folder / "none")
 
     assert result.returncode == 1
     assert (
@@ -373,6 +376,7 @@ def test_without_a_key_signing_says_how_to_make_one(device: Device) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_device_that_cannot_write_down_what_it_accepts_says_so(device: Device) -> None:
     result = accept_without_writing(device)
 
@@ -380,7 +384,8 @@ def test_a_device_that_cannot_write_down_what_it_accepts_says_so(device: Device)
     assert result.stderr == f"fmnist-edge: {device.accepted} can't be written (File too large); try with sudo\n"
 
 
+@pytest.mark.slow
 def test_without_a_key_nothing_more_is_imported() -> None:
-    program = "import sys; from fmnist_edge import Classifier; Classifier(); print('fmnist_edge.signature' in sys.modules)"
+    program = "import sys; from fmnist_edge import Classifier; Classifier(); print('fmnist_edge.bundle.signature' in sys.modules)"
 
     assert run(FMNIST_EDGE.with_name("python"), "-c", program).stdout == "False\n"

@@ -95,6 +95,7 @@ def test_fast_hands_out_each_frame_of_a_video(codec: str, tmp_path: Path) -> Non
     assert feed.dropped == 0
 
 
+@pytest.mark.slow
 def test_a_video_runs_in_its_own_time(tmp_path: Path) -> None:
     began = time.monotonic()
     with open_feed(write_video(tmp_path / "film.mp4", 2)) as feed:
@@ -105,6 +106,7 @@ def test_a_video_runs_in_its_own_time(tmp_path: Path) -> None:
     assert len(frames) + feed.dropped == 60
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codec", ["mpeg4", "mjpeg"])
 def test_a_slow_reader_gets_the_newest_frame(codec: str, tmp_path: Path) -> None:
     with open_feed(write_video(tmp_path / "film.mkv", 3, codec)) as feed:
@@ -198,6 +200,7 @@ def test_rtsp_is_shown_as_it_comes() -> None:
     assert is_fresh(frames[-1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("server", [CameraServer, RtspServer])
 def test_a_stream_that_stalls_is_said_to_be_lost_and_back_once(server: type[CameraServer] | type[RtspServer]) -> None:
     said: list[str] = []
@@ -213,6 +216,7 @@ def test_a_stream_that_stalls_is_said_to_be_lost_and_back_once(server: type[Came
     assert said == [f"{camera.source}: lost (no frame for 1 seconds); trying to open it again", f"{camera.source}: back"]
 
 
+@pytest.mark.slow
 def test_fifty_times_unplugged_and_plugged_in_again_leave_nothing_behind() -> None:
     said: list[str] = []
 

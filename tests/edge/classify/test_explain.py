@@ -191,6 +191,7 @@ def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     assert (result.returncode, result.stderr) == (1, f"fmnist-edge: {out} can't be written (no such file or directory)\n")
 
 
+@pytest.mark.slow
 def test_a_folder_that_may_not_be_written_to_is_one_line(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     # root may write everywhere, unless it gives that up
@@ -204,6 +205,7 @@ def test_a_folder_that_may_not_be_written_to_is_one_line(tmp_path: Path) -> None
     )
 
 
+@pytest.mark.slow
 def test_where_there_is_no_room_the_old_picture_stays(tmp_path: Path) -> None:
     (tmp_path / "why.png").write_text("old")
 
@@ -223,6 +225,7 @@ def test_a_damaged_model_draws_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "why.png").exists()
 
 
+@pytest.mark.slow
 def test_a_pillow_without_freetype_draws_too(shirt: Image.Image, tmp_path: Path) -> None:
     shirt.save(tmp_path / "shirt.png")
     program = "import sys; sys.modules['PIL._imagingft'] = None; from fmnist_edge.cli import main; main()"

@@ -53,6 +53,7 @@ def test_links_to_folders_are_not_followed_into_a_circle(tree: Path) -> None:
     assert len(paths("-r", ".", cwd=tree)) == 3
 
 
+@pytest.mark.slow
 def test_a_folder_in_a_folder_that_cannot_be_read_is_named_and_the_rest_is_classified(tree: Path) -> None:
     (tree / "deeper").chmod(0)
     drop_root = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
@@ -99,6 +100,7 @@ def test_a_list_on_stdin_names_pictures_and_folders(tree: Path) -> None:
     assert found == ["deeper/a.png", "b.png", "gone.png"]
 
 
+@pytest.mark.slow
 def test_a_list_on_stdin_is_answered_line_by_line(tree: Path) -> None:
     command = [FMNIST_EDGE, "classify", "-"]
     with subprocess.Popen(command, cwd=tree, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -113,6 +115,7 @@ def test_a_list_on_stdin_is_answered_line_by_line(tree: Path) -> None:
         assert process.wait(10) == 0
 
 
+@pytest.mark.slow
 def test_a_picture_on_stdin_is_classified(shoe: Image.Image) -> None:
     content = io.BytesIO()
     shoe.save(content, "png")

@@ -50,15 +50,18 @@ def on_a_terminal(stream: str, *arguments: str, cwd: Path, environment: dict[str
     return written.decode()
 
 
+@pytest.mark.slow
 def test_colours_are_for_terminals(shoes: Path) -> None:
     assert "\033[" in on_a_terminal("stdout", "classify", "000.png", cwd=shoes)
     assert "\033[" not in fmnist_edge("classify", "000.png", cwd=shoes).stdout
 
 
+@pytest.mark.slow
 def test_no_color_is_respected(shoes: Path) -> None:
     assert "\033[" not in on_a_terminal("stdout", "classify", "000.png", cwd=shoes, environment={"NO_COLOR": "1"})
 
 
+@pytest.mark.slow
 def test_many_images_get_a_progress_bar_on_a_terminal(shoes: Path) -> None:
     bar = on_a_terminal("stderr", "classify", ".", cwd=shoes)
 
@@ -67,12 +70,14 @@ def test_many_images_get_a_progress_bar_on_a_terminal(shoes: Path) -> None:
     assert bar.endswith("\r\033[K")
 
 
+@pytest.mark.slow
 def test_bars_are_plain_where_there_is_no_unicode(shoes: Path) -> None:
     result = fmnist_edge("classify", "000.png", cwd=shoes, environment={"PYTHONIOENCODING": "ascii"})
 
     assert result.stdout.splitlines()[0].endswith("#" * 15)
 
 
+@pytest.mark.slow
 def test_few_images_get_none(shoes: Path) -> None:
     assert on_a_terminal("stderr", "classify", "000.png", "001.png", cwd=shoes) == ""
 
@@ -178,6 +183,7 @@ def test_photos_have_a_threshold_of_their_own(classifier: Classifier, dataset: D
     assert classifier.model.description["training"]["unsure"] == {"tile": tile.sure_from, "photo": photo.sure_from}
 
 
+@pytest.mark.slow
 def test_several_processes_print_the_same_in_the_same_order(shoes: Path) -> None:
     (shoes / "075b.png").write_text("no picture")
 
@@ -187,6 +193,7 @@ def test_several_processes_print_the_same_in_the_same_order(shoes: Path) -> None
     assert (two.stdout, two.stderr, two.returncode) == (one.stdout, one.stderr, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_ctrl_c_leaves_whole_lines_and_130(jobs: str, shoes: Path) -> None:
     photo = Image.effect_noise((3000, 3000), 50)

@@ -187,6 +187,7 @@ def test_bad_pictures_are_named_and_the_rest_is_classified(sneaker: Image.Image,
         assert line.startswith(f"fmnist-edge: {name}: {reason}")
 
 
+@pytest.mark.slow
 def test_an_unreadable_file_is_named(sneaker: Image.Image, tmp_path: Path) -> None:
     sneaker.save(tmp_path / "shoe.png")
     (tmp_path / "shoe.png").chmod(0)
@@ -208,6 +209,7 @@ def test_a_name_that_is_no_utf8_is_printed_escaped(sneaker: Image.Image, tmp_pat
     assert result.stdout.startswith("caf\\udce9.png: Sneaker")
 
 
+@pytest.mark.slow
 def test_json_is_valid_on_a_terminal_without_unicode(sneaker: Image.Image, tmp_path: Path) -> None:
     sneaker.save(tmp_path / "é☃.png")
 
@@ -216,6 +218,7 @@ def test_json_is_valid_on_a_terminal_without_unicode(sneaker: Image.Image, tmp_p
     assert json.loads(result.stdout)["path"] == "é☃.png"
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_line_and_an_exit_status(sneaker: Image.Image, tmp_path: Path) -> None:
     sneaker.save(tmp_path / "shoe.png")
 
@@ -224,6 +227,7 @@ def test_a_full_disk_is_one_line_and_an_exit_status(sneaker: Image.Image, tmp_pa
     assert (result.returncode, result.stderr) == (1, "fmnist-edge: [Errno 28] No space left on device\n")
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_ends_it_quietly(sneaker: Image.Image, tmp_path: Path) -> None:
     for number in range(200):
         sneaker.save(tmp_path / f"{number:03}.png")
@@ -234,6 +238,7 @@ def test_a_reader_that_goes_away_ends_it_quietly(sneaker: Image.Image, tmp_path:
     assert (result.returncode, result.stderr) == (141, "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("closed", [">&-", "2>&-"])
 def test_a_closed_stream_does_no_harm(closed: str, sneaker: Image.Image, tmp_path: Path) -> None:
     sneaker.save(tmp_path / "shoe.png")
@@ -243,6 +248,7 @@ def test_a_closed_stream_does_no_harm(closed: str, sneaker: Image.Image, tmp_pat
     assert (result.returncode, result.stderr) == (0, "")
 
 
+@pytest.mark.slow
 def test_a_large_picture_needs_little_memory(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((7000, 7000), np.uint16)).save(tmp_path / "large.png", compress_level=1)
 

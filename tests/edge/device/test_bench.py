@@ -10,13 +10,15 @@ import pytest
 from PIL import Image
 
 from fmnist_edge import Classifier
-from support.commands import FMNIST_EDGE, MODELS, fmnist_edge, run
+from support.commands import FMNIST_EDGE, MODELS, run
+
+pytestmark = pytest.mark.slow
 
 STEPS = ["decode", "tile", "invoke", "file to prediction"]
 
 
 def measured(*options: str | Path, **environment: str) -> dict[str, Any]:
-    result = fmnist_edge("bench", "--json", "--seconds", "0.05", *options, environment=environment)
+    result = run(FMNIST_EDGE, "bench", "--json", "--seconds", "0.05", *options, environment=environment)
     assert (result.returncode, result.stderr) == (0, "")
     return json.loads(result.stdout)
 
@@ -86,7 +88,7 @@ def test_the_drawn_photo_is_large_and_shows_a_shirt(photo: Path, classifier: Cla
 
 
 def test_the_table_has_a_line_for_each_figure(photo: Path, pi: dict[str, str]) -> None:
-    result = fmnist_edge("bench", "--photo", photo, "--seconds", "0.05", "--threads", "2", environment=pi)
+    result = run(FMNIST_EDGE, "bench", "--photo", photo, "--seconds", "0.05", "--threads", "2", environment=pi)
 
     assert (result.returncode, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
@@ -124,7 +126,7 @@ def test_what_the_flags_of_a_pi_mean_is_said_in_words(flags: str, words: str, ph
     (tmp_path / "vcgencmd").chmod(0o755)
     path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
 
-    result = fmnist_edge("bench", "--photo", photo, "--seconds", "0.01", environment={"PATH": path})
+    result = run(FMNIST_EDGE, "bench", "--photo", photo, "--seconds", "0.01", environment={"PATH": path})
 
     (line,) = [line for line in result.stdout.splitlines() if line.startswith("throttled")]
     assert line.split("  ")[-1] == f"{words} before, {words} after"
@@ -146,13 +148,13 @@ def test_what_is_no_photo_is_one_line(content: str | None, reason: str, tmp_path
     if content:
         (tmp_path / "x.jpg").write_text(content)
 
-    result = fmnist_edge("bench", "--photo", "x.jpg", "--seconds", "0.01", cwd=tmp_path)
+    result = run(FMNIST_EDGE, "bench", "--photo", "x.jpg", "--seconds", "0.01", cwd=tmp_path)
 
     assert (result.returncode, result.stdout, result.stderr) == (1, "", f"fmnist-edge: x.jpg: {reason}\n")
 
 
 def test_a_missing_model_is_one_line(tmp_path: Path) -> None:
-    result = fmnist_edge("bench", "--model", tmp_path / "gone.tflite")
+    result = run(FMNIST_EDGE, "bench", "--model", tmp_path / "gone.tflite")
 
     assert (result.returncode, result.stderr) == (3, f"fmnist-edge: {tmp_path / 'gone.tflite'}: no such model file\n")
 
@@ -168,7 +170,7 @@ def test_where_no_photo_can_be_drawn_it_says_what_to_do(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("option", ["--threads=0", "--threads=many", "--seconds=0", "--seconds=-1"])
 def test_a_wrong_number_is_a_usage_error(option: str) -> None:
-    result = fmnist_edge("bench", option)
+    result = run(FMNIST_EDGE, "bench", option)
 
     assert result.returncode == 2
     assert "Traceback" not in result.stderr

@@ -10,7 +10,9 @@ import pytest
 from export.bundle import attach_onnx_description, describe
 from fmnist_edge.runtimes.tflite import what_to_install
 from support.altered_models import with_a_zeroed_row
-from support.commands import MODELS, ROOT, fmnist_edge
+from support.commands import FMNIST_EDGE, MODELS, ROOT, fmnist_edge, run
+
+pytestmark = pytest.mark.slow
 
 INT8 = MODELS / "fmnist-int8.tflite"
 NOT_INSTALLED = "raise ModuleNotFoundError(f'No module named {__name__!r}', name=__name__)"
@@ -41,7 +43,7 @@ def without_runtime(folder: Path, **packages: str) -> dict[str, str]:
 
 def findings(*arguments: str | Path, status: int, **options: object) -> dict[str, str]:
     """What the doctor says of each part, its state first."""
-    result = fmnist_edge("doctor", *arguments, **options)
+    result = run(FMNIST_EDGE, "doctor", *arguments, **options)
     assert result.returncode == status, result.stdout + result.stderr
     assert len(result.stderr.splitlines()) == (1 if status else 0)
     lines = [line.split(maxsplit=2) for line in result.stdout.splitlines()]

@@ -49,6 +49,7 @@ def test_people_get_a_line_for_each() -> None:
     assert "label          -" in lines
 
 
+@pytest.mark.slow
 def test_a_model_that_computes_something_else_is_not_healthy(tmp_path: Path) -> None:
     shutil.copy(MODELS / "golden.npz", tmp_path)
     (tmp_path / INT8.name).write_bytes(with_a_zeroed_row(INT8))
@@ -72,6 +73,7 @@ def test_a_missing_model_is_not_healthy(tmp_path: Path) -> None:
     assert (found["sha256"], found["problem"]) == (None, f"{tmp_path}/none.tflite: no such model file")
 
 
+@pytest.mark.slow
 def test_the_service_says_what_it_sees_and_since_when(tmp_path: Path) -> None:
     pytest.importorskip("av")
     environment = {"RUNTIME_DIRECTORY": str(tmp_path)}

@@ -10,7 +10,6 @@ from fmnist_edge import Classifier
 from support.commands import FMNIST_EDGE, fmnist_edge, run
 from support.film import scene, write_film
 from train.dataset import Dataset
-from train.photos import read_photos
 
 TROUSER, SNEAKER = 1, 7
 
@@ -27,7 +26,10 @@ def collect(film: Path, folder: Path, *arguments: str) -> None:
     assert result.returncode == 0, result.stderr
 
 
+@pytest.mark.tensorflow
 def test_what_is_collected_can_be_sorted_and_learned_from(film: Path, tmp_path: Path, classifier: Classifier) -> None:
+    from train.photos import read_photos
+
     collect(film, tmp_path, "--min-confidence", "1", "--roi", "40,0,240,240")
     for name in ("trouser", "sneaker"):
         (tmp_path / name).mkdir()
@@ -79,6 +81,7 @@ def test_the_oldest_go_first_and_other_files_stay(film: Path, tmp_path: Path) ->
     assert {"holiday.jpg", "unsure-notes.jpg"} < {path.name for path in tmp_path.iterdir()}
 
 
+@pytest.mark.slow
 def test_a_full_card_is_said_once_and_ends_nothing(film: Path, tmp_path: Path) -> None:
     arguments = f"--source {film} --fast --save-unsure {tmp_path} --min-confidence 1"
 

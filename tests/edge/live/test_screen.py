@@ -26,6 +26,8 @@ from support.commands import FMNIST_EDGE
 from support.film import scene, write_film
 from train.dataset import Dataset
 
+pytestmark = pytest.mark.slow
+
 SNEAKER = 7
 
 

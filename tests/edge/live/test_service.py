@@ -16,6 +16,8 @@ import pytest
 from support.camera_server import CameraServer
 from support.commands import FMNIST_EDGE, ROOT, run
 
+pytestmark = pytest.mark.slow
+
 
 class Listener:
     """NOTIFY_SOCKET, and what came there. Each message waits for the next look at it."""

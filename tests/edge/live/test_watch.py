@@ -62,6 +62,7 @@ def test_on_change_a_label_is_printed_when_it_comes_and_when_it_gets_sure(film: 
     ]
 
 
+@pytest.mark.slow
 def test_a_film_in_its_own_time_gets_the_same_answers(film: Path) -> None:
     slow = watched(film, "--on-change")
     fast = watched(film, "--on-change", "--fast")
@@ -179,6 +180,7 @@ def test_it_ends_after_so_many_frames_or_seconds() -> None:
     assert 1 < time.monotonic() - began < 6
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_ends_it_quietly() -> None:
     result = run("bash", "-c", f"{FMNIST_EDGE} camera --source test | head -n 1; exit ${{PIPESTATUS[0]}}")
 
@@ -194,6 +196,7 @@ def start(*arguments: str | Path, **options: Any) -> subprocess.Popen[str]:
     return process
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
 def test_a_signal_ends_it_within_a_second_and_all_is_said(number: int, status: int) -> None:
     with start("test") as process:
@@ -208,6 +211,7 @@ def test_a_signal_ends_it_within_a_second_and_all_is_said(number: int, status: i
     assert ("interrupted" in errors) == (number == signal.SIGINT)
 
 
+@pytest.mark.slow
 def test_whoever_reads_slowly_gets_what_is_new() -> None:
     ages = []
     with start("test") as process:
@@ -221,6 +225,7 @@ def test_whoever_reads_slowly_gets_what_is_new() -> None:
     assert record["dropped"] > 40
 
 
+@pytest.mark.slow
 def test_while_nobody_reads_no_frame_is_taken_and_a_signal_is_heard() -> None:
     with start("test") as process:
         time.sleep(2)
@@ -245,6 +250,7 @@ def test_what_looks_like_the_empty_scene_is_nothing(dataset: Dataset, tmp_path: 
     assert (changes[0]["class_id"], changes[0]["unsure"], changes[0]["confidence"]) == (None, False, 1)
 
 
+@pytest.mark.slow
 def test_the_empty_scene_is_learned_at_a_signal(dataset: Dataset, tmp_path: Path) -> None:
     film = write_film(tmp_path / "late.mp4", [(scene(dataset, None), 2), (scene(dataset, SNEAKER), 0.7)])
 
@@ -270,6 +276,7 @@ def test_a_black_picture_is_said_once_and_again_when_it_is_none(dataset: Dataset
     ]
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_line_and_an_exit_status(film: Path) -> None:
     result = run("sh", "-c", f"{FMNIST_EDGE} camera --source {film} --fast >/dev/full")
 

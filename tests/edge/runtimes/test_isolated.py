@@ -23,7 +23,7 @@ from fmnist_edge.contract import Tiles
 from fmnist_edge.errors import ModelError
 from fmnist_edge.runtimes import isolated
 from support.altered_models import INT8, flatbuffer
-from support.commands import MODELS, fmnist_edge, run
+from support.commands import FMNIST_EDGE, MODELS, fmnist_edge, run
 
 BLACK, WHITE = (np.full((1, 28, 28), value, np.uint8) for value in (0, 255))
 
@@ -101,12 +101,14 @@ def filling_the_memory(folder: Path) -> Path:
     )
 
 
+@pytest.mark.slow
 def test_the_crashing_model_does_crash_its_runtime(tmp_path: Path) -> None:
     program = f"import sys; from ai_edge_litert.interpreter import Interpreter; Interpreter({str(crashing(tmp_path))!r})"
 
     assert run(sys.executable, "-c", program).returncode < 0
 
 
+@pytest.mark.slow
 def test_a_model_that_crashes_its_runtime_is_one_line(tmp_path: Path) -> None:
     path = crashing(tmp_path)
 
@@ -116,6 +118,7 @@ def test_a_model_that_crashes_its_runtime_is_one_line(tmp_path: Path) -> None:
     assert result.stderr == f"fmnist-edge: {path}: it crashes the runtime (Segmentation fault)\n"
 
 
+@pytest.mark.slow
 def test_a_model_that_hangs_at_one_picture_is_given_up_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(isolated, "TIME_LIMIT", 5)
     classifier = Classifier(hanging_at_light_pixels(tmp_path))
@@ -127,6 +130,7 @@ def test_a_model_that_hangs_at_one_picture_is_given_up_there(tmp_path: Path, mon
         classifier.classify(BLACK)
 
 
+@pytest.mark.slow
 def test_a_model_that_answers_nonsense_to_one_picture_is_named(tmp_path: Path) -> None:
     classifier = Classifier(onnx(tmp_path, helper.make_node("Acos", ["sum"], ["number"])))
 
@@ -134,11 +138,13 @@ def test_a_model_that_answers_nonsense_to_one_picture_is_named(tmp_path: Path) -
         classifier.classify(WHITE)
 
 
+@pytest.mark.slow
 def test_a_model_that_fills_the_memory_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"the runtime can't run it .*memory"):
         open_model(filling_the_memory(tmp_path))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(path.name for path in MODELS.glob("fmnist-*")))
 def test_an_artifact_without_its_manifest_says_the_same(name: str, tmp_path: Path) -> None:
     path = tmp_path / f"ours{Path(name).suffix}"
@@ -176,6 +182,7 @@ def has_children(*model: Path) -> list[str]:
     return run(sys.executable, "-W", "error", "-c", HAS_CHILDREN, *model).stdout.split()
 
 
+@pytest.mark.slow
 def test_only_a_model_that_nobody_vouches_for_gets_its_own_process(tmp_path: Path) -> None:
     shutil.copy(INT8, tmp_path / "listed.tflite")
     shutil.copy(INT8, tmp_path / "mine.tflite")
@@ -188,13 +195,14 @@ def test_only_a_model_that_nobody_vouches_for_gets_its_own_process(tmp_path: Pat
     assert has_children(MODELS / "fmnist-float.onnx") == ["False", "False"]
 
 
+@pytest.mark.slow
 def test_its_process_runs_no_modules_of_the_working_directory(tmp_path: Path) -> None:
     shutil.copy(INT8, tmp_path)
     shutil.copy(MODELS.parent / "docs" / "shoe.png", tmp_path)
     for name in ("json", "numpy", "fmnist_edge"):
         (tmp_path / f"{name}.py").write_text("open('was-here', 'w')")
 
-    result = fmnist_edge("classify", "--model", INT8.name, "shoe.png", cwd=tmp_path)
+    result = run(FMNIST_EDGE, "classify", "--model", INT8.name, "shoe.png", cwd=tmp_path)
 
     assert result.stdout.startswith("Sneaker")
     assert not (tmp_path / "was-here").exists()
@@ -264,6 +272,7 @@ def test_what_is_no_number_makes_no_description(tmp_path: Path) -> None:
         open_model(path)
 
 
+@pytest.mark.slow
 def test_a_description_of_an_older_format_is_read(tmp_path: Path) -> None:
     path = tmp_path / "model.tflite"
     path.write_bytes(attach_description(flatbuffer(), describe("int8", {}) | {"format": 1}))
@@ -271,6 +280,7 @@ def test_a_description_of_an_older_format_is_read(tmp_path: Path) -> None:
     assert open_model(path).description["format"] == 1
 
 
+@pytest.mark.slow
 def test_an_older_model_that_is_never_unsure_is_fine(tmp_path: Path) -> None:
     path = tmp_path / "model.tflite"
     path.write_bytes(attach_description(flatbuffer(), describe("int8", {})))
@@ -323,6 +333,7 @@ def test_a_manifest_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
         open_model(tmp_path / INT8.name)
 
 
+@pytest.mark.slow
 def test_without_a_second_process_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copy(INT8, tmp_path)
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
