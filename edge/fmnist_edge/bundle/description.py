@@ -36,7 +36,9 @@ def check_description(text: str, model_sha256: str) -> dict[str, Any]:
         raise ModelError("it does not describe itself; only files made by 'python -m export' are run") from None
     if format_version not in READABLE:
         known = " and ".join(map(str, READABLE))
-        raise ModelError(f"its format is {repr(format_version)[:20]}, this fmnist-edge reads {known}; export it again")
+        raise ModelError(
+            f"its format is {repr(format_version)[:20]}, this fmnist-edge reads {known}; update it, or export the model again"
+        )
     if classes != list(CLASSES):
         raise ModelError("its classes are not Fashion-MNIST's; export it again")
     if not is_calibration(training):

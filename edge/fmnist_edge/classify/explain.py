@@ -89,7 +89,7 @@ def draw(panels: list[Panel], prediction: Prediction) -> Image.Image:
         if length := round(BARS * probability):
             pen.rectangle((start, y + 4, start + length - 1, y + 22), winner if wins else GRAY)
         pen.text((end + 10, y + 5), f"{probability:.2f}", winner if wins else INK, small)
-    if threshold := prediction.sure_from:
+    if prediction.garment_found and (threshold := prediction.sure_from):
         x = start + round(BARS * threshold)
         pen.line((x, TOP, x, TOP + EDGE + 3), INK)
         pen.text((start, TOP + EDGE + 6), f"sure from {threshold:.2f} on", INK, small)
