@@ -131,13 +131,13 @@ def convert(
     # the errors that count are rare: all images are asked about them
     int8 = quantize(mlp, dataset.train_images, make_strange(even), attempt)
     with quiet_stderr():
-        float_tflite, int8_tflite = to_float_tflite(mlp), to_int8_tflite(int8.rounded, int8.ranges, even, mlp.root)
+        float_tflite, int8_tflite = to_float_tflite(mlp), to_int8_tflite(int8.rounded, int8.ranges, even, mlp.sqrt_input)
     of_float, of_int8 = (bundle.describe(dtype, training) for dtype in ("float32", "int8"))
     contents = {
         "fmnist-float.tflite": bundle.attach_description(float_tflite, of_float),
         "fmnist-int8.tflite": bundle.attach_description(int8_tflite, of_int8),
         "fmnist-float.onnx": bundle.attach_onnx_description(to_float_onnx(mlp), of_float),
-        "fmnist-int8.onnx": bundle.attach_onnx_description(to_int8_onnx(int8_tflite, mlp.root), of_int8),
+        "fmnist-int8.onnx": bundle.attach_onnx_description(to_int8_onnx(int8_tflite, mlp.sqrt_input), of_int8),
     }
     return contents, losses(int8, dataset.test_images)
 

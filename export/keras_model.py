@@ -24,7 +24,7 @@ class Mlp:
     """The Keras model: its Dense layers, and whether they get the square roots of the pixels."""
 
     layers: Layers
-    root: bool
+    sqrt_input: bool
 
 
 def read(path: Path) -> tuple[Mlp, dict[str, Any]]:
@@ -51,8 +51,8 @@ def read_mlp(model: dict[str, Any], weights: io.BytesIO) -> Mlp:
     kinds = [config["class_name"] for config in configs]
     names = [config["config"]["name"] for config in configs]
     shape = configs[0]["config"].get("batch_shape", [])[1:]
-    root = kinds[2:3] == ["Sqrt"] and configs[2]["module"].startswith("keras.src.ops.")
-    before = ["InputLayer", "Flatten", *["Sqrt"] * root]
+    sqrt_input = kinds[2:3] == ["Sqrt"] and configs[2]["module"].startswith("keras.src.ops.")
+    before = ["InputLayer", "Flatten", *["Sqrt"] * sqrt_input]
     dense = [config["config"] for config in configs[len(before) :]]
     activations = [config.get("activation") for config in dense]
     if (
@@ -71,7 +71,7 @@ def read_mlp(model: dict[str, Any], weights: io.BytesIO) -> Mlp:
         layers = [(by_name[config["name"]]["0"][()], by_name[config["name"]]["1"][()]) for config in dense]
     if not all(np.isfinite(array).all() for pair in layers for array in pair):
         raise ExportError("the model's weights are not all numbers: its training diverged")
-    return Mlp(layers, root)
+    return Mlp(layers, sqrt_input)
 
 
 def is_chain(model: dict[str, Any], names: list[str]) -> bool:
@@ -97,4 +97,4 @@ def probabilities(values: Floats, layers: Layers) -> Floats:
 def answers(pixels: Floats, mlp: Mlp) -> NDArray[np.float32]:
     """What the Keras model says of float32 (N, 28, 28) in [0, 1]: float32 (N, 10), within 1e-5 of Keras' own arithmetic."""
     values = pixels.reshape(len(pixels), -1)
-    return probabilities(np.sqrt(values) if mlp.root else values, mlp.layers).astype(np.float32)
+    return probabilities(np.sqrt(values) if mlp.sqrt_input else values, mlp.layers).astype(np.float32)

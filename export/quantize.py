@@ -36,13 +36,13 @@ SURE = (3, 4, 5, 6)  # tried for them, too: one that far above another has a pro
 class Int8Mlp(NamedTuple):
     """An MLP as int8 holds it: ``rounded`` layers, whose outputs have ``ranges``. ``exact`` are the same layers not yet rounded.
 
-    root: the first layer gets ROOTS of the pixels.
+    sqrt_input: the first layer gets ROOTS of the pixels.
     """
 
     exact: Layers
     rounded: Layers
     ranges: list[Range]
-    root: bool
+    sqrt_input: bool
 
 
 def quantize(mlp: Mlp, tiles: Tiles, strange: Tiles, attempt: int = 0) -> Int8Mlp:
@@ -50,13 +50,13 @@ def quantize(mlp: Mlp, tiles: Tiles, strange: Tiles, attempt: int = 0) -> Int8Ml
 
     Each further attempt rounds the weights in another order, which makes other small errors, and then fits the ranges to them.
     """
-    if mlp.root:  # int8 is fitted to what its first layer gets
+    if mlp.sqrt_input:  # int8 is fitted to what its first layer gets
         tiles, strange = ROOTS[tiles], ROOTS[strange]
     everything = flat_pixels(np.concatenate([tiles, strange]))
     values, strange_values = np.split(everything, [len(tiles)])
     exact = centre_logits(balance_units(mlp.layers, values, strange_values), everything)
     rounded = round_weights(exact, everything, attempt)
-    return Int8Mlp(exact, rounded, choose_ranges(exact, rounded, values, strange_values), mlp.root)
+    return Int8Mlp(exact, rounded, choose_ranges(exact, rounded, values, strange_values), mlp.sqrt_input)
 
 
 def losses(model: Int8Mlp, tiles: Tiles) -> dict[str, dict[str, float]]:
@@ -64,9 +64,9 @@ def losses(model: Int8Mlp, tiles: Tiles) -> dict[str, dict[str, float]]:
 
     tiles: uint8 (N, 28, 28).
     """
-    values = flat_pixels(ROOTS[tiles] if model.root else tiles)
+    values = flat_pixels(ROOTS[tiles] if model.sqrt_input else tiles)
     exact = probabilities(values, model.exact)
-    parts = {"pixels' square roots": probabilities(np.sqrt(flat_pixels(tiles)), model.exact)} if model.root else {}
+    parts = {"pixels' square roots": probabilities(np.sqrt(flat_pixels(tiles)), model.exact)} if model.sqrt_input else {}
     parts["weights"] = probabilities(values, model.rounded)
     for layer, ends in enumerate(model.ranges, start=1):
         name = "logits" if layer == len(model.ranges) else f"values of hidden layer {layer}"

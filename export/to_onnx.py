@@ -56,7 +56,7 @@ class Graph:
 def to_float_onnx(mlp: Mlp) -> bytes:
     """float32 (N, 28, 28), pixel / 255, to float32 (N, 10)."""
     graph = Graph(TensorProto.FLOAT)
-    if mlp.root:
+    if mlp.sqrt_input:
         graph.add("Sqrt")
     for number, (kernel, bias) in enumerate(mlp.layers, start=1):
         graph.add("Gemm", kernel, bias)
@@ -64,10 +64,10 @@ def to_float_onnx(mlp: Mlp) -> bytes:
     return graph.finish()
 
 
-def to_int8_onnx(tflite: bytes, root: bool) -> bytes:
+def to_int8_onnx(tflite: bytes, sqrt_input: bool) -> bytes:
     """int8 (N, 28, 28), pixel - 128, to int8 (N, 10): the integers of the int8 TFLite file, in integer kernels.
 
-    root: the file looks the pixels' square roots up.
+    sqrt_input: the file looks the pixels' square roots up.
     """
     model = schema.ModelT.InitFromPackedBuf(tflite)
 
@@ -78,10 +78,10 @@ def to_int8_onnx(tflite: bytes, root: bool) -> bytes:
     # Inside, int8 goes on as uint8, 128 higher. onnxruntime's kernels for that are fast and exact on every processor; those for
     # two int8 matrices are slow on x86, and those for uint8 times int8 overflow on x86 without VNNI.
     graph.add("DequantizeLinear", np.float32(1), np.int8(ZERO_POINT))
-    if root:
+    if sqrt_input:
         # rounded, these are the table's integers; to look them up took onnxruntime's Gather 9 µs per image
         graph.add("Sqrt")
-    graph.add("QuantizeLinear", np.float32(1 / np.sqrt(255) if root else 1), unsigned(ZERO_POINT))
+    graph.add("QuantizeLinear", np.float32(1 / np.sqrt(255) if sqrt_input else 1), unsigned(ZERO_POINT))
     for operator in dense_operators(model):
         values, weights, biases = operator.inputs
         taken, scales, given = (model.subgraphs[0].tensors[i].quantization for i in (values, weights, operator.outputs[0]))

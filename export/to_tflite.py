@@ -22,24 +22,24 @@ ROOTS = np.round(255 * np.sqrt(np.arange(256) / 255)).astype(np.uint8)
 
 def to_float_tflite(mlp: Mlp) -> bytes:
     """float32 (N, 28, 28), pixel / 255, to float32 (N, 10)."""
-    return finish(converter(mlp.layers, root=mlp.root).convert())
+    return finish(converter(mlp.layers, sqrt_input=mlp.sqrt_input).convert())
 
 
-def to_int8_tflite(layers: Layers, ranges: Sequence[Range], representative: NDArray[np.uint8], root: bool = False) -> bytes:
+def to_int8_tflite(layers: Layers, ranges: Sequence[Range], representative: NDArray[np.uint8], sqrt_input: bool = False) -> bytes:
     """int8 (N, 28, 28), pixel - 128, to int8 (N, 10); integer arithmetic throughout, weights per channel.
 
     ranges: of each layer's output. representative: tiles, uint8 (N, 28, 28), among whose pixels 0 and 255 must both occur: they
-    set the range of the input, and so its scale of 1/255. root: the layers are for ROOTS of pixels.
+    set the range of the input, and so its scale of 1/255. sqrt_input: the layers are for ROOTS of pixels.
     """
     quantizing = converter(layers, ranges)
     quantizing.optimizations = [tf.lite.Optimize.DEFAULT]
     quantizing.representative_dataset = lambda: [[to_pixels(representative)]]
     quantizing.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     quantizing.inference_input_type = quantizing.inference_output_type = tf.int8
-    return finish(quantizing.convert(), root)
+    return finish(quantizing.convert(), sqrt_input)
 
 
-def converter(layers: Layers, ranges: Sequence[Range] = (), root: bool = False) -> tf.lite.TFLiteConverter:
+def converter(layers: Layers, ranges: Sequence[Range] = (), sqrt_input: bool = False) -> tf.lite.TFLiteConverter:
     """A converter of the bare arithmetic, with the weights as constants, and marks for the ranges where they are given.
 
     Keras' own graph would bring variables, which the calibrator of TensorFlow 2.21 can't initialise ("variable != nullptr was not
@@ -49,7 +49,7 @@ def converter(layers: Layers, ranges: Sequence[Range] = (), root: bool = False) 
     @tf.function(input_signature=[tf.TensorSpec([None, TILE_SIZE, TILE_SIZE], tf.float32, name=INPUT)])
     def forward(image: tf.Tensor) -> dict[str, tf.Tensor]:
         values = tf.reshape(image, [-1, TILE_SIZE * TILE_SIZE])
-        if root:
+        if sqrt_input:
             values = tf.sqrt(values)
         for number, (kernel, bias) in enumerate(layers, start=1):
             values = tf.matmul(values, kernel) + bias

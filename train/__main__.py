@@ -91,18 +91,18 @@ def main(
         checkpoint = Checkpoint(out.with_suffix(".checkpoint.npz"), settings | same_photos, resume)
         if resume and not checkpoint.state:
             print(f"train: {checkpoint.path} holds no training with these settings; starting anew", file=sys.stderr)
-        model, rehearsal = fit(chosen, dataset.train_images, dataset.train_labels, seed, shown, checkpoint)
+        model, holdout = fit(chosen, dataset.train_images, dataset.train_labels, seed, shown, checkpoint)
     seconds = time.monotonic() - began
-    probabilities, said = predict(model, dataset.test_images), rehearsal.said_of_photos
+    probabilities, said = predict(model, dataset.test_images), holdout.said_of_photos
     description = {
         "recipe": recipe if chosen == named else f"{recipe}, changed",
         **settings,
-        "temperature": rehearsal.temperature,
-        "photo_temperature": rehearsal.photo_temperature,
-        "unsure": rehearsal.unsure,
+        "temperature": holdout.temperature,
+        "photo_temperature": holdout.photo_temperature,
+        "unsure": holdout.unsure,
         "dataset": checksums(),
         **({"photo_dataset": learned_from} if learned_from else {}),
-        **({"on_photos": judge_photos(shown.accepted, said, rehearsal.unsure["photo"])} if len(said) else {}),
+        **({"on_photos": judge_photos(shown.accepted, said, holdout.unsure["photo"])} if len(said) else {}),
         "versions": {
             "python": platform.python_version(),
             "tensorflow": tensorflow.__version__,
@@ -110,8 +110,8 @@ def main(
         },
     }
     scores = {
-        "validation": rehearsal.validation,
-        "validation, disturbed": rehearsal.disturbed,
+        "validation": holdout.validation,
+        "validation, disturbed": holdout.disturbed,
         **score_photos(shown, said),
         "test": score(probabilities, dataset.test_labels),
     }
@@ -121,7 +121,7 @@ def main(
         print(f"{name}: loss {part.loss:.4f}, accuracy {part.accuracy:.4f}")
     checkpoint.remove()
     report = out.parent / "report"
-    write_report(report, dataset, rehearsal.history, probabilities, description, shown, said)
+    write_report(report, dataset, holdout.history, probabilities, description, shown, said)
     print(f"wrote {out} and {report / 'report.md'}")
 
 

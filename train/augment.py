@@ -25,7 +25,7 @@ CALM = 1 / 3
 """How often images are moved, mirrored and disturbed in the calm part of a training, as a part of what it is before."""
 
 HELD_OUT = 6
-"""One image in so many is held out of a rehearsal: the last 10,000 of Fashion-MNIST's 60,000."""
+"""One image in so many is held out to decide by: the last 10,000 of Fashion-MNIST's 60,000."""
 
 COPIES = 2
 """Disturbed copies of an image, made beforehand: making new ones in each epoch would take most of its time."""
@@ -158,7 +158,7 @@ class Lessons:
         images; None for nothing.
         """
         recipe, random = self.recipe, np.random.default_rng([self.seed, epoch])
-        often = CALM if epoch > (1 - recipe.calm) * recipe.epochs else 1
+        often = CALM if epoch > (1 - recipe.calm_share) * recipe.epochs else 1
         allowed = np.flatnonzero(self.shown(fold))
         disturbed = round(often * recipe.disturbed * len(allowed))
         # what is not shown disturbed is shown twice as it is

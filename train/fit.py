@@ -1,6 +1,6 @@
 """Trains a recipe's MLP: images in, a Keras model out that takes plain pixels / 255, whatever it was trained on.
 
-A rehearsal, with some images held out, decides what there is to decide: when to stop, how sure to be. Then the model is trained
+A training with some images held out decides what there is to decide: when to stop, how sure to be. Then the model is trained
 anew, in the same way, on all images.
 """
 
@@ -43,7 +43,7 @@ class Scores:
 
 
 @dataclass(frozen=True)
-class Rehearsal:
+class Holdout:
     """What a model that was trained without the images held out showed on them."""
 
     history: list[Epoch]
@@ -67,8 +67,8 @@ def fit(
     seed: int = 0,
     photos: PhotoTiles = NO_PHOTOS,
     checkpoint: Checkpoint | None = None,
-) -> tuple[keras.Model, Rehearsal]:
-    """The recipe's MLP, trained on all images, and its rehearsal. Prints a line per epoch.
+) -> tuple[keras.Model, Holdout]:
+    """The recipe's MLP, trained on all images, and what a training without some of them showed. Prints a line per epoch.
 
     The same seed on the same machine gives the same weights, bit by bit. images, labels: as train/arrays.py takes them; raises
     UsageError for anything else. photos: to learn from; for recipes with a share of photos.
@@ -81,14 +81,14 @@ def fit(
         raise UsageError("this recipe does not learn from photos; 'standard' does")
     teachers = train_teachers(recipe, examples, seed, photos, checkpoint)
     lessons = Lessons(recipe, examples, seed, photos)
-    rehearsal = rehearse(lessons, teachers, checkpoint)
-    return perform(lessons, rehearsal, teachers, checkpoint), rehearsal
+    holdout = train_with_holdout(lessons, teachers, checkpoint)
+    return train_final(lessons, holdout, teachers, checkpoint), holdout
 
 
 def train_teachers(
     recipe: Recipe, examples: Examples, seed: int, photos: PhotoTiles, checkpoint: Checkpoint | None = None
 ) -> list[Teacher]:
-    """The recipe's teacher, trained on what a rehearsal shows; if it learns from photos, one for each rehearsal."""
+    """The recipe's teacher, trained without what is held out; if it learns from photos, one for each group of contributors."""
     if recipe.teacher is None:
         return []
     lessons = Lessons(recipe.teacher, examples, seed, photos)
@@ -103,13 +103,13 @@ def train_teachers(
     return teachers
 
 
-def rehearse(lessons: Lessons, teachers: Sequence[Teacher] = (), checkpoint: Checkpoint | None = None) -> Rehearsal:
+def train_with_holdout(lessons: Lessons, teachers: Sequence[Teacher] = (), checkpoint: Checkpoint | None = None) -> Holdout:
     """Trains with some images and the photos by some contributors held out, and decides by them.
 
     If there are photos, once for each group of their contributors: so all photos have a say. teachers: one for each of these.
     """
     recipe, validation = lessons.recipe, lessons.images[lessons.held_out]
-    print(f"rehearsal: {len(validation):,} images are held out", flush=True)
+    print(f"first without {len(validation):,} images, to decide by them", flush=True)
     model, history = train_without(0, lessons, teachers, checkpoint)
     temperature = choose_temperature(predict(model, validation.tiles), validation.labels) if recipe.calibrate else 1.0
     fold_temperature(model, temperature)
@@ -120,7 +120,7 @@ def rehearse(lessons: Lessons, teachers: Sequence[Teacher] = (), checkpoint: Che
     if len(photos):
         for fold in range(FOLDS):
             if fold:
-                print(f"rehearsal {fold + 1} of {FOLDS}, without other contributors' photos", flush=True)
+                print(f"training {fold + 1} of {FOLDS} without other contributors' photos", flush=True)
                 model, _ = train_without(fold, lessons, teachers, checkpoint)
                 fold_temperature(model, temperature)
             held_out = lessons.folds == fold
@@ -131,7 +131,7 @@ def rehearse(lessons: Lessons, teachers: Sequence[Teacher] = (), checkpoint: Che
         photo_temperature = choose_photo_temperature(of_photos[clothes], photos.accepted[clothes])
         of_photos = at_temperature(of_photos, photo_temperature)
         surest, right = of_photos[clothes].max(1), accepts(photos.accepted[clothes], of_photos[clothes])
-    return Rehearsal(
+    return Holdout(
         history,
         temperature,
         photo_temperature,
@@ -151,24 +151,24 @@ def train_without(
     """The MLP trained with some images held out, and with the photos of one fold."""
     recipe = lessons.recipe
     make_reproducible(lessons.seed)
-    model = build(recipe.hidden, f"rehearsal_{fold}" if fold else "rehearsal")
+    model = build(recipe.hidden, f"holdout_{fold}" if fold else "holdout")
     if not fold:
         model.summary()
     history, scale = train_network(model, lessons, recipe.epochs, fold, teachers[fold : fold + 1], checkpoint)
     return for_pixels(model, recipe.hidden, scale), history
 
 
-def perform(
-    lessons: Lessons, rehearsal: Rehearsal, teachers: Sequence[Teacher] = (), checkpoint: Checkpoint | None = None
+def train_final(
+    lessons: Lessons, holdout: Holdout, teachers: Sequence[Teacher] = (), checkpoint: Checkpoint | None = None
 ) -> keras.Model:
-    """The MLP trained anew on everything, as the rehearsal decided, by all teachers together."""
-    epochs = best_epoch(rehearsal.history) if lessons.recipe.patience else len(rehearsal.history)
+    """The MLP trained anew on everything, as the images held out decided, by all teachers together."""
+    epochs = best_epoch(holdout.history) if lessons.recipe.patience else len(holdout.history)
     print(f"now on all {len(lessons.images):,} images", flush=True)
     make_reproducible(lessons.seed)
     model = build(lessons.recipe.hidden)
     _, scale = train_network(model, lessons, epochs, None, teachers, checkpoint)
     model = for_pixels(model, lessons.recipe.hidden, scale)
-    fold_temperature(model, rehearsal.temperature)
+    fold_temperature(model, holdout.temperature)
     return model
 
 

@@ -20,13 +20,13 @@ class Scale:
     mean is subtracted, then it is divided by the deviation: float32 (28, 28).
     """
 
-    root: bool
+    sqrt_input: bool
     mean: NDArray[np.float32]
     deviation: NDArray[np.float32]
 
     def __call__(self, pixels: Any) -> Any:
         """pixels: an array or a tensor, float32 (N, 28, 28) in [0, 1]."""
-        return ((keras.ops.sqrt(pixels) if self.root else pixels) - self.mean) / self.deviation
+        return ((keras.ops.sqrt(pixels) if self.sqrt_input else pixels) - self.mean) / self.deviation
 
 
 def choose_scale(recipe: Recipe, tiles: Tiles) -> Scale:
@@ -34,21 +34,21 @@ def choose_scale(recipe: Recipe, tiles: Tiles) -> Scale:
     mean, deviation = np.zeros(TILE_SIZE**2), np.full(TILE_SIZE**2, 1 / 255 if recipe.scaling == "none" else 1.0)
     if recipe.scaling == "standardize":
         # by how often each value occurs, without a copy of all tiles as floats
-        values = (np.arange(256) / 255) ** (0.5 if recipe.root else 1)
+        values = (np.arange(256) / 255) ** (0.5 if recipe.sqrt_input else 1)
         shares = np.stack([np.bincount(pixels, minlength=256) for pixels in tiles.reshape(len(tiles), -1).T]) / len(tiles)
         mean = shares @ values
         deviation = np.sqrt(np.maximum(shares @ values**2 - mean**2, 0)) + 0.1
-    return Scale(recipe.root, *(array.reshape(TILE_SIZE, TILE_SIZE).astype(np.float32) for array in (mean, deviation)))
+    return Scale(recipe.sqrt_input, *(array.reshape(TILE_SIZE, TILE_SIZE).astype(np.float32) for array in (mean, deviation)))
 
 
-def build(hidden: tuple[int, ...], name: str = "fmnist", root: bool = False) -> keras.Model:
-    """The MLP: float32 (N, 28, 28) in [0, 1] to probabilities, float32 (N, 10). root: with a square root of the pixels.
+def build(hidden: tuple[int, ...], name: str = "fmnist", sqrt_input: bool = False) -> keras.Model:
+    """The MLP: float32 (N, 28, 28) in [0, 1] to probabilities, float32 (N, 10). sqrt_input: with a square root of the pixels.
 
     The layers have names because Keras would number them on from those of the networks before.
     """
     image = keras.Input((TILE_SIZE, TILE_SIZE), name=INPUT)
     values = layers.Flatten(name="flatten")(image)
-    values = keras.ops.sqrt(values) if root else values
+    values = keras.ops.sqrt(values) if sqrt_input else values
     for i, units in enumerate(hidden):
         values = layers.Dense(units, activation="relu", name=f"dense_{i}" if i else "dense")(values)
     return keras.Model(image, layers.Dense(len(CLASSES), activation="softmax", name=OUTPUT)(values), name=name)
@@ -58,7 +58,7 @@ def for_pixels(model: keras.Model, hidden: tuple[int, ...], scale: Scale) -> ker
     """The trained MLP as one of plain pixels / 255: in the first layer W' = W / deviation, b' = b - (mean / deviation) W."""
     kernel, bias, *rest = model.get_weights()
     kernel = kernel.astype(np.float64) / scale.deviation.reshape(-1, 1)
-    whole = build(hidden, model.name, scale.root)
+    whole = build(hidden, model.name, scale.sqrt_input)
     whole.set_weights([kernel, bias - scale.mean.reshape(-1) @ kernel, *rest])
     return whole
 

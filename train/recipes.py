@@ -27,7 +27,7 @@ class Recipe:
     scaling: str = "normalize"
     """What the MLP is trained on: pixel / 255 ("normalize"), (that - mean) / (deviation + 0.1) per pixel ("standardize"), or the
     plain pixel ("none"). Whatever it is, it is folded into the first layer afterwards."""
-    root: bool = False
+    sqrt_input: bool = False
     """Whether the MLP is shown the pixels' square roots, which tell dark grays apart. They stay in the model, as an operator."""
     shift: float = 0
     """Probability that a training image is shown one pixel off, up, down, left or right."""
@@ -43,7 +43,7 @@ class Recipe:
     """How evenly the kinds of photos are shown: 0 as often as there are photos of them, 1 all equally often."""
     shoe_pairs: float = 0.8
     """How many of the disturbed shoes are shown as a pair."""
-    calm: float = 0
+    calm_share: float = 0
     """Part of the training, its last, in which images are moved, mirrored and disturbed a third as often: it ends with tiles as
     they are."""
     teacher: "Recipe | None" = None
@@ -73,13 +73,13 @@ TEACHER = Recipe(
 PHOTO_TEACHER = replace(
     TEACHER,
     epochs=10,
-    root=True,
+    sqrt_input=True,
     scaling="standardize",
     shift=0.6,
     flip=0.3,
     disturbed=0.4,
     photo_share=0.6,
-    calm=0.4,
+    calm_share=0.4,
     small=True,
 )
 
@@ -94,14 +94,16 @@ FAST = Recipe(
     calibrate=True,
 )
 # a teacher's pupils have time; what it says of the other classes does more for them than label smoothing
-TAUGHT = replace(FAST, teacher=TEACHER, root=True, shift=0.6, calm=0.5)
+TAUGHT = replace(FAST, teacher=TEACHER, sqrt_input=True, shift=0.6, calm_share=0.5)
 
 RECIPES = {
     "tutorial": Recipe(
         "the textbook, unchanged: what to compare with",
         int8_waiver="without weight decay or label smoothing its logits are large, and int8 steps of large logits are coarse",
     ),
-    "quick": replace(FAST, purpose="a first look in seconds", root=True, epochs=3, learning_rate=6e-3, label_smoothing=0.05),
+    "quick": replace(
+        FAST, purpose="a first look in seconds", sqrt_input=True, epochs=3, learning_rate=6e-3, label_smoothing=0.05
+    ),
     "compact": replace(
         TAUGHT,
         purpose="the best at the textbook's size, taught by a convolutional network",

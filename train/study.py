@@ -33,7 +33,7 @@ with quiet_stderr():
     from train.augment import Examples, Lessons, Teacher
     from train.calibrate import accepts
     from train.cutting import cut
-    from train.fit import perform, rehearse, score, train_teachers, train_without
+    from train.fit import score, train_final, train_teachers, train_with_holdout, train_without
     from train.networks import predict
     from train.photos import find_hits, find_photos, read_tiles
 
@@ -63,7 +63,7 @@ def main(
             study.keep("clothes", name, partial(study.learn_from, recipe, choose(study.clothes)), recipe)
     for group, recipes in (("parts", PARTS), ("questions", QUESTIONS)):
         for name, recipe in recipes.items():
-            study.keep(group, name, partial(study.rehearsal, recipe, 0), recipe)
+            study.keep(group, name, partial(study.holdout, recipe, 0), recipe)
     PAGE.write_text(fill_page(study.results), "utf-8")
     print(f"wrote {RESULTS} and {PAGE}")
 
@@ -97,17 +97,17 @@ class Study:
         teachers, teacher_seconds = self.teachers(recipe, seed)
         began = time.monotonic()
         lessons = Lessons(recipe, self.examples, seed, self.clothes)
-        rehearsal = rehearse(lessons, teachers)
-        model = perform(lessons, rehearsal, teachers)
+        holdout = train_with_holdout(lessons, teachers)
+        model = train_final(lessons, holdout, teachers)
         seconds = teacher_seconds + time.monotonic() - began
         probabilities = predict(model, self.dataset.test_images)
         return {
             "test": score(probabilities, self.dataset.test_labels).accuracy,
             "calibration_error": calibration_error(probabilities.max(1), probabilities.argmax(1) == self.dataset.test_labels),
-            "validation": rehearsal.validation.accuracy,
-            "disturbed": rehearsal.disturbed.accuracy,
+            "validation": holdout.validation.accuracy,
+            "disturbed": holdout.disturbed.accuracy,
             "photos": self.try_photos(model),
-            "temperature": rehearsal.temperature,
+            "temperature": holdout.temperature,
             "seconds": seconds,
         }
 
@@ -124,8 +124,8 @@ class Study:
         photos, some = self.clothes, replace(self.clothes, accepted=self.clothes.accepted & chosen[:, None])
         lessons = Lessons(recipe, self.examples, 0, some)
         if chosen.any():
-            rehearsal = rehearse(lessons)
-            said, validation = rehearsal.said_of_photos, rehearsal.validation.accuracy
+            holdout = train_with_holdout(lessons)
+            said, validation = holdout.said_of_photos, holdout.validation.accuracy
         else:
             model, history = train_without(0, lessons)
             said, validation = predict(model, photos.tiles), history[-1].validation_accuracy
@@ -139,14 +139,14 @@ class Study:
             "validation": validation,
         }
 
-    def rehearsal(self, recipe: Recipe, seed: int) -> Result:
+    def holdout(self, recipe: Recipe, seed: int) -> Result:
         # by one teacher, and without photos: what tiles show is enough to compare parts
-        rehearsal = rehearse(Lessons(recipe, self.examples, seed), self.teachers(recipe, seed)[0][:1])
+        holdout = train_with_holdout(Lessons(recipe, self.examples, seed), self.teachers(recipe, seed)[0][:1])
         return {
-            "validation": rehearsal.validation.accuracy,
-            "disturbed": rehearsal.disturbed.accuracy,
-            "losses": [epoch.validation_loss for epoch in rehearsal.history],
-            "accuracies": [epoch.validation_accuracy for epoch in rehearsal.history],
+            "validation": holdout.validation.accuracy,
+            "disturbed": holdout.disturbed.accuracy,
+            "losses": [epoch.validation_loss for epoch in holdout.history],
+            "accuracies": [epoch.validation_accuracy for epoch in holdout.history],
         }
 
     def teachers(self, recipe: Recipe, seed: int) -> tuple[list[Teacher], float]:

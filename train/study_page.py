@@ -21,16 +21,16 @@ SHORT_ALONE = replace(SHORT, teacher=None)
 PARTS = {
     "quick, without standardising": replace(QUICK, scaling="normalize"),
     "quick, without label smoothing": replace(QUICK, label_smoothing=0),
-    "quick, without the square root": replace(QUICK, root=False),
+    "quick, without the square root": replace(QUICK, sqrt_input=False),
     "compact, a quarter of the epochs": SHORT,
     "compact, a quarter of the epochs, with label smoothing": replace(SHORT, label_smoothing=0.05),
     "compact, a quarter of the epochs, without a teacher": SHORT_ALONE,
     "compact, a quarter of the epochs, without a teacher, nothing moved or mirrored": replace(SHORT_ALONE, shift=0, flip=0),
-    "standard, without the square root": replace(STANDARD, root=False),
+    "standard, without the square root": replace(STANDARD, sqrt_input=False),
     "standard, without disturbed tiles": replace(STANDARD, disturbed=0),
-    "standard, never calm": replace(STANDARD, calm=0),
+    "standard, never calm": replace(STANDARD, calm_share=0),
 }
-"""Recipes with and without a part. Only their rehearsal is measured: the test images have no say in a choice."""
+"""Recipes with and without a part. Only the images held out are asked: the test images have no say in a choice."""
 
 WITH_PHOTOS = replace(STANDARD, teacher=None, epochs=STANDARD.epochs // 4)
 

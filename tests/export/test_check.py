@@ -128,7 +128,7 @@ def test_stale_labels_are_named(folder: Path, dataset: Dataset) -> None:
 
 
 def for_pixels_times(factor: float) -> Layers:
-    return with_first_kernel(lambda kernel: kernel * (np.sqrt(factor) if MLP.root else factor))
+    return with_first_kernel(lambda kernel: kernel * (np.sqrt(factor) if MLP.sqrt_input else factor))
 
 
 def with_last_columns(order: list[int]) -> Layers:

@@ -72,7 +72,7 @@ def tied(count: int, hidden: Floats, logits: Floats) -> Mlp:
         wanted[row, :, i], wanted[row, :, j] = hidden[number], -hidden[number]
     gaps = logits[numbers, first] - logits[numbers, second]
     change = np.linalg.lstsq(wanted.reshape(count, -1), gaps, rcond=None)[0].reshape(kernel.shape)
-    return Mlp([*MLP.layers[:-1], ((kernel - change).astype(np.float32), bias)], MLP.root)
+    return Mlp([*MLP.layers[:-1], ((kernel - change).astype(np.float32), bias)], MLP.sqrt_input)
 
 
 def figures_of_a_float_file(mlp: Mlp, keras: Mlp, dataset: Dataset) -> Figures:
@@ -140,7 +140,7 @@ def test_a_float_file_with_one_weight_off_by_a_thousandth_does_not_pass(layer: i
     largest = np.abs(kernel) == np.abs(kernel).max()
     layers[layer] = np.where(largest, kernel * np.float32(1.001), kernel), bias
 
-    (line,) = parity.broken_gates("float32", figures_of_a_float_file(Mlp(layers, MLP.root), MLP, dataset))
+    (line,) = parity.broken_gates("float32", figures_of_a_float_file(Mlp(layers, MLP.sqrt_input), MLP, dataset))
 
     assert largest.sum() == 1
     assert line.endswith("at most 1e-05 is allowed")

@@ -46,7 +46,7 @@ def trained(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     import keras
 
     keras.utils.set_random_seed(0)
-    model = make_model(root=True)
+    model = make_model(sqrt_input=True)
     model.compile(keras.optimizers.AdamW(weight_decay=0.1), keras.losses.CategoricalCrossentropy(label_smoothing=0.05))
     model.fit(to_pixels(dataset.train_images), np.eye(10)[dataset.train_labels], batch_size=256, epochs=3, verbose=0)
     path = tmp_path_factory.mktemp("root") / "fmnist.keras"
@@ -121,9 +121,9 @@ def test_the_int8_onnx_file_has_the_same_roots(folder: Path) -> None:
 
 
 MISTAKES: dict[str, Callable[[Layers], Mlp]] = {
-    "it does not take their square root": lambda layers: Mlp(layers, root=False),
-    "rows and columns are swapped": lambda layers: Mlp([(transposed(layers[0][0]), layers[0][1]), *layers[1:]], root=True),
-    "it wants them from 0 to 255": lambda layers: Mlp([(layers[0][0] / 255**0.5, layers[0][1]), *layers[1:]], root=True),
+    "it does not take their square root": lambda layers: Mlp(layers, sqrt_input=False),
+    "rows and columns are swapped": lambda layers: Mlp([(transposed(layers[0][0]), layers[0][1]), *layers[1:]], sqrt_input=True),
+    "it wants them from 0 to 255": lambda layers: Mlp([(layers[0][0] / 255**0.5, layers[0][1]), *layers[1:]], sqrt_input=True),
 }
 
 
@@ -141,12 +141,12 @@ def test_the_cause_of_a_wrong_answer_is_named(cause: str, trained: Path, dataset
 
 
 def test_the_same_model_without_a_root_is_read_as_such(tmp_path: Path) -> None:
-    model = make_model(root=False)
+    model = make_model(sqrt_input=False)
     model.save(tmp_path / "plain.keras")
 
     mlp, _ = keras_model.read(tmp_path / "plain.keras")
 
-    assert not mlp.root
+    assert not mlp.sqrt_input
     for found, wanted in zip(mlp.layers, model.layers[2:], strict=True):
         np.testing.assert_equal(list(found), wanted.get_weights())
 
@@ -154,14 +154,14 @@ def test_the_same_model_without_a_root_is_read_as_such(tmp_path: Path) -> None:
 def with_the_root_at_the_end() -> Any:
     import keras
 
-    model = make_model(root=False)
+    model = make_model(sqrt_input=False)
     return keras.Model(model.inputs, keras.ops.sqrt(model.outputs[0]))
 
 
 def with_two_outputs() -> Any:
     import keras
 
-    model = make_model(root=True)
+    model = make_model(sqrt_input=True)
     return keras.Model(model.inputs, [model.layers[-2].output, model.outputs[0]])
 
 

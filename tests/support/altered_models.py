@@ -30,7 +30,9 @@ def with_first_kernel(change: Callable[[np.ndarray], np.ndarray]) -> Layers:
 
 
 def float_onnx(layers: Layers, training: dict[str, Any] = TRAINING, **changes: Any) -> bytes:
-    return bundle.attach_onnx_description(to_float_onnx(Mlp(layers, MLP.root)), bundle.describe("float32", training) | changes)
+    return bundle.attach_onnx_description(
+        to_float_onnx(Mlp(layers, MLP.sqrt_input)), bundle.describe("float32", training) | changes
+    )
 
 
 def strongest_unit(path: Path) -> int:

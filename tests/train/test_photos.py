@@ -98,12 +98,12 @@ def test_the_model_learns_what_the_photos_show(dataset: Dataset, tmp_path: Path)
     photos = read_photos(tmp_path)
     images, labels = dataset.train_images[:3000], dataset.train_labels[:3000]
 
-    with_photos, rehearsal = fit(SMALL, images, labels, photos=photos)
+    with_photos, holdout = fit(SMALL, images, labels, photos=photos)
     without, _ = fit(SMALL, images, labels)
 
     right, before = (accepts(photos.accepted, predict(model, photos.tiles)).mean() for model in (with_photos, without))
     assert right > 0.9 > before + 0.2
-    assert score_photos(photos, rehearsal.said_of_photos)["your photos held out"].accuracy > 0.9
+    assert score_photos(photos, holdout.said_of_photos)["your photos held out"].accuracy > 0.9
 
 
 def test_what_is_said_of_a_contributors_photos_is_said_without_having_seen_any_of_theirs(dataset: Dataset) -> None:
@@ -115,12 +115,12 @@ def test_what_is_said_of_a_contributors_photos_is_said_without_having_seen_any_o
     accepted = np.eye(10, dtype=bool)[np.where(contributors == 5, TROUSER, BAG)]
     photos = PhotoTiles(np.stack([view.tile for view in views]), accepted, contributors, np.full(len(views), "drawn"))
 
-    model, rehearsal = fit(SMALL, dataset.train_images[:3000], dataset.train_labels[:3000], photos=photos)
+    model, holdout = fit(SMALL, dataset.train_images[:3000], dataset.train_labels[:3000], photos=photos)
 
     discs = photos[contributors == 5]
     assert accepts(discs.accepted, predict(model, discs.tiles)).mean() > 0.9
-    assert accepts(discs.accepted, rehearsal.said_of_photos[contributors == 5]).mean() < 0.5
-    assert accepts(photos.accepted, rehearsal.said_of_photos)[contributors != 5].mean() > 0.9
+    assert accepts(discs.accepted, holdout.said_of_photos[contributors == 5]).mean() < 0.5
+    assert accepts(photos.accepted, holdout.said_of_photos)[contributors != 5].mean() > 0.9
 
 
 def test_of_several_right_classes_any_will_do(dataset: Dataset) -> None:

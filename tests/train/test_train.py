@@ -105,9 +105,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return path.read_bytes()
 
 
-@pytest.mark.parametrize(
-    "moment", [f"{THIRD_EPOCH}.*validation", f"{THIRD_EPOCH}(?!.*validation)"], ids=["rehearsal", "after it"]
-)
+@pytest.mark.parametrize("moment", [f"{THIRD_EPOCH}.*validation", f"{THIRD_EPOCH}(?!.*validation)"], ids=["holdout", "after it"])
 def test_a_training_that_was_killed_goes_on_and_ends_as_if_it_had_not_been(moment: str, whole: bytes, tmp_path: Path) -> None:
     training = training_after(moment, *SIX_EPOCHS, "--out", tmp_path / "killed.keras")
     training.kill()
@@ -120,8 +118,8 @@ def test_a_training_that_was_killed_goes_on_and_ends_as_if_it_had_not_been(momen
     assert not list(tmp_path.glob("*.npz"))
 
 
-def rehearsed(printed: str, score: str) -> list[float]:
-    """Of each epoch of the rehearsal the "loss", "accuracy" or "validation_loss"."""
+def held_out(printed: str, score: str) -> list[float]:
+    """Of each epoch of the holdout the "loss", "accuracy" or "validation_loss"."""
     line = r"\] loss (?P<loss>\S+), accuracy (?P<accuracy>\S+); validation loss (?P<validation_loss>\S+),"
     return [float(epoch[score]) for epoch in re.finditer(line, printed)]
 
@@ -129,7 +127,7 @@ def rehearsed(printed: str, score: str) -> list[float]:
 def test_training_stops_when_it_is_good_enough(tmp_path: Path) -> None:
     result = main_of("train", *SMALL, "--epochs", "50", "--stop-at-accuracy", "0.7", "--out", tmp_path / "fmnist.keras")
 
-    accuracies = rehearsed(result.stdout, "accuracy")
+    accuracies = held_out(result.stdout, "accuracy")
     assert result.returncode == 0, result.stderr
     assert [accuracy >= 0.7 for accuracy in accuracies] == [False] * (len(accuracies) - 1) + [True]
 
@@ -138,7 +136,7 @@ def test_training_stops_when_validation_gets_worse_and_the_best_epoch_counts(tmp
     settings = ("--recipe", "tutorial", "--hidden", "64", "--batch-size", "256", "--epochs", "60", "--patience", "1")
     result = main_of("train", *settings, "--out", tmp_path / "fmnist.keras")
 
-    losses = rehearsed(result.stdout, "validation_loss")
+    losses = held_out(result.stdout, "validation_loss")
     best = losses.index(min(losses)) + 1
     assert result.returncode == 0, result.stderr
     assert len(losses) == best + 1 < 60
