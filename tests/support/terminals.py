@@ -2,6 +2,7 @@
 
 import os
 import pty
+import select
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,14 +16,13 @@ class Terminal:
     def __init__(self) -> None:
         self._ours, theirs = pty.openpty()
         self.file = open(theirs, "w", encoding="utf-8")  # noqa: SIM115: closed with the terminal
-        os.set_blocking(self._ours, False)
 
     def read(self) -> str:
         self.file.flush()
-        try:
-            return os.read(self._ours, 100_000).decode().replace("\r\n", "\n")
-        except BlockingIOError:
-            return ""
+        written = b""
+        while select.select([self._ours], [], [], 0.05)[0]:
+            written += os.read(self._ours, 100_000)
+        return written.decode().replace("\r\n", "\n")
 
     def close(self) -> None:
         self.file.close()
