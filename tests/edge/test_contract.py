@@ -93,8 +93,8 @@ def test_float_outputs_are_probabilities_already() -> None:
 
 
 def test_agreement_is_the_share_that_names_the_same_class() -> None:
-    one = np.array([[0.6, 0.4], [0.6, 0.4], [0.6, 0.4], [0.1, 0.9]], np.float32)
-    other = np.array([[0.9, 0.1], [0.4, 0.6], [0.51, 0.49], [0.2, 0.8]], np.float32)
+    one = np.array([[0.6, 0.4], [0.6, 0.4], [0.4, 0.6], [0.1, 0.9]], np.float32)
+    other = np.array([[0.9, 0.1], [0.4, 0.6], [0.49, 0.51], [0.2, 0.8]], np.float32)
 
     assert agreement(one, other) == 0.75
     assert isinstance(agreement(one, other), float)
