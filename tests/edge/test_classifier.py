@@ -1,5 +1,6 @@
 """The Python interface, number by number: what it takes, in which order it answers, when it is unsure."""
 
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from fmnist_edge.classifier import BATCH, Prediction, to_view
 from fmnist_edge.errors import UsageError
 from fmnist_edge.pictures.tile import View
 from support.commands import MODELS
+from support.described import described, write_manifest
 from support.predictions import prediction
 
 INT8 = MODELS / "fmnist-int8.tflite"
@@ -34,6 +36,27 @@ def test_without_a_least_confidence_the_models_own_thresholds_hold() -> None:
     assert classifier.sure_from == classifier.model.description["training"]["unsure"]
     assert 0 < classifier.sure_from["tile"] < 1
     assert classifier.sure_from["tile"] != classifier.sure_from["photo"]
+
+
+def test_the_model_that_is_named_is_the_one_that_answers() -> None:
+    floats = MODELS / "fmnist-float.tflite"
+
+    assert Classifier(floats).model.path == floats
+    assert Classifier().model.path == INT8
+
+
+def test_a_model_from_before_there_were_thresholds_is_never_unsure(tmp_path: Path) -> None:
+    (tmp_path / "old.tflite").write_bytes(described())
+    write_manifest(tmp_path, "old.tflite")
+
+    assert Classifier(tmp_path / "old.tflite").sure_from == {"tile": 0, "photo": 0}
+
+
+def test_a_copy_in_another_process_has_the_same_model_and_least_confidence() -> None:
+    copy = pickle.loads(pickle.dumps(Classifier(MODELS / "fmnist-float.tflite", min_confidence=0.75)))
+
+    assert copy.model.path == MODELS / "fmnist-float.tflite"
+    assert copy.sure_from == {"tile": 0.75, "photo": 0.75}
 
 
 def test_a_tile_and_a_photo_get_their_own_threshold(classifier: Classifier) -> None:
@@ -69,13 +92,13 @@ def test_answers_come_in_the_order_of_the_pictures_however_many_there_are(classi
         np.testing.assert_array_equal(found.probabilities, classifier.classify(tile)[0].probabilities)
 
 
-@pytest.mark.parametrize("kind", ["path", "str", "image", "tile", "list"])
+@pytest.mark.parametrize("kind", ["path", "str", "image", "tile", "list", "array"])
 def test_each_way_to_name_a_picture_is_one_picture(kind: str, classifier: Classifier, tmp_path: Path) -> None:
     image = Image.fromarray(NOISE[0] // 8)
     image.save(tmp_path / "tile.png")
     pictures = {
         **{"path": tmp_path / "tile.png", "str": str(tmp_path / "tile.png"), "image": image},
-        **{"tile": NOISE[0] // 8, "list": [image]},
+        **{"tile": NOISE[0] // 8, "list": [image], "array": NOISE[:1] // 8},
     }
 
     (found,) = classifier.classify(pictures[kind])

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from fmnist_edge.bundle.golden import Golden, Verdict, artifact_like, check, rea
 from fmnist_edge.bundle.model import open_model
 from fmnist_edge.errors import ModelError, SignatureError
 from support.commands import MODELS
+from support.described import write_manifest
 
 INT8 = "fmnist-int8.tflite"
 RUNTIME = open_model(MODELS / INT8).session.runtime
@@ -38,8 +38,7 @@ def write_golden(folder: Path, arrays: dict[str, Any], tolerances: dict[str, lis
     if tolerances is not None:
         changes["about"] = json.dumps({"format": 1, "tolerances": {INT8: tolerances}})
     np.savez(folder / "golden.npz", **{**arrays, **changes})
-    files = {name: {"sha256": sha256((folder / name).read_bytes()).hexdigest()} for name in (INT8, "golden.npz")}
-    (folder / "manifest.json").write_text(json.dumps({"files": files}))
+    write_manifest(folder, INT8, "golden.npz")
     return folder / INT8
 
 

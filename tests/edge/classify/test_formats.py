@@ -100,7 +100,15 @@ def test_a_sure_answer_is_green_and_a_guess_yellow_and_the_other_classes_have_no
 
 
 def test_off_a_terminal_there_is_no_colour(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "\033" not in printed(as_bars(ENGLISH), (PICTURE, UNSURE), capsys=capsys)
+    out = printed(as_bars(ENGLISH), (PICTURE, UNSURE), capsys=capsys)
+
+    assert out.splitlines()[0] == f"Sneaker?     0.75 {'█' * 15}"
+
+
+def test_a_class_without_a_bar_has_no_space_in_its_place(capsys: pytest.CaptureFixture[str]) -> None:
+    out = printed(as_bars(ENGLISH), (PICTURE, prediction(8, 1)), capsys=capsys)
+
+    assert out.splitlines()[1:] == ["T-shirt/top  0.00", "Trouser      0.00"]
 
 
 def test_json_says_everything_of_a_picture(capsys: pytest.CaptureFixture[str]) -> None:
