@@ -189,7 +189,7 @@ def test_a_release_without_a_camera_stops_the_service(serving: Device) -> None:
 def test_two_jobs_at_once_run_one_after_the_other(serving: Device) -> None:
     serving.put("b")
     # whoever is started first waits a second for the other to begin, which it must not
-    waits = 'n=0; while [ $n -lt 50 ] && ! grep -q releases/a log; do n=$((n + 1)); /bin/sleep 0.02; done; rm slow'
+    waits = "n=0; while [ $n -lt 50 ] && ! grep -q releases/a log; do n=$((n + 1)); /bin/sleep 0.02; done; rm slow"
     (serving.root / "slow").write_text(waits)
 
     with serving.start("switch", "b") as first:

@@ -43,7 +43,9 @@ def test_what_lacks_a_part_does_not_describe_itself(missing: str) -> None:
     assert str(caught.value) == "it does not describe itself; only files made by 'python -m export' are run"
 
 
-@pytest.mark.parametrize("text", ["", "5", "[]", '{"format": NaN}', json.dumps(description(input=[])), json.dumps(description(input={}))])
+@pytest.mark.parametrize(
+    "text", ["", "5", "[]", '{"format": NaN}', json.dumps(description(input=[])), json.dumps(description(input={}))]
+)
 def test_what_is_no_description_does_not_describe_itself(text: str) -> None:
     with pytest.raises(ModelError, match="it does not describe itself"):
         check_description(text, SHA256)

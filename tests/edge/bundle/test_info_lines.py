@@ -11,7 +11,12 @@ from support.described import description
 
 TRAINING = {
     **{"recipe": "standard", "purpose": "shop", "hidden": [512, 192], "epochs": 40, "seed": 3, "photos": {"count": 12}},
-    **{"temperature": 1.23456789, "unsure": {"tile": 0.6, "photo": 0.75}, "dataset": {"images": "0ff"}, "versions": {"keras": "3"}},
+    **{
+        "temperature": 1.23456789,
+        "unsure": {"tile": 0.6, "photo": 0.75},
+        "dataset": {"images": "0ff"},
+        "versions": {"keras": "3"},
+    },
 }
 
 
@@ -49,7 +54,15 @@ def test_what_a_description_does_not_say_has_no_line() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(5, "5"), (0.123456, "0.1235"), (True, "True"), ("T恤", "T恤"), ("\033[31mred", '"\\u001b[31mred"'), ([], ""), ([1, ["a"]], "1, a")],
+    [
+        (5, "5"),
+        (0.123456, "0.1235"),
+        (True, "True"),
+        ("T恤", "T恤"),
+        ("\033[31mred", '"\\u001b[31mred"'),
+        ([], ""),
+        ([1, ["a"]], "1, a"),
+    ],
 )
 def test_a_value_does_nothing_to_a_terminal(value: Any, text: str) -> None:
     assert to_text(value) == text

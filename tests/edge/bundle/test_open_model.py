@@ -69,9 +69,7 @@ def test_the_packages_own_model_needs_no_manifest(tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.parametrize("read", [open_model, read_model])
-def test_a_refusal_begins_with_the_path_and_keeps_its_kind(
-    read: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_refusal_begins_with_the_path_and_keeps_its_kind(read: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert callable(read)
     path = tmp_path / "mine.tflite"
     with pytest.raises(ModelError) as missing:
@@ -103,7 +101,9 @@ def test_a_file_without_a_known_suffix_is_taken_for_a_tflite(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("read", [open_model, read_model])
-def test_a_file_that_is_too_large_to_be_a_model_is_not_read(read: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_is_too_large_to_be_a_model_is_not_read(
+    read: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert callable(read)
     assert model.MAX_MODEL_BYTES == 100_000_000
     (tmp_path / "mine.tflite").write_bytes(described())

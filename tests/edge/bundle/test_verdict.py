@@ -54,9 +54,7 @@ def off_by(arrays: dict[str, Any], difference: float, count: int | None = None) 
 
 
 @pytest.mark.parametrize("difference", [1 / 300, -1 / 300])
-def test_a_device_that_is_a_little_off_everywhere_does_not_pass(
-    difference: float, folder: Path, arrays: dict[str, Any]
-) -> None:
+def test_a_device_that_is_a_little_off_everywhere_does_not_pass(difference: float, folder: Path, arrays: dict[str, Any]) -> None:
     found = verdict(folder, arrays, **{INT8: off_by(arrays, difference)})
 
     assert found.difference < found.tolerance

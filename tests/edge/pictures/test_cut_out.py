@@ -52,6 +52,15 @@ def test_beside_the_garment_nothing_glows() -> None:
     assert tile[:13, :13].min() > 250
 
 
+def test_a_strap_thinner_than_a_pixel_of_the_tile_is_not_lost() -> None:
+    image = cut((0, 100, 200, 200), 0)
+    image.paste((0, 0, 0, 255), (99, 0, 101, 100))
+
+    tile, _ = cut_out(image)
+
+    assert tile[2:12, 13:15].max(axis=1).min() > 20
+
+
 @pytest.mark.parametrize(("opaque", "seen"), [(127, False), (128, True)])
 def test_half_transparent_rims_are_not_garment(opaque: int, seen: bool) -> None:
     image = cut((40, 40, 160, 160), 0)
@@ -92,7 +101,13 @@ def test_a_small_photo_is_not_enlarged_to_find_its_garment() -> None:
 
 @pytest.mark.parametrize(
     ("size", "edge", "expected"),
-    [((100, 50), 28, (28, 14)), ((50, 100), 28, (14, 28)), ((10, 10), 28, (28, 28)), ((700, 1), 28, (28, 1)), ((1, 700), 28, (1, 28))],
+    [
+        ((100, 50), 28, (28, 14)),
+        ((50, 100), 28, (14, 28)),
+        ((10, 10), 28, (28, 28)),
+        ((700, 1), 28, (28, 1)),
+        ((1, 700), 28, (1, 28)),
+    ],
 )
 def test_the_longest_edge_is_as_long_as_wanted_and_the_other_a_pixel_at_least(
     size: tuple[int, int], edge: int, expected: tuple[int, int]

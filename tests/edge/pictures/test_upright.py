@@ -124,7 +124,9 @@ def test_transparency_is_seen_wherever_it_is_kept() -> None:
     assert not any(has_transparency(Image.new(mode, (2, 2))) for mode in ("1", "L", "P", "RGB", "CMYK", "LAB", "I", "F"))
 
 
-@pytest.mark.parametrize(("mode", "deep"), [("I", True), ("I;16", True), ("I;16B", True), ("F", True), ("L", False), ("RGB", False)])
+@pytest.mark.parametrize(
+    ("mode", "deep"), [("I", True), ("I;16", True), ("I;16B", True), ("F", True), ("L", False), ("RGB", False)]
+)
 def test_values_of_more_than_eight_bits_are_deep(mode: str, deep: bool) -> None:
     assert is_deep(Image.new(mode, (2, 2))) is deep
 
