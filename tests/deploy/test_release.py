@@ -1,7 +1,7 @@
 """The release switcher, command by command: which release serves afterwards, and whose models are accepted.
 
-The script runs as it is, but for its folders. systemd and the releases are stand-ins: a release is a folder whose ``fate`` says what
-becomes of its service, and whose command writes down what it is asked. ``make fleet-test`` has the real ones.
+The script runs as it is, but for its folders. systemd and the releases are stand-ins: a release is a folder whose ``fate`` says
+what becomes of its service, and whose command writes down what it is asked. ``make fleet-test`` has the real ones.
 """
 
 import os

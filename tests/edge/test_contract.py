@@ -22,10 +22,10 @@ ALL_VALUES = np.arange(256, dtype=np.uint8)
 
 
 def test_the_classes_are_fashion_mnists_in_its_order() -> None:
-    assert CLASSES == (
+    assert (
         *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
         *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
-    )
+    ) == CLASSES
 
 
 def test_each_class_has_its_chinese_name() -> None:

@@ -27,9 +27,13 @@ def test_what_was_written_takes_the_place_of_the_file(tmp_path: Path) -> None:
 def test_what_fails_half_way_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "page.png").write_text("old")
 
-    with pytest.raises(OSError, match="no room"), replacing(tmp_path / "page.png") as part:
-        part.write_text("half")
-        raise OSError("no room")
+    def write_half() -> None:
+        with replacing(tmp_path / "page.png") as part:
+            part.write_text("half")
+            raise OSError("no room")
+
+    with pytest.raises(OSError, match="no room"):
+        write_half()
 
     assert names(tmp_path) == ["page.png"]
     assert (tmp_path / "page.png").read_text() == "old"

@@ -23,7 +23,7 @@ def test_a_name_does_nothing_to_a_terminal(name: str, shown: str) -> None:
     assert printable(name) == shown
 
 
-@pytest.mark.parametrize(("text", "width"), [("", 0), ("Bag", 3), ("包", 2), ("T恤", 3), ("\uff34", 2), ("█", 1), ("é", 1)])  # noqa: RUF001
+@pytest.mark.parametrize(("text", "width"), [("", 0), ("Bag", 3), ("包", 2), ("T恤", 3), ("\uff34", 2), ("█", 1), ("é", 1)])
 def test_a_chinese_character_is_two_columns_wide(text: str, width: int) -> None:
     assert columns(text) == width
 

@@ -1,8 +1,8 @@
 """Breaks the code in thousands of places, one at a time, and says which breaks no test notices. `make mutants` runs it.
 
-mutmut makes the mutants and runs the tests, each in a fork of a process that has imported them. tests/mutants.toml says which tests
-each module has, and which survivors were looked at and may live. Each module has its own folder in build/mutants: what is known of
-it stays until the module or one of its tests changes.
+mutmut makes the mutants and runs the tests, each in a fork of a process that has imported them. tests/mutants.toml says which
+tests each module has, and which survivors were looked at and may live. Each module has its own folder in build/mutants: what is
+known of it stays until the module or one of its tests changes.
 
 mutmut 3 mutates what is inside of functions; constants, and functions with a decorator other than a static method's, are not.
 """

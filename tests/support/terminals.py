@@ -15,7 +15,7 @@ class Terminal:
 
     def __init__(self) -> None:
         self._ours, theirs = pty.openpty()
-        self.file = open(theirs, "w", encoding="utf-8")  # noqa: SIM115: closed with the terminal
+        self.file = open(theirs, "w", encoding="utf-8")  # noqa: SIM115 (closed with the terminal)
 
     def read(self) -> str:
         self.file.flush()

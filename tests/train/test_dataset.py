@@ -78,7 +78,7 @@ def test_the_folder_that_the_environment_names_is_the_only_one_looked_at(
     assert locate() == tmp_path
 
     monkeypatch.setenv("FMNIST_DATA", str(tmp_path / "a typo"))
-    with pytest.raises(DatasetError, match="no Fashion-MNIST in .*a typo: "):
+    with pytest.raises(DatasetError, match=r"no Fashion-MNIST in .*a typo: "):
         locate()
 
 

@@ -1,4 +1,4 @@
-"""Signatures and their counter, check by check: what was signed, by whom, for what, and before or after what was accepted last."""
+"""Signatures and their counter, check by check: what was signed, by whom, for what, and before or after what."""
 
 import json
 import os

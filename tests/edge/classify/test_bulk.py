@@ -132,18 +132,24 @@ def test_what_was_read_before_ctrl_c_is_not_lost() -> None:
         yield item(1)
         raise KeyboardInterrupt
 
-    given = []
+    given = batches(interrupted(), 64)
+
+    assert [found.name for found in next(given)] == ["0.png", "1.png"]
     with pytest.raises(KeyboardInterrupt):
-        for batch in batches(interrupted(), 64):
-            given.append([item.name for item in batch])
-    assert given == [["0.png", "1.png"]]
+        next(given)
 
 
 def test_ctrl_c_waits_until_the_lines_are_whole() -> None:
     steps = []
-    with pytest.raises(KeyboardInterrupt), uninterrupted():
-        os.kill(os.getpid(), signal.SIGINT)
-        steps.append("whole")
+
+    def write_lines() -> None:
+        with uninterrupted():
+            os.kill(os.getpid(), signal.SIGINT)
+            steps.append("whole")
+        steps.append("more")
+
+    with pytest.raises(KeyboardInterrupt):
+        write_lines()
 
     assert steps == ["whole"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -167,4 +167,4 @@ def test_csv_has_each_probability_in_the_column_of_its_class(capsys: pytest.Capt
 
 
 def test_each_format_has_its_name() -> None:
-    assert FORMATS == {"text": as_text, "bars": as_bars, "json": as_json, "csv": as_csv}
+    assert {"text": as_text, "bars": as_bars, "json": as_json, "csv": as_csv} == FORMATS

@@ -107,7 +107,7 @@ def test_options_reach_the_reading(tree: Path) -> None:
     (source,) = find(["b.png"], Options(wanted="photo"))
     assert source.read().kind == "photo"
     (source,) = find(["b.png"], Options(max_pixels=783))
-    with pytest.raises(InputError, match="larger than 0.000783"):
+    with pytest.raises(InputError, match=r"larger than 0\.000783"):
         source.read()
 
 
@@ -180,7 +180,7 @@ def test_more_bytes_on_stdin_than_fit_are_not_read(tree: Path, monkeypatch: pyte
 def test_without_stdin_nothing_can_come_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", None)
 
-    with pytest.raises(UsageError, match="^stdin is closed; '-' reads paths from it$"):
+    with pytest.raises(UsageError, match=r"^stdin is closed; '-' reads paths from it$"):
         list(lines_of_stdin())
-    with pytest.raises(UsageError, match="^stdin is closed; --stdin reads a picture from it$"):
+    with pytest.raises(UsageError, match=r"^stdin is closed; --stdin reads a picture from it$"):
         picture_on_stdin(Options())

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fmnist_edge import Classifier
+from fmnist_edge.classifier import Prediction
 from fmnist_edge.classify import explain as module
 from fmnist_edge.classify.explain import EDGE, TOP, draw, explain, photo_and_garment
-from fmnist_edge.classifier import Prediction
 from fmnist_edge.contract import CLASSES
 from fmnist_edge.errors import FmnistEdgeError, InputError, UsageError
 from support.predictions import prediction

@@ -210,7 +210,7 @@ def test_beside_a_line_in_place_a_message_takes_its_place(monkeypatch: pytest.Mo
 @pytest.mark.usefixtures("capfd")
 def test_a_message_that_cannot_be_written_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = Screen(False, False, "en")
-    full = io.TextIOWrapper(open("/dev/full", "wb", buffering=0), write_through=True)  # noqa: SIM115: closing it fails
+    full = io.TextIOWrapper(open("/dev/full", "wb", buffering=0), write_through=True)  # noqa: SIM115 (closing it fails)
     monkeypatch.setattr(sys, "stderr", full)
     screen.tell("lost")
     monkeypatch.setattr(sys, "stderr", None)

@@ -104,9 +104,8 @@ def test_the_other_process_opens_the_model_and_answers_tiles_until_none_come(nam
 
 
 def test_a_model_that_cannot_be_opened_says_why() -> None:
-    with served(".tflite", b"\x1c\0\0\0TFL3" + bytes(64)) as (said, _, replies):
-        with pytest.raises(EOFError):
-            replies.recv_bytes()
+    with served(".tflite", b"\x1c\0\0\0TFL3" + bytes(64)) as (said, _, replies), pytest.raises(EOFError):
+        replies.recv_bytes()
 
     assert set(said) == {"error", "unavailable"}
     assert "can't run it" in str(said["error"])
