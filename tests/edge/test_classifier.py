@@ -125,6 +125,12 @@ def test_what_is_no_picture_is_told_what_one_is(picture: object, found: str) -> 
     assert str(caught.value) == f"a picture is a path, a Pillow image or a uint8 array of shape (28, 28), not {found}"
 
 
+@pytest.mark.parametrize("nonsense", [None, 5, [None]])
+def test_what_is_no_picture_is_a_usage_error(nonsense: object, classifier: Classifier) -> None:
+    with pytest.raises(UsageError, match="a picture is a path, a Pillow image or a uint8 array"):
+        classifier.classify(nonsense)  # type: ignore[arg-type]
+
+
 def test_an_array_is_a_tile_as_it_is() -> None:
     tile = NOISE[0]
 

@@ -121,10 +121,12 @@ def run(module: str, tests: list[str], jobs: int) -> bool:
     environment = {**os.environ, "PYTHONPATH": str(MUTMUT)}
     command = [sys.executable, "-c", program, "run", "--max-children", str(jobs)]
     began = time.monotonic()
-    with open(folder / "log", "w") as log:
-        done = subprocess.run(command, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT)
-    with open(folder / "seconds", "a") as file:  # a line for each run
-        file.write(f"{time.monotonic() - began:.1f}\n")
+    try:
+        with open(folder / "log", "w") as log:
+            done = subprocess.run(command, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT)
+    finally:
+        with open(folder / "seconds", "a") as file:  # a line for each run
+            file.write(f"{time.monotonic() - began:.1f}\n")
     result = read_result(module)
     if done.returncode != 0 or result is None or result.waiting:
         print(f"{module}: mutmut did not get through; {folder.relative_to(ROOT)}/log says why", file=sys.stderr)
@@ -143,7 +145,8 @@ def read_result(module: str) -> Result | None:
     waiting = sum(status in UNKNOWN for status in statuses.values())
     survivors = describe(module, left) if left else []
     caught = len(statuses) - waiting - len(left)
-    seconds = sum(map(float, (folder_of(module) / "seconds").read_text().split()))
+    runs = folder_of(module) / "seconds"
+    seconds = sum(map(float, runs.read_text().split())) if runs.exists() else 0
     return Result(len(statuses), caught, waiting, seconds, survivors)
 
 
@@ -177,8 +180,8 @@ def report(modules: list[str], table: dict[str, Any], in_full: bool) -> None:
     stale: list[str] = []
     for module in modules:
         result = read_result(module)
-        if result is None:
-            print(f"| {module} | not tried yet | | | | | |")
+        if result is None or result.waiting:
+            print(f"| {module} | {result.waiting if result else 'all'} not tried yet | | | | | |")
             continue
         reviewed = {name: entry["reason"] for entry in table["survivors"].get(module, []) for name in entry["mutants"]}
         new[module] = [survivor for survivor in result.survivors if survivor.name not in reviewed]

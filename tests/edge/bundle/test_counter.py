@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from fmnist_edge.bundle import signature
+from fmnist_edge.bundle.manifest import read_manifest
 from fmnist_edge.bundle.signature import accept_counter, accepted, check
 from fmnist_edge.errors import SignatureError, UsageError
 
@@ -88,6 +89,14 @@ def test_a_changed_manifest_is_refused(bundle: Bundle) -> None:
     assert bundle.refusal() == f"the manifest.json beside it is not signed as {bundle.keys} asks for ({reason}); {AGAIN}"
 
 
+def test_a_manifest_is_read_if_it_is_signed_and_not_if_it_was_changed_afterwards(bundle: Bundle) -> None:
+    assert read_manifest(bundle.manifest.with_name("model.tflite")) == {}
+    bundle.manifest.write_text(bundle.manifest.read_text().replace("10", "99"))
+
+    with pytest.raises(SignatureError, match=f"is not signed as {bundle.keys} asks for"):
+        read_manifest(bundle.manifest.with_name("model.tflite"))
+
+
 def test_a_strangers_signature_is_refused(bundle: Bundle, tmp_path: Path) -> None:
     bundle.key = make_key(tmp_path / "stranger")
     bundle.sign(10)
@@ -150,6 +159,14 @@ def test_a_unit_whose_user_cannot_be_looked_up_says_what_to_install(
     programs(tmp_path / "bin", "echo first >&2; echo 'No user exists for uid 61234' >&2; exit 255", monkeypatch)
 
     assert bundle.refusal().endswith("(No user exists for uid 61234); sudo apt install libnss-systemd")
+
+
+def test_what_ssh_keygen_says_in_another_encoding_is_quoted(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs(tmp_path / "bin", r"printf 'caf\351\n' >&2; exit 1", monkeypatch)
+
+    assert "(caf\ufffd)" in bundle.refusal()
 
 
 def test_before_any_was_accepted_the_counter_is_zero(bundle: Bundle) -> None:

@@ -89,7 +89,7 @@ def test_a_calibration_within_its_limits_is_used(training: dict[str, Any]) -> No
 @pytest.mark.parametrize(
     "training",
     [
-        *({"temperature": temperature} for temperature in (0.9e-6, 1.1e6, -1, "1", None, True)),
+        *({"temperature": temperature} for temperature in (0.9e-6, 1e6 + 0.5, -1, "1", None, True)),
         *({"unsure": {"tile": tile, "photo": 0.5}} for tile in (-0.01, 1.01, "0.5", None, True)),
         *({"unsure": {"tile": 0.5, "photo": photo}} for photo in (-0.01, 1.01, "0.5", None, True)),
         *({"unsure": unsure} for unsure in (None, 0.5, ["tile", "photo"], {}, {"tile": 0.5}, {"photo": 0.5})),

@@ -42,14 +42,16 @@ def test_if_none_is_named_the_int8_model_of_the_package_is_opened() -> None:
     assert read_model()[0] == INT8
 
 
-def test_a_model_that_nobody_vouches_for_runs_in_a_process_of_its_own_with_the_same_answers(tmp_path: Path) -> None:
-    shutil.copy(INT8, tmp_path / "mine.tflite")
+@pytest.mark.parametrize("suffix", ["tflite", "onnx"])
+def test_a_model_that_nobody_vouches_for_runs_in_a_process_of_its_own_with_the_same_answers(suffix: str, tmp_path: Path) -> None:
+    model, copy = MODELS / f"fmnist-int8.{suffix}", tmp_path / f"mine.{suffix}"
+    shutil.copy(model, copy)
     tiles = np.random.default_rng(0).integers(0, 256, (3, 28, 28), np.uint8)
 
-    session = open_model(tmp_path / "mine.tflite").session
+    session = open_model(copy).session
 
     assert isinstance(session, IsolatedSession)
-    np.testing.assert_array_equal(session.probabilities(tiles), open_model(INT8).session.probabilities(tiles))
+    np.testing.assert_array_equal(session.probabilities(tiles), open_model(model).session.probabilities(tiles))
 
 
 def test_a_model_that_its_manifest_vouches_for_runs_here(tmp_path: Path) -> None:
@@ -89,6 +91,10 @@ def test_a_refusal_begins_with_the_path_and_keeps_its_kind(read: object, tmp_pat
     assert str(other.value) == f"{path}: its classes are not Fashion-MNIST's; export it again"
     assert str(listed_otherwise.value).startswith(f"{path}: it is not the file that the manifest.json beside it lists")
     assert str(unsigned.value).startswith(f"{path}: no manifest.json beside it lists it")
+
+
+def test_each_format_can_be_read_without_its_runtime() -> None:
+    assert read_model(MODELS / "fmnist-float.onnx")[2]["input"]["dtype"] == "float32"
 
 
 def test_a_file_without_a_known_suffix_is_taken_for_a_tflite(tmp_path: Path) -> None:
