@@ -10,6 +10,7 @@ SETUP := $(VENV)/installed
 UV := $(VENV)/bin/uv
 OLD_RUNTIME := build/tflite-runtime
 ANSIBLE := build/ansible
+MUTMUT := build/mutmut
 STAMPS := build/stamps/$(MODELS)
 TRAINED := $(STAMPS)/trained-$(RECIPE)
 KERAS := $(MODELS)/fmnist.keras
@@ -23,8 +24,8 @@ missing = $(if $(filter-out $(wildcard $(1)),$(1)),FORCE)
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup data photos train export sign bench study quick test arm-test armv7-test pi-test fuzz lint wheel deploy deploy-model \
-  trust rollback fleet-status fleet-test readme lock clean FORCE
+.PHONY: help setup data photos train export sign bench study quick test arm-test armv7-test pi-test fuzz mutants mutants-report lint wheel \
+  deploy deploy-model trust rollback fleet-status fleet-test readme lock clean FORCE
 
 help:  ## list the jobs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -121,6 +122,18 @@ lint: $(SETUP) $(ANSIBLE)/installed  ## check format, style, types and who impor
 	$(VENV)/bin/mypy
 	PYTHONPATH=. $(VENV)/bin/lint-imports --no-cache >build/lint-imports.log || { cat build/lint-imports.log; exit 1; }
 	PATH=$(ANSIBLE)/bin:$$PATH ANSIBLE_CONFIG=deploy/ansible.cfg ansible-lint --offline -q --profile production deploy
+
+# MODULE=edge/fmnist_edge/contract.py: of this one alone
+mutants: $(SETUP) $(MUTMUT)/installed  ## break the code in thousands of places: which break does no test notice? (resumes; an hour; MODULE=file: a minute)
+	PYTHONPATH=tests $(PY) -m support.mutants run $(MODULE)
+
+mutants-report: $(SETUP) $(MUTMUT)/installed  ## the table of what `make mutants` has found, and what is still to be looked at
+	@PYTHONPATH=tests $(PY) -m support.mutants report $(MODULE)
+
+# beside .venv, whose packages the tests need too
+$(MUTMUT)/installed: pyproject.toml | $(SETUP)
+	$(UV) pip install --quiet --python $(PY) --target $(MUTMUT) --group mutants
+	@touch $@
 
 sign: $(SETUP)  ## sign the models, for devices that ask for it (KEY=~/.ssh/fmnist-edge)
 	$(PY) -m export.sign --models $(MODELS) --key $(KEY)

@@ -1,127 +1,137 @@
-"""What a classifier says of photos: the mean of ten views at a temperature of their own, and a doubt where nothing stands out."""
+"""The Python interface, number by number: what it takes, in which order it answers, when it is unsure."""
 
-import json
-from hashlib import sha256
+import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image
 
-from export.bundle import attach_description, describe
 from fmnist_edge import Classifier
-from fmnist_edge.contract import Tile, at_temperature, ten_views
+from fmnist_edge.classifier import BATCH, Prediction, to_view
+from fmnist_edge.errors import UsageError
 from fmnist_edge.pictures.tile import View
-from support.altered_models import TRAINING, flatbuffer
-from support.empty_scenes import a_hundred_empty_scenes
-from train.dataset import Dataset
+from support.commands import MODELS
+from support.described import described, write_manifest
+from support.predictions import prediction
+
+INT8 = MODELS / "fmnist-int8.tflite"
+NOISE = np.random.default_rng(0).integers(0, 256, (2 * BATCH + 3, 28, 28), np.uint8)
 
 
-def classifier_with(photo_temperature: float, folder: Path) -> Classifier:
-    """The shipped int8 model, saying that its photos have this temperature; a manifest vouches for it."""
-    content = attach_description(flatbuffer(), describe("int8", TRAINING | {"photo_temperature": photo_temperature}))
-    (folder / "model.tflite").write_bytes(content)
-    listed = {"files": {"model.tflite": {"sha256": sha256(content).hexdigest()}}}
-    (folder / "manifest.json").write_text(json.dumps(listed))
-    return Classifier(folder / "model.tflite")
+def test_a_least_confidence_of_zero_makes_nothing_unsure() -> None:
+    classifier = Classifier(INT8, min_confidence=0)
+
+    assert classifier.sure_from == {"tile": 0, "photo": 0}
+    assert not any(prediction.unsure for prediction in classifier.classify(NOISE))
 
 
-@pytest.fixture
-def tile(dataset: Dataset) -> Tile:
-    return dataset.test_images[12]
+def test_a_least_confidence_holds_for_tiles_and_photos() -> None:
+    assert Classifier(INT8, min_confidence=0.75).sure_from == {"tile": 0.75, "photo": 0.75}
 
 
-@pytest.fixture
-def noise() -> Image.Image:
-    return Image.fromarray(np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8))
+def test_without_a_least_confidence_the_models_own_thresholds_hold() -> None:
+    classifier = Classifier(INT8)
+
+    assert classifier.sure_from == classifier.model.description["training"]["unsure"]
+    assert 0 < classifier.sure_from["tile"] < 1
+    assert classifier.sure_from["tile"] != classifier.sure_from["photo"]
 
 
-def softmax(logits: np.ndarray) -> np.ndarray:
-    return np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+def test_the_model_that_is_named_is_the_one_that_answers() -> None:
+    floats = MODELS / "fmnist-float.tflite"
+
+    assert Classifier(floats).model.path == floats
+    assert Classifier().model.path == INT8
 
 
-@pytest.mark.parametrize("temperature", [0.5, 1, 1.7, 3])
-def test_a_temperature_divides_the_logits(temperature: float) -> None:
-    logits = np.random.default_rng(0).uniform(-1.5, 1.5, (50, 10))
+def test_a_model_from_before_there_were_thresholds_is_never_unsure(tmp_path: Path) -> None:
+    (tmp_path / "old.tflite").write_bytes(described())
+    write_manifest(tmp_path, "old.tflite")
 
-    found = at_temperature(softmax(logits).astype(np.float32), temperature)
-
-    np.testing.assert_allclose(found, softmax(logits / temperature), atol=1e-6)
+    assert Classifier(tmp_path / "old.tflite").sure_from == {"tile": 0, "photo": 0}
 
 
-@pytest.mark.parametrize("temperature", [1e-6, 0.3, 3, 1e6])
-def test_zeros_of_an_int8_output_stay_probabilities_at_any_temperature(temperature: float) -> None:
-    found = at_temperature(np.eye(10, dtype=np.float32), temperature)
+def test_a_copy_in_another_process_has_the_same_model_and_least_confidence() -> None:
+    copy = pickle.loads(pickle.dumps(Classifier(MODELS / "fmnist-float.tflite", min_confidence=0.75)))
 
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found.sum(1), 1, atol=1e-6)
-    assert found.argmax(1).tolist() == list(range(10))
+    assert copy.model.path == MODELS / "fmnist-float.tflite"
+    assert copy.sure_from == {"tile": 0.75, "photo": 0.75}
 
 
-def test_the_ten_views_are_five_places_each_in_a_mirror_too() -> None:
-    tile = np.zeros((28, 28), np.uint8)
-    tile[0, 3], tile[20, 10] = 100, 200
+def test_a_tile_and_a_photo_get_their_own_threshold(classifier: Classifier) -> None:
+    tile, photo = classifier.predict([View(NOISE[0], "tile"), View(NOISE[0], "photo")])
 
-    views = ten_views(tile[None])[0]
-
-    inner = [tuple(map(int, np.argwhere(view == 200)[0])) for view in views]
-    assert inner[:5] == [(20, 10), (21, 10), (19, 10), (20, 11), (20, 9)]
-    np.testing.assert_array_equal(views[5:], views[:5, :, ::-1])
-    assert [int((view == 100).sum()) for view in views[:5]] == [1, 1, 0, 1, 1]  # what leaves does not come back at the other side
+    assert (tile.sure_from, photo.sure_from) == (classifier.sure_from["tile"], classifier.sure_from["photo"])
 
 
-def test_a_photos_answer_is_the_mean_over_its_ten_views_and_a_tiles_is_its_own(classifier: Classifier, tile: Tile) -> None:
-    photo, alone = classifier.predict([View(tile, "photo"), View(tile, "tile")])
-
-    views = np.stack([each.probabilities for each in classifier.classify(ten_views(tile[None])[0])])
-    np.testing.assert_allclose(photo.probabilities, views.mean(0), atol=1e-6)
-    np.testing.assert_array_equal(alone.probabilities, views[0])
+@pytest.mark.parametrize(("confidence", "unsure"), [(0.4375, True), (0.5, False), (0.5625, False)])
+def test_unsure_is_below_the_threshold_and_not_at_it(confidence: float, unsure: bool) -> None:
+    assert prediction(3, confidence, sure_from=0.5).unsure is unsure
 
 
-def test_the_temperature_of_photos_is_for_photos_only(classifier: Classifier, tile: Tile, tmp_path: Path) -> None:
-    views = [View(tile, "tile"), View(tile, "photo"), View(tile, "tile")]
+def test_a_prediction_names_its_most_probable_class() -> None:
+    found = prediction(8, 0.75)
 
-    plain = classifier.predict(views)
-    cool = classifier_with(2.5, tmp_path).predict(views)
-
-    np.testing.assert_array_equal(cool[0].probabilities, plain[0].probabilities)
-    np.testing.assert_array_equal(cool[2].probabilities, plain[2].probabilities)
-    np.testing.assert_allclose(cool[1].probabilities, at_temperature(plain[1].probabilities[None], 2.5)[0], atol=1e-6)
-    assert cool[1].confidence < plain[1].confidence
+    assert (found.class_id, found.label, found.confidence) == (8, "Bag", 0.75)
+    assert isinstance(found.class_id, int)
+    assert isinstance(found.confidence, float)
 
 
-def test_at_most_one_empty_scene_in_twenty_is_named_without_a_doubt(classifier: Classifier) -> None:
-    scenes = dict(a_hundred_empty_scenes())
+def test_the_top_classes_come_best_first_and_equal_ones_in_class_order() -> None:
+    probabilities = np.array([0.125, 0, 0.25, 0, 0.125, 0, 0.5, 0, 0, 0], np.float32)
 
-    predictions = dict(zip(scenes, classifier.classify(scenes.values()), strict=True))
-
-    assert len(scenes) == 100
-    assert len([name for name, prediction in predictions.items() if not prediction.unsure]) <= 5
-    # a window does stand out from its wall
-    assert {name for name, prediction in predictions.items() if prediction.garment_found} <= {f"window-{n}" for n in range(5)}
+    assert Prediction(probabilities, 0).top(4) == [(6, 0.5), (2, 0.25), (0, 0.125), (4, 0.125)]
 
 
-def test_a_garment_on_a_plain_ground_stands_out(classifier: Classifier) -> None:
-    photo = Image.new("RGB", (300, 400), (120, 200, 120))
-    ImageDraw.Draw(photo).rectangle((75, 100, 224, 299), (200, 40, 40))
+def test_answers_come_in_the_order_of_the_pictures_however_many_there_are(classifier: Classifier) -> None:
+    together = classifier.classify(NOISE)
 
-    assert classifier.classify(photo)[0].garment_found
-
-
-def test_a_tile_needs_no_ground(classifier: Classifier, tile: Tile) -> None:
-    assert classifier.classify(tile)[0].garment_found
+    assert len(together) == len(NOISE)
+    for tile, found in list(zip(NOISE, together, strict=True))[:: BATCH - 1]:
+        np.testing.assert_array_equal(found.probabilities, classifier.classify(tile)[0].probabilities)
 
 
-def test_where_nothing_stands_out_no_least_confidence_makes_it_sure(noise: Image.Image) -> None:
-    prediction = Classifier(min_confidence=0).classify(noise)[0]
+@pytest.mark.parametrize("kind", ["path", "str", "image", "tile", "list", "array"])
+def test_each_way_to_name_a_picture_is_one_picture(kind: str, classifier: Classifier, tmp_path: Path) -> None:
+    image = Image.fromarray(NOISE[0] // 8)
+    image.save(tmp_path / "tile.png")
+    pictures = {
+        **{"path": tmp_path / "tile.png", "str": str(tmp_path / "tile.png"), "image": image},
+        **{"tile": NOISE[0] // 8, "list": [image], "array": NOISE[:1] // 8},
+    }
 
-    assert not prediction.garment_found
-    assert prediction.unsure
+    (found,) = classifier.classify(pictures[kind])
+
+    np.testing.assert_array_equal(found.probabilities, classifier.classify(NOISE[0] // 8)[0].probabilities)
 
 
-def test_a_cut_out_picture_is_a_garment_whatever_it_shows(classifier: Classifier, noise: Image.Image) -> None:
-    outline = Image.new("L", noise.size)
-    ImageDraw.Draw(outline).ellipse((50, 30, 150, 170), 255)
-    noise.putalpha(outline)
+def test_no_views_give_no_predictions(classifier: Classifier) -> None:
+    assert classifier.predict([]) == []
 
-    assert classifier.classify(noise)[0].garment_found
+
+@pytest.mark.parametrize(
+    ("picture", "found"),
+    [
+        (np.zeros((28, 28), np.int8), "int8 (28, 28)"),
+        (np.zeros((28, 27), np.uint8), "uint8 (28, 27)"),
+        (np.zeros((27, 28), np.uint8), "uint8 (27, 28)"),
+        (5, "int"),
+    ],
+)
+def test_what_is_no_picture_is_told_what_one_is(picture: object, found: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        to_view(picture)  # type: ignore[arg-type]
+    assert str(caught.value) == f"a picture is a path, a Pillow image or a uint8 array of shape (28, 28), not {found}"
+
+
+@pytest.mark.parametrize("nonsense", [None, 5, [None]])
+def test_what_is_no_picture_is_a_usage_error(nonsense: object, classifier: Classifier) -> None:
+    with pytest.raises(UsageError, match="a picture is a path, a Pillow image or a uint8 array"):
+        classifier.classify(nonsense)  # type: ignore[arg-type]
+
+
+def test_an_array_is_a_tile_as_it_is() -> None:
+    tile = NOISE[0]
+
+    assert to_view(tile) == (tile, "tile")

@@ -10,7 +10,7 @@ import pytest
 
 from support.commands import main_of
 from support.file_server import Server, serving
-from train.dataset import SOURCES, check_folder, fetch_debian_package, locate
+from train.dataset import SOURCES, DatasetError, check_folder, fetch_debian_package, locate
 
 NAMES = [source.name for source in SOURCES]
 SMALLEST = "t10k-labels-idx1-ubyte.gz"
@@ -25,6 +25,27 @@ def good_files() -> Path:
 def server(good_files: Path) -> Iterator[Server]:
     with serving({name: (good_files / name).read_bytes() for name in NAMES}) as server:
         yield server
+
+
+def test_the_folder_that_the_environment_names_is_the_only_one_looked_at(
+    good_files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in NAMES:
+        (tmp_path / name).symlink_to(good_files / name)
+    monkeypatch.setenv("FMNIST_DATA", str(tmp_path))
+    assert locate() == tmp_path
+
+    monkeypatch.setenv("FMNIST_DATA", str(tmp_path / "a typo"))
+    with pytest.raises(DatasetError, match=r"no Fashion-MNIST in .*a typo: "):
+        locate()
+
+
+def test_a_folder_that_is_given_comes_before_the_environments(
+    good_files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FMNIST_DATA", str(tmp_path))
+
+    assert locate(good_files) == good_files
 
 
 def get_data(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

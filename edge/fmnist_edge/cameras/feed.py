@@ -6,7 +6,7 @@ The thread only receives. Where frames stand alone (MJPEG, raw), the one that is
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing
 from typing import NamedTuple
 
@@ -144,7 +144,7 @@ class Feed(AbstractContextManager["Feed"]):
 
     def _run(self) -> None:
         """The thread."""
-        pause, longest = self._options.pauses
+        pauses = growing(*self._options.pauses)
         while not (self._end or self._stop.is_set()):
             before, problems = self._count, []
             for camera in self._cameras:
@@ -164,8 +164,9 @@ class Feed(AbstractContextManager["Feed"]):
                 if not self._lost:
                     self._say(f"lost ({reason}); trying to open it again")
                     self._lost = True
-                pause = self._options.pauses[0] if self._count > before else min(2 * pause, longest)
-                self._stop.wait(pause)
+                if self._count > before:
+                    pauses = growing(*self._options.pauses)
+                self._stop.wait(next(pauses))
         with self._changed:
             self._changed.notify_all()
 
@@ -202,3 +203,11 @@ class Feed(AbstractContextManager["Feed"]):
 
     def _say(self, message: str) -> None:
         self._messages.append(f"{printable(self._camera.name)}: {message}")
+
+
+def growing(first: float, longest: float) -> Iterator[float]:
+    """Seconds before each attempt to open a lost source again: twice as many each time, up to the longest."""
+    pause = first
+    while True:
+        yield pause
+        pause = min(2 * pause, longest)

@@ -289,12 +289,6 @@ def test_a_picture_of_another_type_is_a_usage_error(classifier: Classifier) -> N
         classifier.classify(np.zeros((28, 28)))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("nonsense", [None, 5, [None]])
-def test_what_is_no_picture_is_a_usage_error(nonsense: object, classifier: Classifier) -> None:
-    with pytest.raises(UsageError, match=r"a picture is a path, a Pillow image or a uint8 array of shape \(28, 28\), not"):
-        classifier.classify(nonsense)  # type: ignore[arg-type]
-
-
 def test_a_broken_pillow_image_is_an_input_error(sneaker: Image.Image, classifier: Classifier) -> None:
     file = io.BytesIO()
     sneaker.resize((300, 300)).save(file, "png")

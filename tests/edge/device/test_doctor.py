@@ -26,6 +26,7 @@ IMPORTANT: PLEASE READ THIS FOR ADVICE ON HOW TO SOLVE THIS ISSUE!
 Original error was: libopenblas.so.0: cannot open shared object file: No such file or directory
 ''')"""
 CRASH = "import os, signal; os.kill(os.getpid(), signal.SIGILL)"
+LOOKED_FOR_CAMERAS = ("ok: /dev/video", "note: none at /dev/video*: ", "note: this user may not open it: ")
 RUNTIMES = ("ai_edge_litert", "tflite_runtime", "tensorflow")
 
 
@@ -74,8 +75,9 @@ def test_a_missing_numpy_is_a_problem_and_the_rest_is_still_looked_at(tmp_path: 
 
     assert said["numpy"] == "problem: No module named 'numpy'; pip install --force-reinstall numpy"
     assert said["Pillow"].startswith("ok: ")
-    assert said["model"].startswith("note: not looked at")
-    assert "camera" in said
+    assert said["model"] == "note: not looked at, nor the runtime: both need numpy and Pillow"
+    assert {"runtime", "verify"}.isdisjoint(said)
+    assert said["camera"].startswith(LOOKED_FOR_CAMERAS)
 
 
 def test_a_numpy_without_its_library_says_what_to_install(tmp_path: Path) -> None:
@@ -149,7 +151,9 @@ def test_a_runtime_that_crashes_is_survived(tmp_path: Path) -> None:
     said = findings(status=3, environment=without_runtime(tmp_path, ai_edge_litert=CRASH))
 
     assert said["runtime"].startswith("problem: crashes (SIGILL): it is built for another processor, or damaged; ")
-    assert "camera" in said
+    assert said["model"].startswith("ok: ")
+    assert "verify" not in said
+    assert said["camera"].startswith(LOOKED_FOR_CAMERAS)
 
 
 def test_a_missing_model_is_a_problem_and_the_runtime_is_still_tried(tmp_path: Path) -> None:

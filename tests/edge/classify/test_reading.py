@@ -1,0 +1,164 @@
+"""Pictures are read one after the other or in several processes: in their order, and what goes wrong is named."""
+
+import io
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fmnist_edge.classify import reading
+from fmnist_edge.classify.reading import CHUNK, Options, Source, fail, read_all, read_content, read_item
+from fmnist_edge.errors import FmnistEdgeError, InputError
+from fmnist_edge.pictures.tile import View
+
+TILE = np.arange(784, dtype=np.uint16).reshape(28, 28).astype(np.uint8) // 8
+
+
+def png(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "png")
+    return file.getvalue()
+
+
+def numbered(number: int) -> View:
+    return View(np.full((28, 28), number, np.uint8), "tile")
+
+
+def sources(count: int) -> Iterator[Source]:
+    for number in range(count):
+        yield Source(f"{number}.png", partial(numbered, number))
+
+
+def test_archives_and_batches_are_known_by_how_they_begin() -> None:
+    assert reading.ARCHIVES == (b"PK\x03\x04", b"\x93NUM", b"\x1f\x8b", b"\x00\x00\x08\x03")
+
+
+def test_by_default_each_picture_is_looked_at_and_folders_in_folders_are_not() -> None:
+    assert Options() == (False, "auto", 64_000_000)
+
+
+def test_a_picture_in_memory_is_what_it_shows() -> None:
+    view = read_content(png(Image.fromarray(TILE)), Options())
+
+    assert view.kind == "tile"
+    np.testing.assert_array_equal(view.tile, TILE)
+
+
+def test_a_picture_in_memory_is_taken_for_what_it_is_said_to_be() -> None:
+    assert read_content(png(Image.fromarray(TILE)), Options(wanted="photo")).kind == "photo"
+
+
+def test_a_picture_in_memory_with_too_many_pixels_is_refused() -> None:
+    content = png(Image.new("L", (30, 30)))
+
+    assert read_content(content, Options(max_pixels=900)).kind == "photo"
+    with pytest.raises(InputError, match=r"larger than 0\.000899 million pixels"):
+        read_content(content, Options(max_pixels=899))
+
+
+def test_more_bytes_than_fit_are_refused_undecoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = png(Image.fromarray(TILE))
+    monkeypatch.setattr(reading, "MAX_BYTES", len(content))
+    assert read_content(content, Options()).kind == "tile"
+    monkeypatch.setattr(reading, "MAX_BYTES", len(content) - 1)
+
+    with pytest.raises(InputError, match="larger than 256 MB; unpack it first"):
+        read_content(content, Options())
+
+
+def test_no_bytes_are_no_picture() -> None:
+    with pytest.raises(InputError, match="there is nothing in it"):
+        read_content(b"", Options())
+
+
+def test_what_a_picture_shows_comes_with_its_name_and_time() -> None:
+    def read_slowly() -> View:
+        time.sleep(0.02)
+        return numbered(3)
+
+    item = read_item(Source("shoe.png", read_slowly))
+
+    assert (item.name, item.error) == ("shoe.png", None)
+    assert item.view is not None
+    assert item.view.tile[0, 0] == 3
+    assert 20 <= item.milliseconds < 10_000
+
+
+def test_a_picture_that_cannot_be_read_does_not_stop_the_others() -> None:
+    bad = Source("bad.png", partial(fail, InputError("damaged")))
+
+    items = list(read_all([*sources(1), bad, *sources(1)]))
+
+    assert [item.name for item in items] == ["0.png", "bad.png", "0.png"]
+    assert [str(item.error) for item in items] == ["None", "damaged", "None"]
+    assert [item.view is None for item in items] == [False, True, False]
+
+
+def test_a_fault_of_ours_is_not_taken_for_a_bad_picture() -> None:
+    with pytest.raises(ZeroDivisionError):
+        read_item(Source("shoe.png", lambda: numbered(1 // 0)))
+
+
+def test_one_process_reads_no_picture_before_it_is_wanted() -> None:
+    asked: list[str] = []
+
+    def watched() -> Iterator[Source]:
+        for source in sources(3):
+            asked.append(source.name)
+            yield source
+
+    next(read_all(watched()))
+
+    assert asked == ["0.png"]
+
+
+def test_several_processes_keep_the_order_and_name_what_is_bad() -> None:
+    count = 5 * CHUNK + 3
+    everything = [*sources(count), Source("bad.png", partial(fail, InputError("damaged")))]
+
+    items = list(read_all(everything, jobs=2))
+
+    assert [item.name for item in items] == [source.name for source in everything]
+    assert [int(item.view.tile[0, 0]) for item in items if item.view] == list(range(count))
+    assert [str(item.error) for item in items if item.error] == ["damaged"]
+
+
+def test_several_processes_do_not_run_through_all_names_at_once() -> None:
+    asked: list[str] = []
+
+    def watched() -> Iterator[Source]:
+        for source in sources(1000):
+            asked.append(source.name)
+            yield source
+
+    items = read_all(watched(), jobs=2)
+    next(items)
+    items.close()  # type: ignore[attr-defined]
+
+    assert 2 * CHUNK <= len(asked) <= 4 * CHUNK
+
+
+def test_a_reading_process_that_is_killed_is_one_line_that_says_what_to_do() -> None:
+    killed = Source("huge.png", partial(os._exit, 9))
+
+    with pytest.raises(FmnistEdgeError) as caught:
+        list(read_all([*sources(2), killed], jobs=2))
+
+    assert str(caught.value) == "a process that reads pictures was killed; with fewer --jobs less memory is needed"
+    assert caught.value.exit_status == 1
+    assert multiprocessing.active_children() == []
+
+
+def test_ctrl_c_is_for_the_process_that_waits_and_not_for_those_that_read() -> None:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    with reading.sigint_blocked():
+        during = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+    assert signal.SIGINT in during - before
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before

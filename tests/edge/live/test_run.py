@@ -1,0 +1,308 @@
+"""What the camera's command does with frames: which part of them, which are classified, when it ends, what it says of it."""
+
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fmnist_edge import Classifier
+from fmnist_edge.cameras.camera import FeedOptions
+from fmnist_edge.cameras.feed import Feed
+from fmnist_edge.errors import UsageError
+from fmnist_edge.live.collect import Collection
+from fmnist_edge.live.screen import Screen
+from fmnist_edge.live.service import Systemd
+from fmnist_edge.live.watch import FAULTS, Options, Tally, Watch, prepare
+from support.commands import MODELS
+from support.film import scene, write_film
+from train.dataset import Dataset
+
+TROUSER, SNEAKER = 1, 7
+
+
+def options(**changes: Any) -> Options:
+    plain: dict[str, Any] = {
+        **{"roi": None, "rotate": 0, "mirror": False, "wanted": "auto", "smooth": 0.15, "idle_fps": 2.0},
+        **{"empty_scene": False, "seconds": None, "frames": None},
+    }
+    return Options(**plain | changes)
+
+
+CORNERS = np.array([[1, 2, 3], [4, 5, 6]], np.uint8)
+
+
+def prepared(**changes: Any) -> list[list[int]]:
+    return np.asarray(prepare(Image.fromarray(CORNERS), options(**changes))).tolist()
+
+
+def test_a_frame_is_looked_at_as_it_is() -> None:
+    assert prepared() == CORNERS.tolist()
+
+
+@pytest.mark.parametrize(
+    ("roi", "part"),
+    [((0, 0, 3, 2), [[1, 2, 3], [4, 5, 6]]), ((1, 0, 2, 1), [[2, 3]]), ((0, 1, 1, 1), [[4]]), ((2, 0, 1, 2), [[3], [6]])],
+)
+def test_a_part_is_left_top_width_and_height(roi: tuple[int, int, int, int], part: list[list[int]]) -> None:
+    assert prepared(roi=roi) == part
+
+
+@pytest.mark.parametrize("roi", [(0, 0, 4, 1), (1, 0, 3, 1), (0, 0, 1, 3), (0, 1, 1, 2), (0, 0, 0, 1), (0, 0, 1, 0)])
+def test_a_part_that_is_not_inside_of_the_frame_is_refused(roi: tuple[int, int, int, int]) -> None:
+    with pytest.raises(UsageError) as caught:
+        prepared(roi=roi)
+    x, y, width, height = roi
+    assert str(caught.value) == f"--roi {x},{y},{width},{height} is not inside of the picture, which is 3x2"
+
+
+@pytest.mark.parametrize(
+    ("rotate", "turned"), [(90, [[4, 1], [5, 2], [6, 3]]), (180, [[6, 5, 4], [3, 2, 1]]), (270, [[3, 6], [2, 5], [1, 4]])]
+)
+def test_a_frame_is_turned_clockwise(rotate: int, turned: list[list[int]]) -> None:
+    assert prepared(rotate=rotate) == turned
+
+
+def test_a_part_is_cut_out_then_turned_then_mirrored() -> None:
+    assert prepared(mirror=True) == [[3, 2, 1], [6, 5, 4]]
+    assert prepared(roi=(0, 0, 2, 2), rotate=90, mirror=True) == [[1, 4], [2, 5]]
+
+
+class Clock:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 100.0
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(time, "process_time", lambda: self.now / 10)
+
+
+def test_the_rate_is_that_of_about_the_last_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    tally = Tally(began=100, cpu=10, frame_at=100)
+    rates = []
+    for number in range(40):
+        clock.now += 0.1 if number < 20 else 0.25
+        tally.count_frame()
+        rates.append(tally.fps)
+
+    assert rates[0] == 0
+    assert rates[1] == rates[19] == pytest.approx(10)
+    assert rates[20] == pytest.approx(10 + 0.25 * (4 - 10))
+    assert rates[39] == pytest.approx(4, abs=0.05)
+
+
+def test_after_a_long_pause_the_rate_is_the_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    tally = Tally(began=100, cpu=10, frame_at=100)
+    for between in (0.1, 0.1, 0.1, 4):
+        clock.now += between
+        tally.count_frame()
+
+    assert tally.fps == pytest.approx(0.25)
+
+
+def test_two_frames_at_once_are_no_infinity(monkeypatch: pytest.MonkeyPatch) -> None:
+    Clock(monkeypatch)
+    tally = Tally(began=100, cpu=10, frame_at=100)
+    tally.count_frame()
+    tally.count_frame()
+
+    assert np.isfinite(tally.fps)
+
+
+def test_the_summary_says_how_many_how_fast_how_old_and_what_it_cost(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    tally = Tally(began=100, cpu=10, frame_at=100)
+    assert tally.frames == 0
+    for _ in range(8):
+        clock.now += 0.5
+        tally.count_frame()
+    for milliseconds in [*[20.4] * 60, *[49.6] * 39, 70_000]:
+        tally.count_result(milliseconds / 1000)
+
+    assert (
+        tally.summary(3) == "8 frames in 4.0 s (2.0 fps), 3 dropped, 100 results, age p50 20 ms, p99 50 ms, CPU 50.0 ms per frame"
+    )
+    assert tally.ages[-1] == 1  # older than a minute
+
+
+def test_without_results_there_is_no_age(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    tally = Tally(began=100, cpu=10, frame_at=100)
+    clock.now += 2
+
+    assert tally.summary(0) == "0 frames in 2.0 s (0.0 fps), 0 dropped, 0 results, CPU 200.0 ms per frame"
+
+
+@pytest.fixture(scope="module")
+def film(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A second of trousers, a second of a sneaker."""
+    scenes = [(scene(dataset, class_id), 1) for class_id in (TROUSER, SNEAKER)]
+    return write_film(tmp_path_factory.mktemp("film") / "film.mp4", scenes)
+
+
+@pytest.fixture(autouse=True)
+def _handlers() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def watch(source: Path | str, collection: Collection | None = None, sure_from: float | None = None, **changes: Any) -> Watch:
+    feed = Feed(str(source), FeedOptions(fast=source != "test"), print)
+    classifier = Classifier(MODELS / "fmnist-int8.tflite", min_confidence=sure_from)
+    return Watch(feed, classifier, options(**changes), Screen(True, False, "en"), Systemd(False), collection)
+
+
+def watched(capfd: pytest.CaptureFixture[str], *arguments: Any, **changes: Any) -> tuple[list[dict[str, Any]], list[str]]:
+    """What is printed, and what is said on stderr."""
+    running = watch(*arguments, **changes)
+    with running.feed:
+        running.run()
+    out, err = capfd.readouterr()
+    return [json.loads(line) for line in out.splitlines()], err.splitlines()
+
+
+def test_each_garment_is_named_and_the_end_says_how_it_went(film: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    records, said = watched(capfd, film)
+
+    names = [record["label"] for record in records]
+    assert set(names) == {"Trouser", "Sneaker"}
+    assert names == sorted(names, reverse=True)
+    assert len(said) == 1
+    assert said[0].startswith("fmnist-edge: 60 frames in ")
+    assert f", 0 dropped, {len(records)} results, age p50 " in said[0]
+
+
+@pytest.fixture(scope="module")
+def still(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eleven seconds in which not a pixel changes."""
+    path = tmp_path_factory.mktemp("still") / "still.mkv"
+    return write_film(path, [(scene(dataset, SNEAKER), 11)], noise=0, codec="mjpeg")
+
+
+def test_while_nothing_moves_there_are_as_many_answers_as_wanted(still: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    records, _ = watched(capfd, still, idle_fps=1.0)
+
+    times = [record["seconds"] for record in records]
+    assert [now < 0.5 for now in times[:16]] == [True] * 15 + [False]
+    assert all(1 <= later - sooner < 1.2 for sooner, later in pairwise(times[14:]))
+
+
+def test_a_film_that_stands_still_is_not_called_frozen(still: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    _, said = watched(capfd, still)
+
+    assert len(said) == 1
+
+
+def test_it_ends_after_so_many_frames(film: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    records, said = watched(capfd, film, frames=5)
+
+    assert [record["frame"] for record in records] == [0, 1, 2, 3, 4]
+    assert said[-1].startswith("fmnist-edge: 5 frames in ")
+
+
+def test_it_ends_after_so_many_seconds_of_the_films_own(film: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    records, _ = watched(capfd, film, seconds=0.3)
+
+    assert records[-1]["seconds"] == pytest.approx(0.3, abs=0.04)
+
+
+def test_a_camera_ends_after_so_many_seconds(capfd: pytest.CaptureFixture[str]) -> None:
+    began = time.monotonic()
+    records, _ = watched(capfd, "test", seconds=0.3)
+
+    assert records
+    assert 0.3 <= time.monotonic() - began < 10
+
+
+def test_the_part_that_is_wanted_is_what_is_classified(
+    dataset: Dataset, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    wide = Image.new("RGB", (640, 240))
+    wide.paste(scene(dataset, TROUSER), (0, 0))
+    wide.paste(scene(dataset, SNEAKER), (320, 0))
+    film = write_film(tmp_path / "wide.mp4", [(wide, 0.2)])
+
+    left, _ = watched(capfd, film, roi=(0, 0, 320, 240), frames=1)
+    right, _ = watched(capfd, film, roi=(320, 0, 320, 240), frames=1)
+
+    assert (left[0]["label"], right[0]["label"]) == ("Trouser", "Sneaker")
+
+
+def test_the_empty_scene_is_learned_first_if_that_is_wanted(
+    dataset: Dataset, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    film = write_film(tmp_path / "bare.mp4", [(scene(dataset, None), 1.2), (scene(dataset, SNEAKER), 1)])
+
+    records, said = watched(capfd, film, empty_scene=True)
+
+    assert said[0] == "fmnist-edge: the empty scene is what the next second shows"
+    names = [record["label"] for record in records]
+    assert (names[0], names[-1]) == ("nothing there", "Sneaker")
+    assert {record["class_id"] for record in records if record["seconds"] < 1.2} == {None}
+
+
+def test_a_black_picture_is_said_once_and_when_it_is_over(
+    dataset: Dataset, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    black, light = scene(dataset, None, ground=0), scene(dataset, SNEAKER)
+    film = write_film(tmp_path / "black.mp4", [(light, 0.3), (black, 1.5), (light, 0.3)], noise=1)
+
+    _, said = watched(capfd, film)
+
+    assert said[:-1] == [f"fmnist-edge: {FAULTS['black']}", "fmnist-edge: the picture is as it should be again"]
+
+
+def test_frames_of_which_it_is_unsure_are_kept_as_they_were_looked_at(
+    film: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    kept = Collection(tmp_path, 10**7, print)
+
+    watched(capfd, film, kept, 1.0, roi=(40, 0, 240, 240))
+
+    names = sorted(path.name for path in tmp_path.glob("*.jpg"))
+    assert [name.rpartition("-")[2] for name in names] == ["trouser.jpg", "sneaker.jpg"]
+    assert Image.open(tmp_path / names[0]).size == (240, 240)
+    assert Image.open(next((tmp_path / ".tiles").iterdir())).size == (28, 28)
+
+
+def test_frames_of_which_it_is_sure_are_not_kept(film: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    watched(capfd, film, Collection(tmp_path, 10**7, print), 0.0)
+
+    assert not list(tmp_path.glob("*.jpg"))
+
+
+def interrupted_by(number: signal.Signals, capfd: pytest.CaptureFixture[str]) -> list[str]:
+    """What it says on stderr if the signal comes after its first frame."""
+    running = watch("test")
+
+    def send() -> None:
+        while not running.tally.frames:
+            time.sleep(0.01)
+        os.kill(os.getpid(), number)
+
+    threading.Thread(target=send, daemon=True).start()
+    with running.feed:
+        try:
+            running.run()
+        finally:
+            said = capfd.readouterr().err.splitlines()
+    return said
+
+
+def test_sigterm_ends_it_and_says_how_it_went(capfd: pytest.CaptureFixture[str]) -> None:
+    assert "fmnist-edge: " in interrupted_by(signal.SIGTERM, capfd)[-1]
+
+
+def test_ctrl_c_ends_it_as_an_interruption(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        interrupted_by(signal.SIGINT, capfd)
