@@ -79,7 +79,7 @@ FORCE:
 study: $(SETUP) data  ## measure all recipes several times: docs/study.md (an hour)
 	$(PY) -m train.study $(if $(TRY),--try $(TRY))
 
-# processors round differently; these let this one round as others do, one part of it each: TensorFlow, numpy's BLAS, numpy itself, all
+# what makes libraries compute as they do on other processors; several names go together
 avx2 = ONEDNN_MAX_CPU_ISA=AVX2
 sse41 = ONEDNN_MAX_CPU_ISA=SSE41
 plain = TF_ENABLE_ONEDNN_OPTS=0

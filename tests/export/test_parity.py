@@ -188,6 +188,17 @@ def test_none_of_them_passes_with_a_systematic_fault(
         assert line.endswith(reason)
 
 
+@pytest.mark.parametrize(("tflite", "onnx", "count"), [((99, 98), (98, 98), 0), ((98, 98), (98, 99), 0), ((99, 98), (98, 99), 1)])
+def test_the_int8_files_may_differ_by_a_tie(tflite: tuple[int, int], onnx: tuple[int, int], count: int) -> None:
+    outputs = {}
+    for name, steps in (("fmnist-int8.tflite", tflite), ("fmnist-int8.onnx", onnx)):
+        outputs[name] = np.zeros((1, 10), np.float32)
+        outputs[name][0, [5, 4]] = np.float32(steps) / 256
+
+    expected = [f"fmnist-int8.onnx: another class than fmnist-int8.tflite on {count} images, none is allowed"] * count
+    assert parity.broken_int8_twins(outputs) == expected
+
+
 def turned(wrong: int, right: int) -> Figures:
     return replace(
         PERFECT, accuracy_difference=(right - wrong) / 10_000, only_keras_right=wrong, only_artifact_right=right, both_right=8_000
