@@ -15,10 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.keras_model import Floats, Layers, Mlp, probabilities
-from export.to_tflite import ROOTS, Range
 from fmnist_edge.contract import Tiles, agreement, to_pixels
 
 Array = NDArray[np.float64]
+
+Range = tuple[float, float]
+"""The smallest and largest value that an int8 tensor holds."""
+
+ROOTS = np.round(255 * np.sqrt(np.arange(256) / 255)).astype(np.uint8)
+"""In an int8 model, the square root of each pixel: both are steps of 1/255."""
 
 LARGEST = 127  # LiteRT's int8 weights: -127 to 127, one scale per output unit
 DAMPING = 0.01  # added to the inputs' variances, as a part of their mean (GPTQ's own choice)

@@ -11,13 +11,8 @@ from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from export.keras_model import Layers, Mlp
+from export.quantize import ROOTS, Range
 from fmnist_edge.contract import INPUT, OUTPUT, TILE_SIZE, to_pixels
-
-Range = tuple[float, float]
-"""The smallest and largest value that an int8 tensor holds."""
-
-ROOTS = np.round(255 * np.sqrt(np.arange(256) / 255)).astype(np.uint8)
-"""In an int8 model, the square root of each pixel: both are steps of 1/255."""
 
 
 def to_float_tflite(mlp: Mlp) -> bytes:
