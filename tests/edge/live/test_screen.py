@@ -47,6 +47,7 @@ class Terminal:
         ioctl(self.theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         streams = dict.fromkeys(("stdin", "stdout", "stderr"), self.theirs)
         variables = {**os.environ, "TERM": "xterm", "NO_COLOR": "1"}
+        variables.pop("COLUMNS", None)  # xdist's, which would count more than the terminal's
         return subprocess.Popen([FMNIST_EDGE, "camera", "--source", *arguments], env=variables, **streams)
 
     def read_until(self, wanted: str, seconds: float = 10) -> str:

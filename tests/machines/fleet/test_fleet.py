@@ -20,6 +20,8 @@ from pis import Network, Pi, must
 from support.bundles import INT8, another_bundle
 from support.commands import MODELS, ROOT
 
+pytestmark = pytest.mark.slow
+
 VARIABLES = {"ansible_user": "pi", "fmnist_edge_source": "test", "fmnist_edge_options": ["--size", "160x120", "--fps", "2"]}
 
 
