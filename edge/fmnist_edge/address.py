@@ -57,8 +57,9 @@ def parse(source: str) -> Address:
     authority, rest = re.fullmatch(r"([^/?#]*)(.*)", source[begin.end() :], re.DOTALL).groups()  # type: ignore[union-attr]
     login, at, place = authority.rpartition("@")
     found = HOST_AND_PORT.fullmatch(place)
-    # rest has an @: is it "HOST:80/a@b", or "USER:80/a@HOST" with a slash in its password?
-    doubtful = "@" in rest and bool(at or (":" in authority and not (found and is_number(found[1]))))
+    # is it "HOST:80/a@b", or "USER:80/a@HOST" with a slash in its password? In what is named a password, an @ is no doubt
+    number, named = found and is_number(found[1]), "@" not in SECRET.split(rest)[0]
+    doubtful = "@" in rest and bool(at or not (number or (named and ":" not in authority)))
     if not found or doubtful:
         raise UsageError(
             f"{begin[1]}://{HIDDEN}: what stands before the path is no host; "
@@ -93,17 +94,16 @@ def safe_name(source: str) -> str:
 
 def scrub(text: str, source: str) -> str:
     """What a library or a server says, without what is secret in a source, however it may be quoted there."""
-    secrets = {source, unquote(source)}
-    try:
-        address = parse(source)
-    except UsageError:
-        pass
-    else:
-        secrets.add(address.password)
-        for part in (address.rest, unquote(address.rest)):
-            # the query's values, and the path's from a password on
-            if found := re.search(rf"[?#]|{SECRET.pattern}", part, re.IGNORECASE):
-                secrets |= {part, part[found.end() :], *re.split("[=&;_?#/]", part[found.end() :])}
+    if safe_name(source) == source:
+        return text
+    rest = source.partition("://")[2] or source
+    login, at, behind = rest.rpartition("@")
+    secrets = {source, rest, f"{login}{at}", login, rest.partition(":")[2]}
+    secrets |= {login.partition(":")[2], login.rpartition(":")[2]}
+    for part in (behind, unquote(behind), rest, unquote(rest)):
+        # the query's values, and the path's from a password on
+        if found := re.search(rf"[?#]|{SECRET.pattern}", part, re.IGNORECASE):
+            secrets |= {part[found.start() :], part[found.end() :], *re.split("[=&;_?#/]", part[found.end() :])}
     secrets |= {unquote(secret) for secret in secrets}
     secrets |= {quote(secret, safe=PRINTABLE) for secret in secrets}
     secrets |= {repr(secret)[1:-1] for secret in secrets}
