@@ -78,7 +78,7 @@ class Web(Video):
             return self.explain(error.reason) if isinstance(error.reason, Exception) else self.heard(error.reason) + self._way()
         if isinstance(error, ssl.SSLCertVerificationError):
             return distrusted(error, self._address)
-        if isinstance(error, HTTPException | ValueError) and not isinstance(error, OSError):
+        if isinstance(error, HTTPException) or type(error) is ValueError:  # FFmpeg's are of types derived from it
             return f"it does not speak HTTP as it should ({super().explain(error)}){self._way()}"
         return super().explain(error) + (self._way() if isinstance(error, OSError) else "")
 
