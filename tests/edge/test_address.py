@@ -93,9 +93,18 @@ def test_no_output_holds_a_password_wherever_it_stands(password: str, place: str
     for written in {password, quote(password, safe="")}:
         source = place.replace("{}", written)
         # as libraries quote what they were given, whole or in part
-        said = [source, repr(source), f"can't open {source.partition('://')[2]}", f"can't open '{quote(source, safe=':/?&=@#;')}'"]
+        said = [
+            source,
+            repr(source),
+            f"can't open {source.partition('://')[2]}",
+            f"can't open '{quote(source, safe=':/?&=@#;')}'",
+        ]
 
-        outputs = [safe_name(source), outcome(source), mask_addresses(f"unexpected argument ({source})") if "://" in source else ""]
+        outputs = [
+            safe_name(source),
+            outcome(source),
+            mask_addresses(f"unexpected argument ({source})") if "://" in source else "",
+        ]
         outputs += [scrub(text, source) for text in said]
 
         assert not [output for output in outputs if password in output or written in output]

@@ -37,7 +37,9 @@ def picture(form: str) -> bytes:
     return file.getvalue()
 
 
-@pytest.mark.parametrize("kind", ["image/jpeg", "image/jpg", "IMAGE/JPEG; charset=x", "application/octet-stream", "text/html", "jpeg", None])
+@pytest.mark.parametrize(
+    "kind", ["image/jpeg", "image/jpg", "IMAGE/JPEG; charset=x", "application/octet-stream", "text/html", "jpeg", None]
+)
 @pytest.mark.parametrize("form", ["jpeg", "png", "webp", "bmp"])
 def test_a_snapshot_is_known_by_its_first_bytes(form: str, kind: str | None) -> None:
     said: list[str] = []
@@ -92,7 +94,9 @@ class Guard:
         algorithm = fields.get("algorithm", "MD5")
 
         def hashed(*parts: str) -> str:
-            return hashlib.new({"MD5": "md5", "SHA-256": "sha256"}[algorithm.removesuffix("-sess")], ":".join(parts).encode()).hexdigest()
+            return hashlib.new(
+                {"MD5": "md5", "SHA-256": "sha256"}[algorithm.removesuffix("-sess")], ":".join(parts).encode()
+            ).hexdigest()
 
         secret = hashed(USER, "cam", PASSWORD)
         if algorithm.endswith("-sess"):
@@ -183,7 +187,9 @@ def sha256_of(certificate: Path) -> str:
 
 
 def test_a_certificate_that_nobody_signed_is_refused_with_the_way_to_name_it(https: str) -> None:
-    with pytest.raises(SourceError, match=r"self.signed certificate\); if this is your camera, name it: --certificate .*openssl s_client"):
+    with pytest.raises(
+        SourceError, match=r"self.signed certificate\); if this is your camera, name it: --certificate .*openssl s_client"
+    ):
         shots(https)
 
 
@@ -194,7 +200,9 @@ def test_a_camera_with_the_certificate_that_was_named_is_watched(https: str, cer
 
 
 def test_a_camera_with_another_certificate_is_refused(https: str) -> None:
-    with pytest.raises(SourceError, match="it shows another certificate than --certificate names; the SHA-256 of its own is [0-9a-f]{64}$"):
+    with pytest.raises(
+        SourceError, match=r"it shows another certificate than --certificate names; the SHA-256 of its own is [0-9a-f]{64}$"
+    ):
         shots(https, certificate="00" * 32)
 
 

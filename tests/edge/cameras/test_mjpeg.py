@@ -38,7 +38,9 @@ def length(picture: bytes, more: int = 0) -> str:
 
 DIALECTS = {
     "as it should be": lambda p: headed("--frame", "Content-Type: image/jpeg", length(p)) + p + b"\r\n",
-    "the boundary after the picture (ESP32-CAM)": lambda p: headed("Content-Type: image/jpeg", length(p)) + p + b"\r\n--frame\r\n",
+    "the boundary after the picture (ESP32-CAM)": lambda p: (
+        headed("Content-Type: image/jpeg", length(p)) + p + b"\r\n--frame\r\n"
+    ),
     "image/jpg": lambda p: headed("--frame", "Content-Type: image/jpg", length(p)) + p + b"\r\n",
     "image/jpeg;size=": lambda p: headed("--frame", f"Content-Type: image/jpeg;size={len(p)}", length(p)) + p + b"\r\n",
     "no type": lambda p: headed("--frame", length(p)) + p + b"\r\n",
@@ -56,7 +58,11 @@ DIALECTS = {
     "pictures and nothing else": lambda p: p,
     "padding that counts": lambda p: headed("--frame", length(p, 7)) + p + bytes(7) + b"\r\n",
     "text between the pictures": lambda p: (
-        headed("--frame", "Content-Type: text/plain", "Content-Length: 4") + b"idle\r\n" + headed("--frame", length(p)) + p + b"\r\n"
+        headed("--frame", "Content-Type: text/plain", "Content-Length: 4")
+        + b"idle\r\n"
+        + headed("--frame", length(p))
+        + p
+        + b"\r\n"
     ),
 }
 
@@ -109,7 +115,11 @@ def test_half_a_picture_at_the_end_of_a_stream_is_none() -> None:
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.lists(st.one_of(st.binary(max_size=50), st.sampled_from([b"\xff\xd8\xff", b"--frame\r\n", b"Content-Length: 9\r\n\r\n", *PNGS]))))
+@given(
+    st.lists(
+        st.one_of(st.binary(max_size=50), st.sampled_from([b"\xff\xd8\xff", b"--frame\r\n", b"Content-Length: 9\r\n\r\n", *PNGS]))
+    )
+)
 def test_no_stream_is_too_odd(parts: list[bytes]) -> None:
     assert sum(map(len, split_all(b"".join(parts), 7))) <= sum(map(len, parts))
 
