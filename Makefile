@@ -33,7 +33,7 @@ missing = $(if $(filter-out $(wildcard $(1)),$(1)),FORCE)
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup data train export sign bench study test arm-test armv7-test pi-test fuzz lint wheel deploy deploy-model trust rollback \
+.PHONY: help setup data train export sign bench study test arm-test armv7-test pi-test camera-test fuzz lint wheel deploy deploy-model trust rollback \
   fleet-status fleet-test readme lock clean FORCE
 
 help:  ## list the jobs
@@ -100,6 +100,11 @@ pi-test: data wheel  ## run the wheel in an emulated Raspberry Pi, with cameras 
 	  echo "the emulated Pi needs more: sudo apt-get install $$missing" >&2; exit 1; }
 	tests/machines/pi/build.sh build/pi-vm dist/*.whl $(UV)
 	$(PY) -m pytest -rP tests/machines/pi $(if $(PI),-k $(call quoted,$(PI)))
+
+camera-test: $(SETUP)  ## watch the streams of motion, VLC and FFmpeg (Debian; a minute)
+	@missing=$$(tests/machines/servers/missing.sh); test -z "$$missing" || { \
+	  echo "the servers want more packages: sudo apt-get install --no-install-recommends $$missing" >&2; exit 1; }
+	$(PY) -m pytest -rP -n 3 tests/machines/servers
 
 fuzz: $(SETUP)  ## 20,000 hostile pictures and as many models (five minutes)
 	PYTHONPATH=edge $(PY) tests/support/fuzz.py
