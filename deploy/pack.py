@@ -8,6 +8,7 @@ packed again: for the next device of the same kind, nothing is downloaded.
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -24,13 +25,14 @@ ROOT = Path(__file__).parents[1]
 BUNDLE = ("fmnist-int8.tflite", "golden.npz", "manifest.json")
 SIGNATURE = "manifest.json.sig"
 UNIT = "fmnist-edge-camera.service"
-OPTIONS, DROP_IN_FILE = SECRET = ("service/options.json", "service/deploy.conf")
-"""The camera's address in them may hold a password."""
+OPTIONS, SOURCE = SECRET = ("service/options.json", "service/source.env")
+"""The camera's address in them may hold a password, which root alone may read: a command line, all users may."""
 
 UV = Path(sys.executable).with_name("uv")
 
 DROP_IN = """\
 [Service]
+EnvironmentFile=/opt/fmnist-edge/current/service/source.env
 ExecStart=
 ExecStart=/opt/fmnist-edge/current/venv/bin/fmnist-edge camera --systemd --json --on-change \\
   --save-unsure %S/fmnist-edge/unsure --model /opt/fmnist-edge/current/models/fmnist-int8.tflite {options}
@@ -96,7 +98,9 @@ def pack_release(venv: str, models: Path, camera: list[str], out: Path) -> str:
     if camera:
         contents[f"service/{UNIT}"] = (ROOT / "deploy" / UNIT).read_bytes()
         contents[OPTIONS] = json.dumps(camera).encode()  # for who brings only another model
-        contents[DROP_IN_FILE] = DROP_IN.format(options=" ".join(map(quoted, camera))).encode()
+        source, others = taken_out(camera, "--source")
+        contents[SOURCE] = "".join(f"FMNIST_EDGE_SOURCE={in_environment(address)}\n" for address in source).encode()
+        contents["service/deploy.conf"] = DROP_IN.format(options=" ".join(map(quoted, others))).encode()
     release = named(venv.rpartition("-")[0], venv.encode(), *(name.encode() for name in contents), *contents.values())
     with tarfile.open(out / f"release-{release}.tar", "w") as archive:
         for name, content in contents.items():
@@ -105,6 +109,20 @@ def pack_release(venv: str, models: Path, camera: list[str], out: Path) -> str:
             entry.mode = 0o600 if name in SECRET else 0o644
             archive.addfile(entry, io.BytesIO(content))
     return release
+
+
+def taken_out(options: list[str], name: str) -> tuple[list[str], list[str]]:
+    """The value of an option, none or one, and the other options."""
+    if name not in options[:-1]:
+        return [], options
+    at = options.index(name)
+    return [options[at + 1]], options[:at] + options[at + 2 :]
+
+
+def in_environment(value: str) -> str:
+    """As systemd.exec(5) wants it in a file of EnvironmentFile=."""
+    escaped = re.sub(r'(["\\`$])', r"\\\1", value)
+    return f'"{escaped}"'
 
 
 def quoted(option: str) -> str:

@@ -1,7 +1,7 @@
 """Signs a bundle's manifest.json, so that devices that ask for a signature run it. Writes manifest.json.sig beside it.
 
-The manifest gets a counter, the seconds since 1970: a device refuses what was signed before the bundle that it accepted last. So no
-counter is given twice, or after a higher one, whatever the clock says: the last stands beside the key, in KEY.counter.
+The manifest gets a counter, the seconds since 1970: a device refuses what was signed before the bundle that it accepted last.
+So no counter is given twice, or after a higher one, whatever the clock says: the last stands beside the key, in KEY.counter.
 """
 
 import subprocess
@@ -49,7 +49,9 @@ def read_counter(path: Path) -> int:
         return 0
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "damaged"
-        raise ExportError(f"{path} can't be read ({reason}); remove it, and say --counter if devices then refuse the model") from None
+        raise ExportError(
+            f"{path} can't be read ({reason}); remove it, and say --counter if devices then refuse the model"
+        ) from None
 
 
 def keep_counter(path: Path, counter: int) -> None:
@@ -58,7 +60,9 @@ def keep_counter(path: Path, counter: int) -> None:
         with replacing(path) as part:
             part.write_text(f"{max(counter, read_counter(path))}\n")
     except OSError as error:
-        raise ExportError(f"{path} can't be written ({error.strerror}); devices would refuse what is signed by a clock behind") from None
+        raise ExportError(
+            f"{path} can't be written ({error.strerror}); devices would refuse what is signed by a clock behind"
+        ) from None
 
 
 def sign(text: bytes, key: Path) -> bytes:

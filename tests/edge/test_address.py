@@ -12,6 +12,7 @@ from fmnist_edge.address import mask_addresses, parse, safe_name, scrub
 from fmnist_edge.cameras.camera import FeedOptions
 from fmnist_edge.cameras.devices import cameras
 from fmnist_edge.errors import UsageError
+from support.commands import fmnist_edge
 
 PASSWORDS = st.text(string.ascii_letters + string.digits + "/#?@:&=;_%+ $'\"\\[]{}\t\né€😀", min_size=5, max_size=12)
 PLACES = (
@@ -124,3 +125,22 @@ def test_the_words_of_others_stay_but_for_the_secret() -> None:
 
     assert scrub("Connection to camera.local refused", source) == "Connection to camera.local refused"
     assert re.search("no way for [*]+, nor [*]+ [(]geheim[)]", scrub("no way for geheim!, nor s3cret (geheim)", source))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("camera", "rtsp://admin:geheim@camera.local/live"),
+        ("camera", "--source", "rtsp://admin:ge/heim@camera.local/geheim"),
+        ("camera", "--source", "rtps://admin:geheim@camera.local/live"),
+        ("camera", "--source", "rtsp:/admin:geheim@camera.local/live"),
+        ("rtsp://admin:geheim@camera.local/live",),
+        ("classify", "rtsp://admin:geheim@camera.local/live"),
+    ],
+)
+def test_the_command_quotes_no_password_of_a_slip(arguments: tuple[str, ...]) -> None:
+    result = fmnist_edge(*arguments)
+
+    assert result.returncode in (1, 2)
+    assert "geheim" not in result.stdout + result.stderr
+    assert "***" in result.stderr or "rtsp://camera.local/live" in result.stderr or "rtps:// is unknown" in result.stderr

@@ -17,8 +17,9 @@ def camera(
     source: Annotated[
         str,
         typer.Option(
+            envvar="FMNIST_EDGE_SOURCE",  # a command line is seen by all users
             help="picamera, /dev/videoN or N, a video file, frames/%04d.png, rtsp://... or http://..., FFmpeg's moving 'test' "
-            "picture; 'auto': the first camera that works; 'list': say which there are."
+            "picture; 'auto': the first camera that works; 'list': say which there are.",
         ),
     ] = "auto",
     certificate: Annotated[

@@ -12,8 +12,9 @@ from urllib.parse import quote
 import pytest
 from PIL import Image
 
+from fmnist_edge.address import parse
 from fmnist_edge.cameras.camera import FeedOptions
-from fmnist_edge.cameras.connection import is_local
+from fmnist_edge.cameras.connection import distrusted, is_local
 from fmnist_edge.cameras.devices import cameras
 from fmnist_edge.cameras.feed import Feed
 from fmnist_edge.errors import SourceError, UsageError
@@ -204,6 +205,13 @@ def test_a_camera_with_another_certificate_is_refused(https: str) -> None:
         SourceError, match=r"it shows another certificate than --certificate names; the SHA-256 of its own is [0-9a-f]{64}$"
     ):
         shots(https, certificate="00" * 32)
+
+
+def test_a_certificate_from_the_future_is_a_matter_of_the_clock() -> None:
+    error = ssl.SSLCertVerificationError("certificate is not yet valid")
+    error.verify_code = 9
+
+    assert "not valid yet by this device's clock; 'timedatectl'" in distrusted(error, parse("https://camera/"))
 
 
 @pytest.mark.parametrize(
