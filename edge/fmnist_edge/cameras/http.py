@@ -87,9 +87,9 @@ class Web(Video):
         return f" (by way of {between}, which {self._address.scheme}_proxy names)" if between else ""
 
     def _pictures(self, boundary: Any) -> Generator[Shot, None, None]:
-        """Of a stream; or of a picture, which is fetched again when it is time."""
+        """Of a stream; or of a bare picture, which is fetched again when it is time."""
         while True:
-            count = 0
+            bare, count = mjpeg.is_picture(self._begin), 0
             for picture in mjpeg.split(self._receive, str(boundary or "")):
                 now, develop, count = time.monotonic(), partial(self._decode, picture), count + 1
                 if not self.form:
@@ -97,7 +97,7 @@ class Web(Video):
                         width, height = develop().size
                         self.form = f"{width}x{height} {mjpeg.codec_of(picture)}"
                 yield Shot(now, None, develop)
-            if count != 1 or self.interrupted.wait(1 / (self.options.fps or PICTURES_PER_SECOND)):
+            if not bare or count != 1 or self.interrupted.wait(1 / (self.options.fps or PICTURES_PER_SECOND)):
                 return
             self._fetch()
 

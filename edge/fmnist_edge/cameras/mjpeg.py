@@ -30,7 +30,11 @@ PNG_END = b"IEND\xaeB`\x82"
 
 def begins(content: bytes) -> bool:
     """Whether pictures, or parts that may be pictures, begin so."""
-    return bool(START.match(content.lstrip()) or PART.match(content))
+    return is_picture(content) or bool(PART.match(content))
+
+
+def is_picture(content: bytes) -> bool:
+    return bool(START.match(content.lstrip()))
 
 
 def codec_of(picture: bytes) -> str:
