@@ -3,7 +3,6 @@
 Passwords stand before the host, in the query, and with some cameras in the path. None of them is ever shown.
 """
 
-import ipaddress
 import re
 from typing import NamedTuple
 from urllib.parse import quote, unquote
@@ -71,6 +70,8 @@ def parse(source: str) -> Address:
 
 def is_number(host: str) -> bool:
     """Whether a host is written as an IP address."""
+    import ipaddress  # each command imports this file, and most have no address
+
     try:
         ipaddress.ip_address(host.strip("[]"))
     except ValueError:

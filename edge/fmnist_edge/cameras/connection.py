@@ -53,9 +53,10 @@ class Login(BaseHandler):
 
     def http_error_401(self, request: Request, file: IO[bytes], code: int, message: str, headers: Message) -> Any:
         """Asks again, once, and only the camera itself, wherever it has sent us."""
-        ours = urlsplit(self._address.place)
-        there = urlsplit(f"{request.type}://{request.host}")
-        if request.has_header("Authorization") or ours.hostname != there.hostname or there.scheme not in (ours.scheme, "https"):
+        ours, there = urlsplit(self._address.place), urlsplit(f"{request.type}://{request.host}")
+        upgraded = (ours.scheme, there.scheme) == ("http", "https")
+        same = ours.hostname == there.hostname and (upgraded or (ours.scheme, ours.port) == (there.scheme, there.port))
+        if request.has_header("Authorization") or not same:
             return None
         offers = headers.get_all("WWW-Authenticate", [])
         if digests(offers):
@@ -64,6 +65,7 @@ class Login(BaseHandler):
             answer = "Basic " + b64encode(f"{self._user}:{self._password}".encode()).decode()
         else:
             return None
+        file.close()
         request.add_unredirected_header("Authorization", answer)
         return self.parent.open(request, timeout=request.timeout)
 
@@ -97,7 +99,7 @@ def digests(headers: list[str]) -> list[dict[str, str]]:
         for text in re.split(r",\s*(?=(?:Basic|Digest)\s)", header, flags=re.IGNORECASE):
             scheme, _, rest = text.strip().partition(" ")
             if scheme.lower() == "digest":
-                offers.append(parse_keqv_list([item for item in parse_http_list(rest) if "=" in item]))
+                offers.append(parse_keqv_list([item for item in parse_http_list(rest) if re.search("=.", item)]))
     known = list(HASHES)
     usable = [offer for offer in offers if hash_of(offer.get("algorithm", "MD5")) in known]
     return sorted(usable, key=lambda offer: known.index(hash_of(offer.get("algorithm", "MD5"))))
@@ -169,9 +171,9 @@ def distrusted(error: ssl.SSLCertVerificationError, address: Address) -> str:
 
 def keep_off_proxies(host: str) -> None:
     """Tells Python and FFmpeg, for this process, that no proxy leads to a host, if that is on the local network."""
-    if getproxies() and is_local(host.strip("[]")):
-        others = os.environ.get("no_proxy", os.environ.get("NO_PROXY", ""))
-        os.environ["no_proxy"] = ",".join(filter(None, [others, host.strip("[]")]))
+    host, others = host.strip("[]"), os.environ.get("no_proxy", os.environ.get("NO_PROXY", ""))
+    if getproxies() and host not in others.split(",") and is_local(host):
+        os.environ["no_proxy"] = ",".join(filter(None, [others, host]))
 
 
 def proxy(address: Address) -> str | None:

@@ -14,7 +14,6 @@ from PIL import Image
 from fmnist_edge.address import parse
 from fmnist_edge.cameras import v4l2
 from fmnist_edge.cameras.camera import POLL_SECONDS, Camera, Shot, capture_time
-from fmnist_edge.cameras.connection import keep_off_proxies
 from fmnist_edge.errors import RuntimeUnavailableError, SourceError
 from fmnist_edge.pictures.decode import MAX_PIXELS
 
@@ -133,7 +132,10 @@ class Sequence(Video):
 
 class Rtsp(Video):
     def target(self) -> dict[str, Any]:
-        keep_off_proxies(parse(self.source).host)  # FFmpeg asks $http_proxy for a way to rtsps://
+        if (address := parse(self.source)).scheme == "rtsps":
+            from fmnist_edge.cameras.connection import keep_off_proxies  # which takes longer than all that is imported here
+
+            keep_off_proxies(address.host)  # FFmpeg asks $http_proxy for a way to TLS
         return {"file": self.source, "timeout": (self.timeout, POLL_SECONDS), "options": RTSP}
 
     def explain(self, error: Exception) -> str:

@@ -8,7 +8,6 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from fmnist_edge.address import mask_addresses
 from fmnist_edge.cli.camera import camera
 from fmnist_edge.cli.classify import classify, explain
 from fmnist_edge.cli.device import bench, doctor, info, status, verify
@@ -22,6 +21,8 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except Exception as error:
+            from fmnist_edge.address import mask_addresses
+
             # a UsageError, whose class has another place in each typer
             if isinstance(message := getattr(error, "message", None), str):
                 error.message = mask_addresses(message)  # type: ignore[attr-defined]

@@ -159,7 +159,9 @@ def test_a_login_is_not_sent_to_another_host() -> None:
     assert asked == [None]
 
 
-@pytest.mark.parametrize("offer", ["Digest", "Digest realm", "Bearer x", "", 'Digest algorithm=NEW-1, nonce="a"'])
+@pytest.mark.parametrize(
+    "offer", ["Digest", "Digest realm", "Digest realm=, nonce", "Bearer x", "", 'Digest algorithm=NEW-1, nonce="a"']
+)
 def test_an_offer_in_odd_form_ends_in_a_refusal(offer: str) -> None:
     with answering(Guard(offer)) as place, pytest.raises(SourceError, match="401 Unauthorized"):
         shots(f"http://joe:s3cret@{place}/snap")
