@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import os
 import re
 import ssl
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from fmnist_edge.cameras.camera import FeedOptions
 from fmnist_edge.cameras.connection import distrusted, is_local
 from fmnist_edge.cameras.devices import cameras
 from fmnist_edge.cameras.feed import Feed
+from fmnist_edge.cameras.video import Rtsp
 from fmnist_edge.errors import SourceError, UsageError
 from support.camera_server import answering, jpeg, send_once
 from support.commands import run
@@ -251,6 +253,16 @@ def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 def test_a_proxy_is_not_asked_for_what_is_on_the_local_network(proxy: str) -> None:
     with answering(lambda handler: send_once(handler, "image/jpeg", jpeg())) as place:
         assert shots(f"http://{place}/snap") == 2 * [(320, 240)]
+
+
+def test_nor_is_it_for_tls_that_ffmpeg_speaks(proxy: str) -> None:
+    (camera,) = cameras("rtsps://10.0.0.1:322/live", FeedOptions())
+    assert isinstance(camera, Rtsp)
+
+    for _ in range(2):
+        camera.target()
+
+    assert os.environ["no_proxy"] == "10.0.0.1"
 
 
 def test_where_a_proxy_is_asked_the_message_names_it(proxy: str) -> None:
