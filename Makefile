@@ -1,4 +1,10 @@
 # Every job of the project by its name; `make help` lists them.
+# What a user sets is taken as it is: by itself, make would expand each "$" in it.
+USERS := PYTHON RECIPE MODELS KEY HOST INVENTORY SOURCE ARGS PHOTOS TRY PI FLEET FMNIST_DATA FMNIST_PHOTOS
+$(foreach name,$(USERS),$(if $(filter-out undefined,$(origin $(name))),$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
+# one word for the shell, whatever is in it; only a ~/ at its beginning is the home folder
+quoted = $(subst '~/,~/','$(subst ','\'',$(1))')
+
 PYTHON ?= python3
 RECIPE ?= standard
 MODELS ?= models
@@ -11,10 +17,14 @@ UV := $(VENV)/bin/uv
 OLD_RUNTIME := build/tflite-runtime
 ANSIBLE := build/ansible
 MUTMUT := build/mutmut
-STAMPS := build/stamps/$(MODELS)
-TRAINED := $(STAMPS)/trained-$(RECIPE)
-KERAS := $(MODELS)/fmnist.keras
-BUNDLE := $(addprefix $(MODELS)/,fmnist-float.tflite fmnist-int8.tflite fmnist-float.onnx fmnist-int8.onnx golden.npz parity.json manifest.json)
+# make can't have a target of every name: where MODELS is of another alphabet, it goes by a link
+IN := $(shell in=$(call quoted,$(MODELS)); case $$in in (*[!A-Za-z0-9/._-]*) \
+  link=build/links/$$(printf %s "$$in" | cksum | tr ' ' -); case $$in in (/*) ;; (*) in=$$PWD/$$in ;; esac; \
+  mkdir -p build/links; ln -sfn "$$in" $$link; in=$$link ;; esac; echo "$$in")
+STAMPS := build/stamps/$(IN)
+TRAINED := $(STAMPS)/trained-$(shell printf %s $(call quoted,$(RECIPE)) | tr -c 'A-Za-z0-9._-' _)
+KERAS := $(IN)/fmnist.keras
+BUNDLE := $(addprefix $(IN)/,fmnist-float.tflite fmnist-int8.tflite fmnist-float.onnx fmnist-int8.onnx golden.npz parity.json manifest.json)
 
 # what a training depends on; photos are read only if there are some, and the study comes afterwards
 TRAINING := $(filter-out train/study% train/photos.py,$(wildcard train/*.py train/*.in train/*.csv)) edge/fmnist_edge/contract.py
@@ -24,8 +34,8 @@ missing = $(if $(filter-out $(wildcard $(1)),$(1)),FORCE)
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup data photos train export sign bench study quick test arm-test armv7-test pi-test fuzz mutants mutants-report lint wheel \
-  deploy deploy-model trust rollback fleet-status fleet-test readme lock clean FORCE
+.PHONY: help setup data photos train export sign bench study quick test arm-test armv7-test pi-test camera-test fuzz mutants mutants-report \
+  lint wheel deploy deploy-model trust rollback fleet-status fleet-test readme lock clean FORCE
 
 help:  ## list the jobs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -37,9 +47,9 @@ $(SETUP): $(VENV)/requirements pyproject.toml
 	@touch $@
 
 $(VENV)/requirements: requirements.txt
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' || { \
-	  echo "fmnist-edge needs Python 3.10 to 3.13; '$(PYTHON)' is none: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12" >&2; exit 1; }
-	@$(PYTHON) -m venv --clear $(VENV) || { \
+	@$(call quoted,$(PYTHON)) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' || { \
+	  printf "fmnist-edge needs Python 3.10 to 3.13; '%s' is none: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12\n" $(call quoted,$(PYTHON)) >&2; exit 1; }
+	@$(call quoted,$(PYTHON)) -m venv --clear $(VENV) || { \
 	  echo "no venv could be made; on Debian, Ubuntu and Raspberry Pi OS: sudo apt install python3-venv" >&2; exit 1; }
 	@echo "installing into $(VENV): about 800 MB, a minute or two"
 	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
@@ -55,13 +65,13 @@ train: $(TRAINED)  ## train models/fmnist.keras (RECIPE=standard)
 
 # the stamp bears the recipe's name, so that another recipe is another thing to do
 $(TRAINED): $(TRAINING) $(call missing,$(KERAS)) | $(SETUP)
-	$(PY) -m train --recipe $(RECIPE) --out $(KERAS)
+	$(PY) -m train --recipe $(call quoted,$(RECIPE)) --out $(call quoted,$(MODELS)/fmnist.keras)
 	@mkdir -p $(STAMPS) && rm -f $(STAMPS)/trained-* && touch $@
 
 export: $(STAMPS)/exported  ## export models/fmnist.keras to TFLite and ONNX, with proof
 
 $(STAMPS)/exported: $(KERAS) $(wildcard export/*.py export/*.in train/dataset.py edge/fmnist_edge/contract.py edge/fmnist_edge/bundle/*.py edge/fmnist_edge/runtimes/*.py) $(call missing,$(BUNDLE)) | $(SETUP) $(OLD_RUNTIME)
-	$(PY) -m export --model $(KERAS) --out $(MODELS)
+	$(PY) -m export --model $(call quoted,$(MODELS)/fmnist.keras) --out $(call quoted,$(MODELS))
 	$(PY) -m bench.readme
 	@mkdir -p $(STAMPS) && touch $@
 
@@ -77,7 +87,7 @@ $(KERAS): ;
 FORCE:
 
 study: $(SETUP) data  ## measure all recipes several times: docs/study.md (an hour)
-	$(PY) -m train.study $(if $(TRY),--try $(TRY))
+	$(PY) -m train.study $(if $(TRY),--try $(call quoted,$(TRY)))
 
 # what makes libraries compute as they do on other processors; several names go together
 avx2 = ONEDNN_MAX_CPU_ISA=AVX2
@@ -110,8 +120,13 @@ arm-test armv7-test: data wheel
 pi-test: data wheel  ## run the wheel in an emulated Raspberry Pi, with cameras (a quarter of an hour; PI='not deploy': five minutes)
 	@missing=$$(tests/machines/pi/missing.sh); test -z "$$missing" || { \
 	  echo "the emulated Pi needs more: sudo apt-get install $$missing" >&2; exit 1; }
-	tests/machines/pi/build.sh build/pi-vm "$$(ls -t dist/*.whl | head -n 1)" $(UV)
-	$(PY) -m pytest -rP tests/machines/pi $(if $(PI),-k '$(PI)')
+	tests/machines/pi/build.sh build/pi-vm dist/*.whl $(UV)
+	$(PY) -m pytest -rP tests/machines/pi $(if $(PI),-k $(call quoted,$(PI)))
+
+camera-test: $(SETUP)  ## watch the streams of motion, VLC and FFmpeg (Debian; a minute)
+	@missing=$$(tests/machines/servers/missing.sh); test -z "$$missing" || { \
+	  echo "the servers want more packages: sudo apt-get install --no-install-recommends $$missing" >&2; exit 1; }
+	$(PY) -m pytest -rP -n 3 tests/machines/servers
 
 fuzz: $(SETUP)  ## 20,000 hostile pictures and as many models (five minutes)
 	PYTHONPATH=edge $(PY) tests/support/fuzz.py
@@ -136,43 +151,36 @@ $(MUTMUT)/installed: pyproject.toml | $(SETUP)
 	@touch $@
 
 sign: $(SETUP)  ## sign the models, for devices that ask for it (KEY=~/.ssh/fmnist-edge)
-	$(PY) -m export.sign --models $(MODELS) --key $(KEY)
+	$(PY) -m export.sign --models $(call quoted,$(MODELS)) --key $(call quoted,$(KEY))
 
 wheel: $(SETUP)  ## build the device's wheel in dist/
 	@rm -f dist/fmnist_edge-*.whl
 	$(PY) -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 
 # ARGS: more for ansible-playbook, such as --check, or --limit shelf
-comma := ,
-which = $(error which device? make $(MAKECMDGOALS) HOST=pi@raspberrypi.local, or INVENTORY=file as in deploy/inventory.example.yml)
-several = $(error HOST is one device; for several, make $(MAKECMDGOALS) INVENTORY=file as in deploy/inventory.example.yml)
-# sftp takes no user@ from Ansible
-one = '$(lastword $(subst @, ,$(HOST)))$(comma)' $(if $(findstring @,$(HOST)),-u '$(firstword $(subst @, ,$(HOST)))')
-DEVICES = $(if $(HOST),$(if $(findstring $(comma),$(HOST)),$(several),$(one)),$(if $(INVENTORY),'$(INVENTORY)',$(which)))
-PLAYBOOK = ANSIBLE_CONFIG=deploy/ansible.cfg $(ANSIBLE)/bin/ansible-playbook -i $(DEVICES) $(ARGS)
+PLAY = $(PY) deploy/play.py
 
 deploy: wheel $(ANSIBLE)/installed  ## bring wheel and model to HOST=pi@raspberrypi.local, or to all of INVENTORY=file
-	$(PLAYBOOK) -e fmnist_edge_models=$(MODELS) deploy/site.yml
+	$(PLAY) site.yml
 
 deploy-model: $(ANSIBLE)/installed  ## bring only the model
-	$(PLAYBOOK) -e fmnist_edge_models=$(MODELS) -e '{"fmnist_edge_model_only": true}' deploy/site.yml
+	$(PLAY) site.yml -e '{"fmnist_edge_model_only": true}'
 
 trust: $(ANSIBLE)/installed  ## from now on HOST runs only models signed with KEY (or with one of several)
-	@for key in $(KEY); do test -e $$key.pub || { echo "$$key.pub: no such key; make one: ssh-keygen -t ed25519 -f $$key" >&2; exit 1; }; done
-	$(PLAYBOOK) -e 'fmnist_edge_keys="$(KEY)"' deploy/trust.yml
+	$(PLAY) trust.yml
 
 rollback: $(ANSIBLE)/installed  ## go back to the release before
-	$(PLAYBOOK) deploy/rollback.yml
+	$(PLAY) rollback.yml
 
 fleet-status: $(ANSIBLE)/installed  ## a table of what runs where, and how it is
-	@$(PLAYBOOK) deploy/status.yml > build/fleet.log || { cat build/fleet.log; exit 1; }
+	@$(PLAY) status.yml > build/fleet.log || { cat build/fleet.log; exit 1; }
 	@cat build/fleet.txt
 
 fleet-test: $(SETUP) data  ## deploy to four "Pis" on this machine, and pull plugs (half an hour; FLEET='not cut_off': some minutes)
 	@test "$$(id -u)" = 0 || { echo "the four Pis want root: sudo make fleet-test" >&2; exit 1; }
 	@missing=$$(tests/machines/fleet/missing.sh); test -z "$$missing" || { \
 	  echo "the four Pis want more packages: sudo apt install $$missing" >&2; exit 1; }
-	$(PY) -m pytest -rP tests/machines/fleet $(if $(FLEET),-k '$(FLEET)')
+	$(PY) -m pytest -rP tests/machines/fleet $(if $(FLEET),-k $(call quoted,$(FLEET)))
 
 # an environment of its own: the other jobs need nothing of it
 $(ANSIBLE)/installed: pyproject.toml | $(SETUP)
@@ -181,7 +189,7 @@ $(ANSIBLE)/installed: pyproject.toml | $(SETUP)
 	@touch $@
 
 bench: $(SETUP) $(OLD_RUNTIME)  ## time and weigh the artifacts in each runtime, into docs/bench.json and the README
-	$(PY) -m bench --models $(MODELS) --out $(if $(filter models,$(MODELS)),docs,$(MODELS))
+	$(PY) -m bench --models $(call quoted,$(MODELS)) --out $(if $(filter models,$(IN)),docs,$(call quoted,$(MODELS)))
 	$(PY) -m bench.readme
 
 readme: $(SETUP)  ## write the measured numbers and the real output into README.md

@@ -7,6 +7,8 @@ packed again: for the next device of the same kind, nothing is downloaded.
 
 import io
 import json
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -23,10 +25,14 @@ ROOT = Path(__file__).parents[1]
 BUNDLE = ("fmnist-int8.tflite", "golden.npz", "manifest.json")
 SIGNATURE = "manifest.json.sig"
 UNIT = "fmnist-edge-camera.service"
+OPTIONS, SOURCE = SECRET = ("service/options.json", "service/source.env")
+"""The camera's address in them may hold a password, which root alone may read: a command line, all users may."""
+
 UV = Path(sys.executable).with_name("uv")
 
 DROP_IN = """\
 [Service]
+EnvironmentFile=/opt/fmnist-edge/current/service/source.env
 ExecStart=
 ExecStart=/opt/fmnist-edge/current/venv/bin/fmnist-edge camera --systemd --json --on-change \\
   --save-unsure %S/fmnist-edge/unsure --model /opt/fmnist-edge/current/models/fmnist-int8.tflite {options}
@@ -39,7 +45,10 @@ class PackError(FmnistEdgeError):
 
 @reported("pack")
 def main(
-    camera: Annotated[list[str] | None, typer.Argument(help="The service's options, after --; none: no service.")] = None,
+    camera: Annotated[
+        list[str] | None,
+        typer.Argument(help="The service's options, after --, or as JSON in $FMNIST_EDGE_CAMERA; none: no service."),
+    ] = None,
     models: Annotated[Path, typer.Option(help="The folder with the model, its golden set and manifest.")] = ROOT / "models",
     machine: Annotated[str, typer.Option(help="The device's processor: aarch64 or x86_64.")] = "aarch64",
     python: Annotated[str, typer.Option(help="The device's Python.", metavar="3.N")] = "3.13",
@@ -47,6 +56,7 @@ def main(
     out: Annotated[Path, typer.Option(help="Where to put the archives.")] = ROOT / "build" / "deploy",
 ) -> None:
     """Pack a release for a device. Prints its name and that of its venv as one JSON object."""
+    camera = camera or json.loads(os.environ.get("FMNIST_EDGE_CAMERA", "[]"))
     out.mkdir(parents=True, exist_ok=True)
     venv = keep or pack_packages("[camera]" if camera else "", machine, python, out)
     print(json.dumps({"release": pack_release(venv, models, camera or [], out), "venv": venv}))
@@ -87,20 +97,37 @@ def pack_release(venv: str, models: Path, camera: list[str], out: Path) -> str:
         raise ModelError(f"{error.filename}: it can't be read ({error.strerror}); run 'make export'") from None
     if camera:
         contents[f"service/{UNIT}"] = (ROOT / "deploy" / UNIT).read_bytes()
-        contents["service/options.json"] = json.dumps(camera).encode()  # for who brings only another model
-        contents["service/deploy.conf"] = DROP_IN.format(options=" ".join(map(quoted, camera))).encode()
+        contents[OPTIONS] = json.dumps(camera).encode()  # for who brings only another model
+        source, others = taken_out(camera, "--source")
+        contents[SOURCE] = "".join(f"FMNIST_EDGE_SOURCE={in_environment(address)}\n" for address in source).encode()
+        contents["service/deploy.conf"] = DROP_IN.format(options=" ".join(map(quoted, others))).encode()
     release = named(venv.rpartition("-")[0], venv.encode(), *(name.encode() for name in contents), *contents.values())
     with tarfile.open(out / f"release-{release}.tar", "w") as archive:
         for name, content in contents.items():
             entry = tarfile.TarInfo(name)
             entry.size = len(content)
+            entry.mode = 0o600 if name in SECRET else 0o644
             archive.addfile(entry, io.BytesIO(content))
     return release
 
 
+def taken_out(options: list[str], name: str) -> tuple[list[str], list[str]]:
+    """The value of an option, none or one, and the other options."""
+    if name not in options[:-1]:
+        return [], options
+    at = options.index(name)
+    return [options[at + 1]], options[:at] + options[at + 2 :]
+
+
+def in_environment(value: str) -> str:
+    """As systemd.exec(5) wants it in a file of EnvironmentFile=."""
+    escaped = re.sub(r'(["\\`$])', r"\\\1", value)
+    return f'"{escaped}"'
+
+
 def quoted(option: str) -> str:
     """As systemd wants a command's words (systemd.service(5), "Command lines"): it expands % and $."""
-    return json.dumps(option).replace("%", "%%").replace("$", "$$")
+    return json.dumps(option, ensure_ascii=False).replace("%", "%%").replace("$", "$$")
 
 
 def named(version: str, *contents: bytes) -> str:

@@ -1,6 +1,7 @@
 """Signs a bundle's manifest.json, so that devices that ask for a signature run it. Writes manifest.json.sig beside it.
 
 The manifest gets a counter, the seconds since 1970: a device refuses what was signed before the bundle that it accepted last.
+So no counter is given twice, or after a higher one, whatever the clock says: the last stands beside the key, in KEY.counter.
 """
 
 import subprocess
@@ -16,6 +17,7 @@ from export.check import check_listed, read_json
 from export.errors import BundleError, ExportError
 from fmnist_edge.bundle.signature import NAME
 from fmnist_edge.errors import reported
+from fmnist_edge.files import replacing
 
 
 @reported("export")
@@ -30,10 +32,37 @@ def main(
         check_listed(models, manifest)
     except (KeyError, TypeError, AttributeError):
         raise BundleError(f"{models / 'manifest.json'}: it is incomplete; export again") from None
-    counter = counter or max(int(time.time()), manifest.get("counter", 0) + 1)
+    last = key.with_name(f"{key.name.removesuffix('.pub')}.counter")
+    counter = counter or max(int(time.time()), read_counter(last) + 1, manifest.get("counter", 0) + 1)
     text = to_json(manifest | {"counter": counter}).encode()
-    replace_folder.write(models, {"manifest.json": text, "manifest.json.sig": sign(text, key)})
+    signature = sign(text, key)
+    keep_counter(last, counter)
+    replace_folder.write(models, {"manifest.json": text, "manifest.json.sig": signature})
     print(f"signed {models} with {key}, counter {counter}")
+
+
+def read_counter(path: Path) -> int:
+    """The highest that the key has signed; 0 if it has signed nothing yet. Raises ExportError if that can't be known."""
+    try:
+        return int(path.read_text())
+    except FileNotFoundError:
+        return 0
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "damaged"
+        raise ExportError(
+            f"{path} can't be read ({reason}); remove it, and say --counter if devices then refuse the model"
+        ) from None
+
+
+def keep_counter(path: Path, counter: int) -> None:
+    """Raises ExportError if it can't be written."""
+    try:
+        with replacing(path) as part:
+            part.write_text(f"{max(counter, read_counter(path))}\n")
+    except OSError as error:
+        raise ExportError(
+            f"{path} can't be written ({error.strerror}); devices would refuse what is signed by a clock behind"
+        ) from None
 
 
 def sign(text: bytes, key: Path) -> bytes:

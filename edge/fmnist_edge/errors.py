@@ -42,7 +42,7 @@ class RuntimeUnavailableError(FmnistEdgeError):
     exit_status = 3
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: Exception | str) -> str:
     """What an error of someone else's says, fit for a line of ours: it may quote a hostile file."""
     line = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
     return "".join(character if character.isprintable() else "?" for character in line)

@@ -4,10 +4,12 @@ import io
 import re
 import socket
 import socketserver
+import ssl
 import struct
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -166,3 +168,45 @@ class RtspConnection(socketserver.StreamRequestHandler):
                 self.wfile.write(struct.pack(">cBH", b"$", 0, len(packet)) + packet)
                 sequence += 1
             time.sleep(1 / 30)
+
+
+@contextmanager
+def answering(respond: Callable[[BaseHTTPRequestHandler], None], tls: ssl.SSLContext | None = None) -> Iterator[str]:
+    """A server that answers as ``respond`` does; its address without the scheme."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+        def do_GET(self) -> None:
+            with suppress(OSError):  # who asked has gone
+                respond(self)
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield f"127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def send_forever(handler: BaseHTTPRequestHandler, kind: str | None, part: bytes, begin: bytes = b"") -> None:
+    """A stream of the same part, over and over."""
+    send_once(handler, kind, begin)
+    while True:
+        handler.wfile.write(part)
+        time.sleep(0.03)
+
+
+def send_once(handler: BaseHTTPRequestHandler, kind: str | None, content: bytes) -> None:
+    handler.send_response(200)
+    if kind:
+        handler.send_header("Content-Type", kind)
+    handler.end_headers()
+    handler.wfile.write(content)

@@ -1,14 +1,13 @@
 """What each kind of camera offers: shots, one after the other, in a thread of their own. A new kind subclasses ``Camera``."""
 
-import re
 import threading
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from PIL import Image
 
+from fmnist_edge.address import safe_name, scrub
 from fmnist_edge.errors import first_line
 
 POLL_SECONDS = 0.25
@@ -19,12 +18,14 @@ POLL_SECONDS = 0.25
 class FeedOptions:
     """size, fps: what a camera is asked for; it may deliver another. 640x480 are several times what a tile can show.
 
+    certificate: that an https:// camera has to show, a PEM file or its SHA-256, where no authority signed it.
     fast: files as fast as frames are taken, none dropped. patience: seconds without a frame after which a camera or stream counts
     as lost. pauses: seconds before a lost one is opened again, the first and the longest; each is twice the one before.
     """
 
     size: tuple[int, int] = (640, 480)
     fps: float | None = None
+    certificate: str | None = None
     fast: bool = False
     retry: bool = True
     patience: float = 5.0
@@ -53,7 +54,7 @@ class Camera:
 
     def __init__(self, source: str, options: FeedOptions) -> None:
         self.source, self.options = source, options
-        self.name, self.form = without_secrets(source), ""
+        self.name, self.form = safe_name(source), ""
         self.interrupted = threading.Event()
 
     def shots(self) -> Generator[Shot, None, None]:
@@ -61,20 +62,16 @@ class Camera:
         raise NotImplementedError
 
     def explain(self, error: Exception) -> str:
-        """What an error of ``shots`` means, in words for the user."""
-        return first_line(error)
+        """What an error of ``shots`` means, in words for the user and without secrets."""
+        return self.heard(error)
+
+    def heard(self, said: object) -> str:
+        """What a library or the camera says, in one line and without the source's secrets."""
+        return first_line(scrub(str(said).strip(), self.source) or type(said).__name__)
 
     def interrupt(self) -> None:
         """Comes from another thread and makes ``shots`` end, as far as it can."""
         self.interrupted.set()
-
-
-def without_secrets(source: str) -> str:
-    """A URL without user, password and query, which may hold a password too. Raises ValueError if it is none."""
-    if not re.match(r"[A-Za-z][\w+.-]*://", source):
-        return source
-    parts = urlsplit(source)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def capture_time(clock: float | None, now: float) -> float:

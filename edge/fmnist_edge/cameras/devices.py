@@ -5,9 +5,10 @@ import os
 import re
 from collections.abc import Iterator
 
+from fmnist_edge.address import HIDDEN, is_address, parse, safe_name
 from fmnist_edge.cameras import picamera, v4l2
 from fmnist_edge.cameras.camera import Camera, FeedOptions
-from fmnist_edge.errors import RuntimeUnavailableError, SourceError, UsageError, first_line
+from fmnist_edge.errors import RuntimeUnavailableError, SourceError, UsageError
 
 NONE = "no camera is connected; '--source test' works without one"
 
@@ -22,19 +23,23 @@ def cameras(source: str, options: FeedOptions) -> list[Camera]:
 
     if source == "test":
         return [video.TestPicture(source, options)]
-    if found := re.match(r"([A-Za-z][\w+.-]*)://", source):
+    if is_address(source):
         from fmnist_edge.cameras.http import Web
 
         kinds = {"http": Web, "https": Web, "rtsp": video.Rtsp, "rtsps": video.Rtsp}
-        scheme = found[1].lower()
+        scheme = source.partition("://")[0].lower()
         if scheme not in kinds:
             near = difflib.get_close_matches(scheme, kinds, 1)
             cure = f"did you mean {near[0]}://?" if near else "rtsp:// and http:// are known"
             raise UsageError(f"{scheme}:// is unknown; {cure}")
-        try:
-            return [kinds[scheme](source, options)]
-        except ValueError as error:
-            raise UsageError(f"no URL can be like this ({first_line(error)})") from None
+        if options.certificate and scheme != "https":
+            raise UsageError("--certificate goes with https://")
+        parse(source)
+        return [kinds[scheme](source, options)]
+    if options.certificate:
+        raise UsageError("--certificate goes with https://")
+    if safe_name(source) != source and not os.path.exists(source):
+        raise UsageError(f"{HIDDEN}: there is no such file, and an address begins as in rtsp://HOST/ or http://HOST/")
     if source.isdecimal() or source.startswith("/dev/"):
         return [video.V4L2(f"/dev/video{source}" if source.isdecimal() else source, options)]
     if re.search(r"%\d*d", source) and not os.path.exists(source):

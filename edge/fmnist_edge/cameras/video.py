@@ -11,9 +11,10 @@ from typing import Any
 
 from PIL import Image
 
+from fmnist_edge.address import parse
 from fmnist_edge.cameras import v4l2
 from fmnist_edge.cameras.camera import POLL_SECONDS, Camera, Shot, capture_time
-from fmnist_edge.errors import RuntimeUnavailableError, SourceError, first_line
+from fmnist_edge.errors import RuntimeUnavailableError, SourceError
 from fmnist_edge.pictures.decode import MAX_PIXELS
 
 try:
@@ -63,7 +64,7 @@ class Video(Camera):
         if isinstance(error, av.ExitError | TimeoutError):
             return "no answer"
         text: str | None = getattr(error, "strerror", None)
-        return text.lower() if text else first_line(error)
+        return self.heard(text.lower() if text else error)
 
     def shots(self) -> Generator[Shot, None, None]:
         with av.open(**self.target()) as container:
@@ -131,6 +132,10 @@ class Sequence(Video):
 
 class Rtsp(Video):
     def target(self) -> dict[str, Any]:
+        if (address := parse(self.source)).scheme == "rtsps":
+            from fmnist_edge.cameras.connection import keep_off_proxies  # which takes longer than all that is imported here
+
+            keep_off_proxies(address.host)  # FFmpeg asks $http_proxy for a way to TLS
         return {"file": self.source, "timeout": (self.timeout, POLL_SECONDS), "options": RTSP}
 
     def explain(self, error: Exception) -> str:

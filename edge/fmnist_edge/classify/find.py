@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from functools import partial
 
+from fmnist_edge.address import is_address, safe_name
 from fmnist_edge.classify.reading import ARCHIVES, Options, Source, fail, read_content
 from fmnist_edge.errors import InputError, UsageError
 from fmnist_edge.pictures.decode import MAX_BYTES, READABLE, is_picture
@@ -22,11 +23,13 @@ def find(arguments: Iterable[str], options: Options) -> Iterator[Source]:
             try:
                 yield from find_in(name, options)
             except InputError as error:
-                yield Source(name, partial(fail, error))
+                yield Source(safe_name(name) if is_address(name) else name, partial(fail, error))
 
 
 def find_in(name: str, options: Options) -> Iterator[Source]:
     """The pictures in a file, folder or archive, or that a pattern as ``*.jpg`` fits. Raises InputError if there are none."""
+    if is_address(name):
+        raise InputError("an address of a camera; 'fmnist-edge camera --source' takes it")
     if glob.has_magic(name) and not os.path.lexists(name):
         matches = sorted(glob.glob(name, recursive=True))
         if not matches:

@@ -3,15 +3,33 @@
 import gc
 import sys
 import warnings
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from fmnist_edge.cli.camera import camera
 from fmnist_edge.cli.classify import classify, explain
 from fmnist_edge.cli.device import bench, doctor, info, status, verify
 from fmnist_edge.errors import stop
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+class Commands(TyperGroup):
+    """Its errors quote arguments, which may be a camera's address with a password."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            from fmnist_edge.address import mask_addresses
+
+            # a UsageError, whose class has another place in each typer
+            if isinstance(message := getattr(error, "message", None), str):
+                error.message = mask_addresses(message)  # type: ignore[attr-defined]
+            raise
+
+
+app = typer.Typer(cls=Commands, add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
 def main() -> None:

@@ -17,10 +17,18 @@ def camera(
     source: Annotated[
         str,
         typer.Option(
+            envvar="FMNIST_EDGE_SOURCE",  # a command line is seen by all users
             help="picamera, /dev/videoN or N, a video file, frames/%04d.png, rtsp://... or http://..., FFmpeg's moving 'test' "
-            "picture; 'auto': the first camera that works; 'list': say which there are."
+            "picture; 'auto': the first camera that works; 'list': say which there are.",
         ),
     ] = "auto",
+    certificate: Annotated[
+        str | None,
+        typer.Option(
+            help="That an https:// camera shows which nobody else vouches for: a PEM file, or its SHA-256.",
+            metavar="FILE|SHA-256",
+        ),
+    ] = None,
     size: Annotated[str, typer.Option(help="What the camera is asked for.", metavar="WxH")] = "640x480",
     fps: Annotated[float | None, typer.Option(min=0.1, help="Frames a second that the camera is asked for.")] = None,
     roi: Annotated[str | None, typer.Option(help="Look at this part of each frame, in pixels.", metavar="X,Y,W,H")] = None,
@@ -90,7 +98,7 @@ def camera(
     screen = Screen(json, on_change, labels_lang)
     if on_change and screen.in_place:
         raise UsageError("--on-change goes with --json, or with output that is no terminal")
-    wanted = FeedOptions(to_size(size), fps, fast, not no_retry)
+    wanted = FeedOptions(to_size(size), fps, certificate, fast, not no_retry)
     options = Options(part, int(rotate), mirror, input, smooth, idle_fps, empty_scene, seconds, frames)
     collection = Collection(save_unsure, (save_mb or SAVE_MB) * 10**6, screen.tell) if save_unsure else None
     with quiet_stderr():

@@ -10,7 +10,7 @@ import io
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from PIL import Image
@@ -20,8 +20,15 @@ from fmnist_edge.errors import UsageError
 from fmnist_edge.files import prepare_folder, replacing
 
 TILES = ".tiles"
-OURS = re.compile(r"unsure-\d{8}-\d{6}-\d{3}-[a-z-]+\.(jpg|png)|\.\d+\.part")
+OURS = re.compile(r"unsure-(\d{8}-\d{6}-\d{3})-[a-z-]+\.(jpg|png)|\.\d+\.part")
 """A part is what a power cut left."""
+
+STAMP = "%Y%m%d-%H%M%S-%f"
+
+BEGINNING = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+LAST_YEAR = 9999
+"""That can be written in four digits."""
 
 EVERY = 1.0
 """Seconds between two frames that are kept."""
@@ -44,17 +51,20 @@ class Collection:
         prepare_folder(folder, "frames")
         prepare_folder(folder / TILES, "tiles")
         try:
-            self._size = sum(size for _, _, size in self._kept())
+            kept = self._kept()
         except OSError as error:
             raise UsageError(f"{folder}: frames can't be saved there ({error.strerror})") from None
+        self._size = sum(size for _, _, size in kept)
+        self._newest = max((stamp for name, _, _ in kept if (stamp := taken(name))), default=BEGINNING)
 
     def add(self, frame: Image.Image, tile: Tile, class_id: int, now: float) -> None:
         """Keeps a frame and the tile made of it, unless one was kept in the last second. now: seconds of any clock."""
         if self._next - EVERY <= now < self._next:
             return
         self._next = now + EVERY
-        stamp = f"{datetime.now(timezone.utc):%Y%m%d-%H%M%S-%f}"[:-3]
-        name = f"unsure-{stamp}-{re.sub('[^a-z]+', '-', CLASSES[class_id].lower())}"
+        # a clock that is behind, as a Pi's until the network is there, must not make it the oldest, which goes first
+        self._newest = max(datetime.now(timezone.utc), self._newest + timedelta(milliseconds=1))
+        name = f"unsure-{self._newest.strftime(STAMP)[:-3]}-{re.sub('[^a-z]+', '-', CLASSES[class_id].lower())}"
         try:
             self._write(self._folder / f"{name}.jpg", frame, quality=JPEG_QUALITY)
             self._write(self._folder / TILES / f"{name}.png", Image.fromarray(tile))
@@ -94,3 +104,12 @@ class Collection:
                     with suppress(FileNotFoundError):
                         kept.append((path.name, path, path.stat().st_size))
         return kept
+
+
+def taken(name: str) -> datetime | None:
+    """What a file of ours says of its time; None if it says nothing, or what no clock shows."""
+    found = OURS.fullmatch(name)
+    with suppress(ValueError):
+        stamp = datetime.strptime(found[1] if found and found[1] else "", STAMP).replace(tzinfo=timezone.utc)
+        return stamp if stamp.year < LAST_YEAR else None
+    return None

@@ -348,6 +348,18 @@ def test_signing_again_counts_on(device: Device) -> None:
     assert 10 < counters[0] < counters[1]
 
 
+def test_a_clock_that_is_behind_gives_no_counter_that_devices_refuse(device: Device) -> None:
+    """The key's highest counter is of another bundle, signed when the clock was ahead; this one has just been exported."""
+    last = device.folder / "owner.counter"
+    last.write_text("5000000000\n")
+    shutil.copy(MODELS / "manifest.json", device.models)
+
+    python_m("export.sign", "--models", device.models, "--key", device.folder / "owner")
+
+    assert json.loads((device.models / "manifest.json").read_text())["counter"] == 5_000_000_001
+    assert last.read_text() == "5000000001\n"
+
+
 def test_the_same_counter_gives_the_same_bytes(device: Device) -> None:
     before = (device.models / "manifest.json").read_bytes(), (device.models / "manifest.json.sig").read_bytes()
 

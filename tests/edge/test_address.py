@@ -1,0 +1,146 @@
+"""What is shown of a camera's address: for any password in any place, nothing of it."""
+
+import re
+import string
+from urllib.parse import quote
+
+import pytest
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
+
+from fmnist_edge.address import mask_addresses, parse, safe_name, scrub
+from fmnist_edge.cameras.camera import FeedOptions
+from fmnist_edge.cameras.devices import cameras
+from fmnist_edge.errors import UsageError
+from support.commands import fmnist_edge
+
+PASSWORDS = st.text(string.ascii_letters + string.digits + "/#?@:&=;_%+ $'\"\\[]{}\t\né€😀", min_size=5, max_size=12)
+PLACES = (
+    "rtsp://admin:{}@camera.local:554/live",
+    "http://admin:{}@192.168.1.10/video?channel=1",
+    "https://{}@camera.local/snap.jpg",
+    "rtsp://192.168.1.10:554/user=admin&password={}&channel=1&stream=0.sdp",
+    "rtsp://192.168.1.10:554/user=admin_password={}_channel=1_stream=0.sdp",
+    "rtsp://camera.local/user=admin;pwd={};channel=1",
+    "http://camera.local/cgi-bin/snap?user=admin&pass={}",
+    "http://camera.local/token={}/video",
+    "http://admin:a{}@camera.local/snap?key=b{}",
+    "rtsps://camera.local:322/api_key={}?quality=1",
+    "rtps://admin:{}@camera.local/live",
+    "rtsp:/admin:{}@camera.local/live",
+    "http//admin:{}@camera.local/live",
+    "admin:{}@camera.local",
+)
+SAFE = "".join(PLACES) + "*" * 20
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("rtsp://admin:geheim@camera.local:554/live?x=1#a", "rtsp://camera.local:554/live"),
+        ("rtsp://admin:p@ss@camera.local/live", "rtsp://camera.local/live"),
+        ("rtsp://camera/user=admin&password=geheim&channel=1", "rtsp://camera/user=admin&password=***"),
+        ("rtsp://camera/user=admin_password=ge_heim_channel=1", "rtsp://camera/user=admin_password=***"),
+        ("rtsp://1.2.3.4:554/user=admin&password=p@ss&channel=1", "rtsp://1.2.3.4:554/user=admin&password=***"),
+        ("HTTP://[fe80::1%eth0]:80/video", "http://[fe80::1%eth0]:80/video"),
+        ("rtsp://admin:pa/ss@camera.local/live", "rtsp://***"),
+        ("film:2.mp4", "film:2.mp4"),
+        ("frames/monkey=%04d.png", "frames/monkey=%04d.png"),
+        ("/dev/video0", "/dev/video0"),
+    ],
+)
+def test_a_name_is_what_is_safe_of_an_address(source: str, name: str) -> None:
+    assert safe_name(source) == name
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "rtsp://admin:pa/ss@camera.local/live",
+        "http://admin:se#1@camera.local/live",
+        "http://admin:se?1@camera.local/live",
+        "rtsp://admin:12/34@camera.local/live",
+        "rtsp://admin:/12@camera.local/live",
+        "rtsp://admin:p@s/s@camera.local/live",
+        "http://admin:se\\1/@camera.local",
+        "http://tok/en@camera.local",
+        "http:///live",
+        "http://camera:port/live",
+    ],
+)
+def test_a_password_that_would_split_the_address_is_refused_with_the_cure(source: str) -> None:
+    with pytest.raises(UsageError, match="write / # \\? in a password as %2F %23 %3F") as refused:
+        cameras(source, FeedOptions())
+
+    assert str(refused.value).startswith(f"{source.partition('://')[0]}://***: ")
+
+
+def test_what_is_written_with_percent_signs_is_taken_apart_rightly() -> None:
+    address = parse("rtsp://admin:pa%2Fss%40@camera.local:8554/live?x=1")
+
+    assert address == ("rtsp", "admin", "pa%2Fss%40", "camera.local", "8554", "/live?x=1")
+
+
+@settings(max_examples=300, deadline=None)
+@given(PASSWORDS, st.sampled_from(PLACES))
+@example("pa/ss", PLACES[0])
+@example("12/34", PLACES[0])
+@example("se#cr?t", PLACES[0])
+@example("a@1.2.3.4/", PLACES[0])
+@example("ge&heim_;x", PLACES[3])
+@example("to/ken", PLACES[2])
+def test_no_output_holds_a_password_wherever_it_stands(password: str, place: str) -> None:
+    assume(password not in SAFE)
+    for written in {password, quote(password, safe="")}:
+        source = place.replace("{}", written)
+        # as libraries quote what they were given, whole or in part
+        said = [
+            source,
+            repr(source),
+            f"can't open {source.partition('://')[2]}",
+            f"can't open '{quote(source, safe=':/?&=@#;')}'",
+        ]
+
+        outputs = [
+            safe_name(source),
+            outcome(source),
+            mask_addresses(f"unexpected argument ({source})") if "://" in source else "",
+        ]
+        outputs += [scrub(text, source) for text in said]
+
+        assert not [output for output in outputs if password in output or written in output]
+
+
+def outcome(source: str) -> str:
+    """The camera's name, and what it makes of a library's words; or why there is none."""
+    try:
+        (camera,) = cameras(source, FeedOptions())
+    except UsageError as error:
+        return str(error)
+    return f"{camera.name} {camera.explain(ValueError(f'no way to open {source!r}'))}"
+
+
+def test_the_words_of_others_stay_but_for_the_secret() -> None:
+    source = "http://admin:geheim%21@camera.local/snap?user=admin&pwd=s3cret"
+
+    assert scrub("Connection to camera.local refused", source) == "Connection to camera.local refused"
+    assert re.search("no way for [*]+, nor [*]+ [(]geheim[)]", scrub("no way for geheim!, nor s3cret (geheim)", source))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("camera", "rtsp://admin:geheim@camera.local/live"),
+        ("camera", "--source", "rtsp://admin:ge/heim@camera.local/geheim"),
+        ("camera", "--source", "rtps://admin:geheim@camera.local/live"),
+        ("camera", "--source", "rtsp:/admin:geheim@camera.local/live"),
+        ("rtsp://admin:geheim@camera.local/live",),
+        ("classify", "rtsp://admin:geheim@camera.local/live"),
+    ],
+)
+def test_the_command_quotes_no_password_of_a_slip(arguments: tuple[str, ...]) -> None:
+    result = fmnist_edge(*arguments)
+
+    assert result.returncode in (1, 2)
+    assert "geheim" not in result.stdout + result.stderr
+    assert "***" in result.stderr or "rtsp://camera.local/live" in result.stderr or "rtps:// is unknown" in result.stderr
