@@ -19,7 +19,7 @@ from fmnist_edge.classifier import Classifier
 from fmnist_edge.classify.find import list_folder
 from fmnist_edge.contract import CLASSES, Probabilities, Tile
 from fmnist_edge.errors import InputError, UsageError, reported
-from fmnist_edge.pictures.decode import READABLE
+from fmnist_edge.pictures.kinds import READABLE
 from fmnist_edge.pictures.tile import read_picture
 from train.augment import Examples
 

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from fmnist_edge.classify.reading import GZIP, IDX, NPY, ZIP, Options, Source, read_content
 from fmnist_edge.contract import TILE_SIZE
 from fmnist_edge.errors import InputError, first_line
-from fmnist_edge.pictures.decode import MAX_BYTES, READABLE, TOO_LONG, is_picture
+from fmnist_edge.pictures.decode import MAX_BYTES, TOO_LONG
+from fmnist_edge.pictures.kinds import READABLE, is_picture_within
 from fmnist_edge.pictures.tile import View
 
 

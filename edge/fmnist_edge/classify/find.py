@@ -11,7 +11,8 @@ from functools import partial
 
 from fmnist_edge.classify.reading import ARCHIVES, Options, Source, fail, read_content
 from fmnist_edge.errors import InputError, UsageError
-from fmnist_edge.pictures.decode import MAX_BYTES, READABLE, is_picture
+from fmnist_edge.pictures.decode import MAX_BYTES
+from fmnist_edge.pictures.kinds import READABLE, is_aside, is_picture
 from fmnist_edge.pictures.tile import read_picture
 
 

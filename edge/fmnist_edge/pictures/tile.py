@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from fmnist_edge.contract import TILE_SIZE, Tile
-from fmnist_edge.errors import InputError
+from fmnist_edge.errors import BlankError, InputError
 from fmnist_edge.pictures.decode import MAX_PIXELS, as_input_error, check_size, load, read_image
 from fmnist_edge.pictures.upright import is_gray, to_gray
 
@@ -63,9 +63,17 @@ def view_of(image: Image.Image, wanted: Wanted) -> View:
             raise InputError(f"not a tile, which is gray and 28x28 pixels large, but {found}")
         from fmnist_edge.pictures.photo import cut_out  # a tile need not wait for what that imports
 
-        return View(cut_out(image)[0], "photo")
+        tile = cut_out(image)[0]
+        if tile.min() == tile.max() and not is_of_one_colour(image):
+            raise BlankError("nothing can be made out in it: its tile would be one gray all over")
+        return View(tile, "photo")
     except Exception as error:
         raise as_input_error(error) from None
+
+
+def is_of_one_colour(image: Image.Image) -> bool:
+    pixels = np.asarray(image.convert("RGBA") if image.mode in ("P", "PA") else image)
+    return bool((pixels == pixels[0, 0]).all())
 
 
 def is_on_black(values: bytes) -> bool:
