@@ -17,7 +17,9 @@ TURNS = {
 
 
 def orientation_of(image: Image.Image) -> int:
-    """2 to 8, or UPRIGHT."""
+    """2 to 8, or UPRIGHT. image: as it was decoded, since Pillow forgets much of it in copies."""
+    if image.format == "TIFF":  # which Pillow turns as it decodes it; Pillow 9.4 goes on to say that it is turned
+        return UPRIGHT
     try:
         found = image.getexif().get(0x0112)
         return found if found in TURNS else UPRIGHT

@@ -5,7 +5,7 @@ and with a dark ground is taken for a tile and passes through untouched; anythin
 """
 
 import os
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -14,6 +14,9 @@ from fmnist_edge.contract import TILE_SIZE, Tile
 from fmnist_edge.errors import BlankError, InputError
 from fmnist_edge.pictures.decode import MAX_PIXELS, as_input_error, check_size, load, read_image
 from fmnist_edge.pictures.upright import is_gray, to_gray
+
+if TYPE_CHECKING:  # a tile need not wait for what that imports
+    from fmnist_edge.pictures.segment import Mask
 
 DARK = 64
 """A tile's ground is darker: two of its four corners, at least. Of 60,000 tiles the brightest has 36 there."""
@@ -63,12 +66,18 @@ def view_of(image: Image.Image, wanted: Wanted) -> View:
             raise InputError(f"not a tile, which is gray and 28x28 pixels large, but {found}")
         from fmnist_edge.pictures.photo import cut_out  # a tile need not wait for what that imports
 
-        tile = cut_out(image)[0]
-        if tile.min() == tile.max() and not is_of_one_colour(image):
+        tile, mask = cut_out(image)
+        if is_blank(tile, mask) and not is_of_one_colour(image):
             raise BlankError("nothing can be made out in it: its tile would be one gray all over")
         return View(tile, "photo")
     except Exception as error:
         raise as_input_error(error) from None
+
+
+def is_blank(tile: Tile, mask: "Mask") -> bool:
+    """Whether a photo's tile shows nothing, neither shades nor an outline: beside a picture that is not square it is 0."""
+    shown = tile[tile > 0]
+    return shown.size == 0 or bool(shown.min() == shown.max() and mask.all())
 
 
 def is_of_one_colour(image: Image.Image) -> bool:
