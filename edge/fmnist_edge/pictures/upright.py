@@ -58,7 +58,7 @@ def plain(image: Image.Image) -> Image.Image:
         gray.putalpha(Image.fromarray(np.where(np.asarray(image) == transparent, 0, 255).astype(np.uint8)))
         return gray
     if has_transparency(image):
-        image = with_transparent_bytes(image).convert("RGBA")
+        image = image if image.mode == "RGBA" else with_transparent_bytes(image).convert("RGBA")
         return image.convert("RGB") if is_hidden(image) else image
     return image.convert("RGB") if image.mode in ("1", "P") else image
 
@@ -74,8 +74,9 @@ def with_transparent_bytes(image: Image.Image) -> Image.Image:
 
 def is_hidden(image: Image.Image) -> bool:
     """Whether an RGBA image has a picture, all of which is transparent. Nobody means that: most BMPs leave their fourth byte 0."""
-    *colours, alpha = image.getextrema()
-    return alpha == (0, 0) and any(low < high for low, high in colours)
+    if image.getpixel((image.width // 2, image.height // 2))[3] > 0:  # as in most, which need no longer look
+        return False
+    return image.getchannel("A").getbbox() is None and any(low < high for low, high in image.getextrema()[:3])
 
 
 def has_transparency(image: Image.Image) -> bool:
