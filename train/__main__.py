@@ -1,7 +1,6 @@
 """python -m train: trains a recipe and writes the Keras model. Old models stay until the new one is complete."""
 
 import json
-import os
 import platform
 import re
 import sys
@@ -63,7 +62,6 @@ def main(
     prepare(out)
     dataset = load(data_dir)
     print("train: starting TensorFlow", file=sys.stderr)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with quiet_stderr():
         import keras
         import tensorflow

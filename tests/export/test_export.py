@@ -1,7 +1,6 @@
 """`python -m export` as people use it: what it writes, and when it refuses to write."""
 
 import json
-import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,8 +13,6 @@ from export import bundle, keras_model
 from fmnist_edge.bundle.model import open_model
 from fmnist_edge.errors import ModelError
 from support.commands import MODELS, python_m
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 PAGE = ["report/parity-confusion.png", "report/parity-histogram.png", "report/parity-moved.png", "report/parity.md"]
 WRITTEN = sorted([*bundle.ARTIFACTS, "golden.npz", "manifest.json", "parity.json", *PAGE])

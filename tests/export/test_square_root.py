@@ -1,7 +1,6 @@
 """A model that takes the square root of the pixel inside its graph: its artifacts still take plain pixels."""
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,8 +20,6 @@ from fmnist_edge.contract import to_input, to_pixels
 from fmnist_edge.runtimes.onnx import OnnxSession
 from support.commands import python_m
 from train.dataset import Dataset
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 INT8 = ["fmnist-int8.tflite", "fmnist-int8.onnx"]
 

@@ -1,6 +1,6 @@
 """What is a picture: by its name, for folders, archives and training alike; and by its first bytes, when it can't be read."""
 
-import os
+import re
 
 READABLE = "PNG, JPEG, WebP, BMP, GIF or TIFF"
 
@@ -15,7 +15,7 @@ SIDE_FOLDERS = ("__MACOSX", "@eaDir", "$RECYCLE.BIN")
 
 JPEG = b"\xff\xd8\xff"
 
-BEGINNINGS = {
+BEGINNINGS: dict[str, bytes | tuple[bytes, ...]] = {
     "PNG": b"\x89PNG\r\n\x1a\n",
     "JPEG": JPEG,
     "BMP": b"BM",
@@ -49,18 +49,12 @@ OTHERS = {
 
 def is_picture(name: str) -> bool:
     """By its suffix. Hidden files are none, such as the ``._IMG_1.JPG`` that macOS puts beside IMG_1.JPG."""
-    return name.lower().endswith(SUFFIXES) and not is_aside(name)
+    return name.lower().endswith(SUFFIXES) and not is_kept_aside(name)
 
 
-def is_aside(name: str) -> bool:
-    """Whether a file or folder is hidden, or one that a system keeps for itself."""
-    return name.startswith(".") or name in SIDE_FOLDERS
-
-
-def is_picture_within(path: str) -> bool:
-    """The same of a path in an archive: none of its folders may be one of those either."""
-    *folders, name = path.replace("\\", "/").split("/")
-    return is_picture(name) and not any(map(is_aside, folders))
+def is_kept_aside(path: str) -> bool:
+    """Whether a file or folder is hidden, or in a folder that a system keeps for itself. path: in a folder or archive."""
+    return any(part.startswith(".") or part in SIDE_FOLDERS for part in re.split(r"[/\\]", path))
 
 
 def format_of(begin: bytes) -> str | None:

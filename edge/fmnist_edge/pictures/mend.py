@@ -15,7 +15,7 @@ Decode = Callable[[bytes], Image.Image]
 END_OF_JPEG = b"\xff\xd9"
 
 LAST_ROWS = 1 / 16
-"""Share of its height that a picture may lack at its lower end. Webcams cut the last of the blocks, which are up to 16 rows high."""
+"""Share of its height that a picture may lack at its lower end: cameras lose the last of its blocks, which are 16 rows high."""
 
 NOISE = bytes(range(255)) * 4
 """More of a JPEG's blocks, of which nobody knows what they show."""
