@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from functools import partial
+from typing import cast
 
 from fmnist_edge.classify.reading import ARCHIVES, Options, Source, fail, read_content
 from fmnist_edge.errors import InputError, UsageError
@@ -38,7 +39,7 @@ def find_in(name: str, options: Options) -> Iterator[Source]:
         yield from find(matches, options)
     elif os.path.isdir(name):
         yield from find_in_folder(name, options)
-    elif not is_picture(name) and os.path.isfile(name) and (begin := first_bytes(name)).startswith(ARCHIVES):
+    elif not is_picture(os.path.basename(name)) and os.path.isfile(name) and (begin := first_bytes(name)).startswith(ARCHIVES):
         from fmnist_edge.classify.archives import find_in_archive
 
         yield from find_in_archive(name, begin, options)
@@ -102,15 +103,16 @@ def first_bytes(name: str) -> bytes:
 def lines_of_stdin() -> Iterator[str]:
     if sys.stdin is None:
         raise UsageError("stdin is closed; '-' reads paths from it")
-    begin = sys.stdin.buffer.peek(3)[:3]
+    stream = cast(io.BufferedReader, sys.stdin.buffer)
+    begin = stream.peek(3)[:3]
     if begin.startswith(UTF_16):  # as Windows PowerShell writes what goes to a file
-        for text in io.TextIOWrapper(sys.stdin.buffer, "utf-16", "replace"):
+        for text in io.TextIOWrapper(stream, "utf-16", "replace"):
             if name := text.rstrip("\r\n"):
                 yield name
         return
     if begin == codecs.BOM_UTF8:
-        sys.stdin.buffer.read(3)
-    for line in sys.stdin.buffer:
+        stream.read(3)
+    for line in stream:
         if name := os.fsdecode(line.rstrip(b"\r\n")):
             yield name
 

@@ -75,11 +75,9 @@ def read_all(sources: Iterable[Source], jobs: int = 1) -> Iterator[Item]:
         # not forked: this process may have threads
         pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), warnings.simplefilter, ("ignore",))
     except (OSError, ImportError, NotImplementedError) as error:  # no semaphores: /dev/shm is missing, full or read-only
-        print(
-            f"fmnist-edge: --jobs {jobs}: processes can't work together here ({first_line(error)}; is there a /dev/shm "
-            "that can be written to?); going on in one",
-            file=sys.stderr,
-        )
+        reason = getattr(error, "strerror", None) or first_line(error)
+        cure = f"--jobs {jobs} wants a /dev/shm that can be written to ({reason}); going on in one process"
+        print(f"fmnist-edge: {cure}", file=sys.stderr)
         yield from map(read_item, sources)
         return
     rest, ahead = iter(sources), deque[Future[list[Item]]]()

@@ -54,7 +54,8 @@ def is_picture(name: str) -> bool:
 
 def is_kept_aside(path: str) -> bool:
     """Whether a file or folder is hidden, or in a folder that a system keeps for itself. path: in a folder or archive."""
-    return any(part.startswith(".") or part in SIDE_FOLDERS for part in re.split(r"[/\\]", path))
+    parts = re.split(r"[/\\]", path)
+    return any((part.startswith(".") and part not in (".", "..")) or part in SIDE_FOLDERS for part in parts)
 
 
 def format_of(begin: bytes) -> str | None:
