@@ -297,7 +297,7 @@ def test_hidden_files_and_what_systems_keep_for_themselves_are_no_pictures(tree:
         (tree / name).write_bytes(b"\0\x05\x16\x07\0\x02\0\0Mac OS X")
     with zipfile.ZipFile(tree / "shoes.zip", "w") as archive:
         for path in sorted(tree.rglob("*.png")):
-            archive.write(path, f"./{path.relative_to(tree)}")
+            archive.writestr(f"./{path.relative_to(tree)}", path.read_bytes())
     found = ["b.png", "deeper/a.png", "deeper/still/c.png"]
 
     assert [source.name for source in find([str(tree)], Options(recursive=True))] == [str(tree / name) for name in found]
