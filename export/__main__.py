@@ -1,6 +1,5 @@
 """python -m export: from models/fmnist.keras to four artifacts, proven over all test images, with manifest and golden set."""
 
-import os
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -106,7 +105,6 @@ def main(
 
 def ask_keras(model: Path, dataset: Dataset) -> Probabilities:
     """What Keras itself says of the test images: float32 (10000, 10)."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with quiet_stderr():
         import keras
     try:

@@ -1,7 +1,6 @@
 """The gate of the committed artifacts: each says what the Keras model says, over all 10,000 test images."""
 
 import json
-import os
 import zipfile
 from hashlib import sha256
 from typing import Any
@@ -27,7 +26,6 @@ ARTIFACTS = list(bundle.ARTIFACTS)
 
 @pytest.fixture(scope="session")
 def reference(dataset: Dataset) -> Probabilities:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import keras
 
     model = keras.saving.load_model(MODELS / "fmnist.keras", compile=False)

@@ -1,7 +1,6 @@
 """python -m train: trains a recipe and writes the Keras model. Old models stay until the new one is complete."""
 
 import json
-import os
 import platform
 import re
 import sys
@@ -67,7 +66,6 @@ def main(
     learned_from = describe_clothes(clothes)
     warn_of_losing_photos(out, learned_from)
     print("train: starting TensorFlow", file=sys.stderr)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with quiet_stderr():
         import keras
         import tensorflow

@@ -57,6 +57,7 @@ MIRRORS = (
 )
 DEBIAN_PACKAGE = "dataset-fashion-mnist"
 DEBIAN_DIR = Path("/usr/share/datasets/fashion-mnist")
+GZIP = b"\x1f\x8b"
 
 
 @dataclass(frozen=True)
@@ -133,9 +134,14 @@ def check_folder(folder: Path) -> dict[Source, str]:
 
 
 def read_checked(path: Path, source: Source) -> NDArray[np.uint8]:
-    """The array in an IDX file. Raises DatasetError if it is not, byte by byte, the file it should be."""
+    """The array in an IDX file. Raises DatasetError if it is not, byte by byte, the file it should be.
+
+    Browsers unpack what they download, and leave the name as it was or take .gz off: a file that is unpacked is as good.
+    """
+    unpacked = path.with_suffix("")
     try:
-        content = gzip.decompress(path.read_bytes())
+        content = (unpacked if not path.exists() and unpacked.exists() else path).read_bytes()
+        content = gzip.decompress(content) if content.startswith(GZIP) else content
     except FileNotFoundError:
         raise DatasetError(f"{source.name} is missing") from None
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:

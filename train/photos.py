@@ -5,6 +5,7 @@
 """
 
 import csv
+import io
 import re
 import sys
 from collections.abc import Sequence
@@ -20,14 +21,19 @@ from fmnist_edge.classifier import Classifier, Prediction
 from fmnist_edge.classify.find import list_folder
 from fmnist_edge.contract import CLASSES, Probabilities, Tile, calibration_error
 from fmnist_edge.errors import InputError, UsageError, reported
-from fmnist_edge.pictures.decode import READABLE
+from fmnist_edge.files import decode_text
+from fmnist_edge.pictures.kinds import READABLE, is_kept_aside
 from fmnist_edge.pictures.tile import read_picture
+from fmnist_edge.terminal import quiet_stderr
 from train.augment import FOLDS
 from train.clothing import CLOTHING, PhotosError, Source, list_photos, locate
 from train.cutting import PhotoTiles
 
 Found = list[tuple[Path, set[int]]]
 """Photos, and the classes that are right for each."""
+
+NO_CLASS = ("", "ood", "none", "nan", "n/a", "na", "null", "-")
+"""How tables say that none of the classes is right: "ood" is out of distribution, "nan" pandas' empty field."""
 
 
 @reported("photos")
@@ -44,7 +50,8 @@ def main(
     """Count how many labelled photos a model gets right, how true its confidence is, and what it says of other things."""
     if (folder is None) != held_out:
         raise UsageError("name a folder with labelled photos, or take --held-out")
-    classifier = Classifier(model)
+    with quiet_stderr():
+        classifier = Classifier(model)
     found = find_photos(folder) if folder else find_held_out()
     predictions, right = classify(classifier, found)
     clothes = np.array([len(classes) > 0 for classes in right])
@@ -116,26 +123,74 @@ def find_photos(folder: Path) -> Found:
         raise UsageError(f"there is no folder {folder}")
     found: Found = []
     for path in sorted(folder.iterdir()):
-        if path.is_dir() and not path.name.startswith("."):
+        if is_kept_aside(path.name):
+            continue
+        if path.is_dir():
             found += [(file, {class_of(path)}) for file in photos_in(path)]
-        elif path.is_file() and not path.name.startswith("."):
+        elif path.is_file():
             complain(f"{path} is in no class's folder, and left out")
     return found
 
 
 def read_table(path: Path) -> Found:
-    """The photos in a labels.csv: its columns are file, and accepted_classes, which names none, one or several as numbers."""
+    """The photos in a labels.csv: its columns are file, and accepted_classes, which names none, one or several as numbers.
+
+    As Excel, PowerShell and pandas write it too: UTF-8 or UTF-16, with commas, semicolons or tabs. Raises UsageError.
+    """
     try:
-        with open(path, encoding="utf-8", newline="") as file:
-            rows = [
-                (path.parent / row["file"], {int(number) for number in re.findall(r"\d+", row["accepted_classes"])})
-                for row in csv.DictReader(file)
-            ]
-    except (OSError, UnicodeDecodeError, csv.Error, KeyError, TypeError):
+        text = decode_text(path.read_bytes())
+    except OSError as error:
+        raise UsageError(f"{path} can't be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path} is neither UTF-8 nor UTF-16; in Excel, save it as 'CSV UTF-8'") from None
+    # Excel's own way to say what separates the columns
+    said = re.match(r"sep=(.)\r?\n", text, re.IGNORECASE)
+    text = text[said.end() :] if said else text
+    head = text.partition("\n")[0]
+    delimiter = said[1] if said else max(",;\t", key=head.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    try:
+        columns = [name.strip().lower() for name in next(reader, [])]
+        file, accepted = columns.index("file"), columns.index("accepted_classes")
+        rows = [(reader.line_num, [field.strip() for field in row]) for row in reader]
+    except (csv.Error, ValueError):
         raise UsageError(f"{path} is no table with the columns file and accepted_classes") from None
-    if not all(classes <= set(range(len(CLASSES))) for _, classes in rows):
-        raise UsageError(f"{path}: classes are 0 to {len(CLASSES) - 1}")
-    return [(photo, classes) for photo, classes in rows if classes]
+    found: Found = []
+    for number, row in rows:
+        if any(row[len(columns) :]):
+            raise UsageError(
+                f"{path}, line {number}: there are more columns than in the first line; write '4 or 8' without a comma"
+            )
+        try:
+            if any(row) and (classes := read_classes(row[accepted])):
+                found.append((photo_of(path.parent, row[file]), classes))
+        except IndexError:
+            raise UsageError(f"{path}, line {number}: there are fewer columns than in the first line") from None
+        except ValueError as error:
+            raise UsageError(f"{path}, line {number}: {error}") from None
+    return found
+
+
+def read_classes(text: str) -> set[int]:
+    """The classes that a field names: "4", "4 or 8", "4, 8"; none in "" and "ood". Raises ValueError for anything else."""
+    if text.lower() in NO_CLASS:
+        return set()
+    numbers = re.split(r"\s*(?:[,;|/\s]|\bor\b)\s*", text.strip("[](){}"))
+    # "1,0" is what a spreadsheet may make of 1, or two classes
+    if not all(re.fullmatch(r"\d+(\.0*)?", number) for number in numbers) or re.fullmatch(r"\d,0+", text):
+        raise ValueError(f"accepted_classes is '{text}'; write 4, or '4 or 8', or nothing where none is right")
+    classes = {int(float(number)) for number in numbers}  # pandas writes 1 as 1.0 where a row has none
+    if not classes <= set(range(len(CLASSES))):
+        raise ValueError(f"classes are 0 to {len(CLASSES) - 1}, not '{text}'")
+    return classes
+
+
+def photo_of(folder: Path, name: str) -> Path:
+    """A file that a table names, perhaps as Windows does. Raises ValueError if it names none."""
+    if not name:
+        raise ValueError("there is no file")
+    path = folder / name
+    return folder / name.replace("\\", "/") if "\\" in name and not path.exists() else path
 
 
 def photos_in(folder: Path) -> Sequence[Path]:
@@ -147,7 +202,7 @@ def photos_in(folder: Path) -> Sequence[Path]:
     if not photos:
         complain(f"{folder}: no pictures in this folder ({READABLE})")
     for path in sorted(set(folder.iterdir()) - set(photos)):
-        if not path.name.startswith("."):
+        if not is_kept_aside(path.name):
             complain(f"{path} is no picture that can be read here, and left out")
     return photos
 

@@ -5,7 +5,6 @@ docs/study.md shows them: see train/study_page.py.
 """
 
 import json
-import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,7 +24,6 @@ from train.dataset import Dataset, load
 from train.recipes import RECIPES, Recipe
 from train.study_page import PARTS, PHOTO_PARTS, QUESTIONS, Result, fill_page, settings_of
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 with quiet_stderr():
     import keras
     import tensorflow

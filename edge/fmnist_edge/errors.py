@@ -16,6 +16,10 @@ class InputError(FmnistEdgeError):
     """A picture that can't be used; the others can."""
 
 
+class BlankError(InputError):
+    """A picture of which nothing would be left on its tile."""
+
+
 class SourceError(FmnistEdgeError):
     """A camera, stream or video that can't be opened, or is lost."""
 

@@ -1,11 +1,20 @@
 """Writes files: whole, or not at all."""
 
+import codecs
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from fmnist_edge.errors import UsageError
+
+UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+"""How a text of UTF-16 begins."""
+
+
+def decode_text(content: bytes) -> str:
+    """A text as people's programs write it: UTF-8, perhaps with a byte order mark, or UTF-16. Raises UnicodeDecodeError."""
+    return content.decode("utf-16" if content.startswith(UTF_16) else "utf-8-sig")
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """`python -m export` as people use it: what it writes, and when it refuses to write."""
 
 import json
-import os
 import re
 import zipfile
 from collections.abc import Callable
@@ -17,8 +16,6 @@ from fmnist_edge.errors import ModelError
 from support.commands import MODELS, main_of, python_m
 
 pytestmark = pytest.mark.tensorflow
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 PAGE = ["report/parity-confusion.png", "report/parity-histogram.png", "report/parity-moved.png", "report/parity.md"]
 WRITTEN = sorted([*bundle.ARTIFACTS, "golden.npz", "manifest.json", "parity.json", *PAGE])

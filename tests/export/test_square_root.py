@@ -1,7 +1,6 @@
 """A model that takes the square root of the pixel inside its graph: its artifacts still take plain pixels."""
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,8 +22,6 @@ from support.commands import main_of, python_m
 from train.dataset import Dataset
 
 pytestmark = pytest.mark.tensorflow
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 INT8 = ["fmnist-int8.tflite", "fmnist-int8.onnx"]
 

@@ -223,3 +223,16 @@ def test_the_debian_package_gives_the_four_files_without_being_installed(
     fetch_debian_package(tmp_path / "data")
 
     assert check_folder(tmp_path / "data") == {}
+
+
+@pytest.mark.parametrize("name", [SMALLEST, SMALLEST.removesuffix(".gz")])
+def test_a_file_that_a_browser_has_unpacked_is_taken(name: str, tmp_path: Path, good_files: Path) -> None:
+    shutil.copytree(good_files, tmp_path, dirs_exist_ok=True)
+    (tmp_path / SMALLEST).unlink()
+    content = gzip.decompress((good_files / SMALLEST).read_bytes())
+    (tmp_path / name).write_bytes(content)
+
+    assert check_folder(tmp_path) == {}
+
+    (tmp_path / name).write_bytes(content[:-1] + b"x")
+    assert list(check_folder(tmp_path).values()) == [f"{SMALLEST} is damaged or not Fashion-MNIST (wrong checksum)"]

@@ -16,7 +16,7 @@ from train.augment import choose_folds
 from train.calibrate import accepts, choose_photo_temperature
 from train.cutting import PhotoTiles
 from train.dataset import Dataset
-from train.photos import read_photos
+from train.photos import find_photos, read_photos, read_tiles
 from train.recipes import RECIPES
 
 pytestmark = pytest.mark.tensorflow
@@ -176,7 +176,7 @@ def draw_cross(number: int) -> Image.Image:
 def test_a_model_is_tried_on_labelled_photos(photos: Path) -> None:
     result = main_of("train.photos", photos, "--model", MODELS / "fmnist-int8.tflite")
 
-    assert result.returncode == 0, result.stderr
+    assert (result.returncode, result.stderr) == (0, "")
     *classes, confidence = result.stdout.splitlines()
     assert [line.split()[:2] for line in classes] == [["Trouser", "12"], ["Bag", "12"], ["all", "24"]]
     assert re.fullmatch(
@@ -191,3 +191,63 @@ def test_labels_may_stand_in_a_table_and_more_than_one_may_be_right(photos: Path
     result = main_of("train.photos", photos)
 
     assert result.stdout.splitlines()[-2].split()[:2] == ["all", "2"]
+
+
+def table_of(folder: Path, content: bytes) -> list[tuple[str, set[int]]]:
+    (folder / "labels.csv").write_bytes(content)
+    return [(str(path.relative_to(folder)), classes) for path, classes in find_photos(folder)]
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("before", ["", "sep={}\r\n"])
+def test_a_table_may_come_from_excel_powershell_or_pandas(before: str, encoding: str, separator: str, tmp_path: Path) -> None:
+    (tmp_path / "ä").mkdir()
+    (tmp_path / "ä" / "c.jpg").touch()
+    rows = ["File,Accepted_Classes ", '"a.jpg",1.0', "b.jpg,4 or 8", r"ä\c.jpg,0", "d.jpg,", "e.jpg,ood", ",", ""]
+    text = before.format(separator) + "\r\n".join(rows).replace(",", separator)
+
+    assert table_of(tmp_path, text.encode(encoding)) == [("a.jpg", {1}), ("b.jpg", {4, 8}), ("ä/c.jpg", {0})]
+
+
+@pytest.mark.parametrize("text", ["4,8", "4, 8", "8;4", "4/8", "4|8", "[4, 8]", "4.0 or 8.0"])
+def test_several_classes_may_be_written_in_several_ways(text: str, tmp_path: Path) -> None:
+    assert table_of(tmp_path, f'file,accepted_classes\na.jpg,"{text}"\n'.encode()) == [("a.jpg", {4, 8})]
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ("a.jpg,1.5", "accepted_classes is '1.5'; write 4, or '4 or 8', or nothing where none is right"),
+        ('a.jpg,"1,0"', "accepted_classes is '1,0'"),
+        ("a.jpg,04. Aug", "accepted_classes is '04. Aug'"),
+        ("a.jpg,Trouser", "accepted_classes is 'Trouser'"),
+        ("a.jpg,-1", "accepted_classes is '-1'"),
+        ("a.jpg,10", "classes are 0 to 9, not '10'"),
+        ("a.jpg", "there are fewer columns than in the first line"),
+        ("a.jpg,4,8", "there are more columns than in the first line; write '4 or 8' without a comma"),
+        (",3", "there is no file"),
+    ],
+)
+def test_a_row_that_cannot_be_meant_is_named(row: str, reason: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=re.escape(f"{tmp_path}/labels.csv, line 3: {reason}")):
+        table_of(tmp_path, f"file,accepted_classes\nb.jpg,3\n{row}\n".encode())
+
+
+def test_a_table_in_another_encoding_says_how_to_save_it(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="neither UTF-8 nor UTF-16; in Excel, save it as 'CSV UTF-8'"):
+        table_of(tmp_path, "file;accepted_classes\nSchön.jpg;1\n".encode("cp1252"))
+
+
+def test_what_systems_keep_beside_photos_is_no_class(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (photos / "__MACOSX").mkdir()
+    (photos / "8" / "._0.png").write_bytes(b"\0\x05\x16\x07")
+    (photos / "8" / "1.HEIC").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0")
+
+    found = find_photos(photos)
+    read_tiles(found[-PER_CLASS:])
+
+    complaints = capsys.readouterr().err
+    assert len(found) == 2 * PER_CLASS + 1
+    assert "__MACOSX" not in complaints
+    assert "._0.png" not in complaints

@@ -165,14 +165,19 @@ class V4L2(Video):
 
 
 def first_number(pattern: str) -> int:
-    """The lowest number of the files that a pattern fits. Raises SourceError if it fits none."""
+    """The lowest number of the files that a pattern fits. Raises SourceError if it fits none, or one is missing in between."""
     folder, name = os.path.split(pattern)
-    before, after = re.split(r"%\d*d", name, maxsplit=1)
-    fitting = re.compile(re.escape(before) + r"(\d+)" + re.escape(after) + "$")
-    numbers = [int(found[1]) for entry in os.listdir(folder or ".") if (found := fitting.match(entry))]
+    before, number, after = re.split(r"(%\d*d)", name, maxsplit=1)
+    fitting = re.compile(re.escape(before) + r"(\d+)" + re.escape(after))
+    found = (fitting.fullmatch(entry) for entry in os.listdir(folder or "."))
+    numbers = sorted(int(match[1]) for match in found if match and match[1] == number % int(match[1]))
     if not numbers:
         raise SourceError("no file fits this pattern")
-    return min(numbers)
+    for expected, there in enumerate(numbers, start=numbers[0]):
+        if expected != there:  # where FFmpeg would stop, as if that were the end
+            missing = f"{before}{number % expected}{after}"
+            raise SourceError(f"{missing} is missing, while {before}{number % there}{after} is there; number them without a gap")
+    return numbers[0]
 
 
 def form_of(stream: Any) -> str:

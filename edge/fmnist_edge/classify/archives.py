@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from fmnist_edge.classify.reading import GZIP, IDX, NPY, ZIP, Options, Source, read_content
 from fmnist_edge.contract import TILE_SIZE
 from fmnist_edge.errors import InputError, first_line
-from fmnist_edge.pictures.decode import MAX_BYTES, READABLE, TOO_LONG, is_picture
+from fmnist_edge.pictures.decode import MAX_BYTES, TOO_LONG
+from fmnist_edge.pictures.kinds import READABLE, is_kept_aside, is_picture
 from fmnist_edge.pictures.tile import View
 
 
@@ -25,7 +26,7 @@ def find_in_archive(name: str, begin: bytes, options: Options) -> Iterator[Sourc
     """
     if begin == ZIP:
         with damage_named():
-            members = open_zip(name).namelist()
+            members = [member for member in open_zip(name).namelist() if not is_kept_aside(member)]
         if not all(member.endswith(".npy") for member in members):
             return find_pictures(name, members, options)
         batches = {f"{name}/{member.removesuffix('.npy')}": read_array(read_zipped(name, member)) for member in members}
@@ -103,6 +104,10 @@ def damage_named() -> Iterator[None]:
         raise
     except OSError as error:
         raise InputError((error.strerror or first_line(error)).lower()) from None
+    except NotImplementedError as error:  # Windows packs large files with Deflate64
+        raise InputError(f"packed in a way that can't be read here ({first_line(error)}); unpack it first") from None
     # zipfile and numpy let through whatever a broken file makes them raise: BadZipFile, zlib.error, struct.error, ValueError, ...
     except Exception as error:
-        raise InputError(f"the archive is damaged, or needs a password ({first_line(error)})") from None
+        if "password" in str(error):
+            raise InputError("it needs a password; unpack it first") from None
+        raise InputError(f"the archive is damaged ({first_line(error)})") from None

@@ -4,8 +4,10 @@ import os
 import signal
 import sys
 import time
+import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 
 from PIL import Image
@@ -51,6 +53,7 @@ def classify_all(
 ) -> bool:
     """Shows each picture's prediction, in order, and names those without one on stderr. Returns whether all have one."""
     complete = True
+    names: dict[str, str] = {}
     for batch in batches(items, batch_size):
         began = time.perf_counter()
         predictions = iter(classifier.predict([item.view for item in batch if item.view]))
@@ -63,7 +66,7 @@ def classify_all(
                     complete = False
                     print(f"fmnist-edge: {printable(item.name)}: {item.error}", file=sys.stderr)
                 elif item.view and save_tiles:
-                    save_tile(item.view.tile, save_tiles, item.name)
+                    save_tile(item.view.tile, save_tiles / f"{name_of_tile(item.name, names)}.png")
                 show(item, next(predictions) if item.view else None, item.milliseconds + milliseconds)
             if sys.stdout is not None:  # closed by who started us
                 sys.stdout.flush()
@@ -103,8 +106,21 @@ def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
             yield batch
 
 
-def save_tile(tile: Tile, folder: Path, name: str) -> None:
-    """As PNG, named by the picture and its folders: ``coats/1.jpg`` becomes ``coats_1.jpg.png``. Raises OSError."""
-    flat = "_".join(part for part in os.path.normpath(name).split(os.sep) if part not in ("", "..", "."))
-    with replacing(folder / f"{os.fsdecode(os.fsencode(flat)[-LONGEST_NAME:])}.png") as part:
+def save_tile(tile: Tile, path: Path) -> None:
+    """As PNG. Raises OSError."""
+    with replacing(path) as part:
         Image.fromarray(tile).save(part, "png")
+
+
+def name_of_tile(name: str, taken: dict[str, str]) -> str:
+    """By the picture and its folders: ``coats/1.jpg`` becomes ``coats_1.jpg``, and more if another picture has that name.
+
+    taken: which picture each name was given to, in small letters, since some file systems make no difference.
+    """
+    picture = os.path.normpath(name)
+    flat = "_".join(part for part in picture.split(os.sep) if part not in ("", "..", "."))
+    if len(encoded := os.fsencode(flat)) > LONGEST_NAME:
+        flat = encoded[-LONGEST_NAME:].decode(errors="ignore")  # not in the middle of a character
+    unique = f"{flat}-{sha256(os.fsencode(picture)).hexdigest()[:16]}"
+    owner = taken.setdefault(unicodedata.normalize("NFC", flat).casefold(), picture)
+    return flat if owner == picture else unique

@@ -3,16 +3,21 @@
 Nothing is read before it is its turn, and nothing is kept, however many there are.
 """
 
+import codecs
 import glob
+import io
 import os
 import sys
 from collections.abc import Iterable, Iterator
 from functools import partial
+from typing import cast
 
 from fmnist_edge.address import is_address, safe_name
 from fmnist_edge.classify.reading import ARCHIVES, Options, Source, fail, read_content
 from fmnist_edge.errors import InputError, UsageError
-from fmnist_edge.pictures.decode import MAX_BYTES, READABLE, is_picture
+from fmnist_edge.files import UTF_16
+from fmnist_edge.pictures.decode import MAX_BYTES
+from fmnist_edge.pictures.kinds import READABLE, is_kept_aside, is_picture
 from fmnist_edge.pictures.tile import read_picture
 
 
@@ -37,7 +42,7 @@ def find_in(name: str, options: Options) -> Iterator[Source]:
         yield from find(matches, options)
     elif os.path.isdir(name):
         yield from find_in_folder(name, options)
-    elif not is_picture(name) and os.path.isfile(name) and (begin := first_bytes(name)).startswith(ARCHIVES):
+    elif not is_picture(os.path.basename(name)) and os.path.isfile(name) and (begin := first_bytes(name)).startswith(ARCHIVES):
         from fmnist_edge.classify.archives import find_in_archive
 
         yield from find_in_archive(name, begin, options)
@@ -74,13 +79,14 @@ def find_in_folder(folder: str, options: Options) -> Iterator[Source]:
 
 
 def list_folder(folder: str) -> tuple[list[str], list[str]]:
-    """The names of pictures and of folders in a folder, sorted. Raises InputError if it can't be read."""
+    """The names of pictures and of folders in a folder, sorted, hidden ones left out. Raises InputError if it can't be read."""
     files, folders = [], []
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
-                    folders.append(entry.name)
+                    if not is_kept_aside(entry.name):
+                        folders.append(entry.name)
                 elif is_picture(entry.name):
                     files.append(entry.name)
     except OSError as error:
@@ -100,7 +106,16 @@ def first_bytes(name: str) -> bytes:
 def lines_of_stdin() -> Iterator[str]:
     if sys.stdin is None:
         raise UsageError("stdin is closed; '-' reads paths from it")
-    for line in sys.stdin.buffer:
+    stream = cast(io.BufferedReader, sys.stdin.buffer)
+    begin = stream.peek(3)[:3]
+    if begin.startswith(UTF_16):  # as Windows PowerShell writes what goes to a file
+        for text in io.TextIOWrapper(stream, "utf-16", "replace"):
+            if name := text.rstrip("\r\n"):
+                yield name
+        return
+    if begin == codecs.BOM_UTF8:
+        stream.read(3)
+    for line in stream:
         if name := os.fsdecode(line.rstrip(b"\r\n")):
             yield name
 

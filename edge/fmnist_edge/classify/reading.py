@@ -2,6 +2,7 @@
 
 import io
 import signal
+import sys
 import time
 import warnings
 from collections import deque
@@ -10,7 +11,7 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import NamedTuple, NoReturn
 
-from fmnist_edge.errors import FmnistEdgeError, InputError
+from fmnist_edge.errors import FmnistEdgeError, InputError, first_line
 from fmnist_edge.pictures.decode import MAX_BYTES, MAX_PIXELS, TOO_LONG, decode
 from fmnist_edge.pictures.tile import View, Wanted, view_of
 
@@ -70,8 +71,15 @@ def read_all(sources: Iterable[Source], jobs: int = 1) -> Iterator[Item]:
     from concurrent.futures import Future, ProcessPoolExecutor
     from concurrent.futures.process import BrokenProcessPool
 
-    # not forked: this process may have threads
-    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), warnings.simplefilter, ("ignore",))
+    try:
+        # not forked: this process may have threads
+        pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), warnings.simplefilter, ("ignore",))
+    except (OSError, ImportError, NotImplementedError) as error:  # no semaphores: /dev/shm is missing, full or read-only
+        reason = getattr(error, "strerror", None) or first_line(error)
+        cure = f"--jobs {jobs} wants a /dev/shm that can be written to ({reason}); going on in one process"
+        print(f"fmnist-edge: {cure}", file=sys.stderr)
+        yield from map(read_item, sources)
+        return
     rest, ahead = iter(sources), deque[Future[list[Item]]]()
     try:
         while True:

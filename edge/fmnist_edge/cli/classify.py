@@ -40,7 +40,9 @@ def classify(
         Path | None, typer.Option(help="Write what the model was shown, as 28x28 PNG files.", metavar="DIR", file_okay=False)
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Processes that read pictures; worth it for many photos.")] = 1,
-    max_pixels: Annotated[int, typer.Option(min=1, max=178_000_000, help="Refuse larger pictures.")] = 64_000_000,
+    max_pixels: Annotated[
+        int, typer.Option(min=1, max=178_000_000, help="Refuse pictures of which more would have to be decoded.")
+    ] = 64_000_000,
     model: ModelOption = None,
 ) -> None:
     """Say what is on each picture: T-shirt, trouser, pullover, dress, coat, sandal, shirt, sneaker, bag or ankle boot.

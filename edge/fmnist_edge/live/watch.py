@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 
 from fmnist_edge.cameras.feed import EndOfFeed, Feed, Frame
 from fmnist_edge.classifier import Classifier
-from fmnist_edge.errors import UsageError
+from fmnist_edge.errors import BlankError, UsageError
 from fmnist_edge.live.collect import Collection
 from fmnist_edge.live.scene import Scene
 from fmnist_edge.live.screen import Screen, keys
@@ -149,7 +149,10 @@ class Watch:
             time.sleep(sight.pause)
 
     def answer(self, frame: Frame, picture: Image.Image, nothing: bool) -> None:
-        view = None if nothing else look(picture, self.options.wanted)
+        try:
+            view = None if nothing else look(picture, self.options.wanted)
+        except BlankError:
+            view = None
         prediction = self.classifier.predict([view])[0] if view else None
         answer = self.steady.update(prediction, self.now)
         self.tally.count_result(self.screen.show(answer, frame, self.feed.dropped, self.tally.fps))

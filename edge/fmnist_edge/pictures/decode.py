@@ -3,6 +3,7 @@
 import io
 import logging
 import os
+import re
 import stat
 from contextlib import suppress
 from functools import cache
@@ -11,17 +12,19 @@ from typing import IO
 from PIL import Image, UnidentifiedImageError
 
 from fmnist_edge.errors import InputError, first_line
+from fmnist_edge.pictures.kinds import CONVERT, JPEG, format_of, why_not
 
 # Pillow logs what it finds wrong in a file as well as raising it; where nobody has set logging up, Python would print that
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 # Pillow's other formats are never opened: EPS, for one, starts another program.
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
-READABLE = "PNG, JPEG, WebP, BMP, GIF or TIFF"
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 
 MAX_PIXELS = 64_000_000
-"""Larger pictures are refused unopened, so that a small file can't fill the memory (a "decompression bomb")."""
+"""Pictures of which more would have to be decoded are refused, so that a small file can't fill the memory.
+
+A JPEG is decoded at an eighth of its width and height if that is enough: one of 200 million pixels takes 3 million.
+"""
 
 WORKING_EDGE = 256
 """Pixels of the longest edge that a photo is shrunk to, at least, before anything else is done to it."""
@@ -33,11 +36,6 @@ MAX_BYTES = 256_000_000
 """Of a picture on stdin or in an archive, and of a batch of tiles: more is refused, so that it can't fill the memory."""
 
 TOO_LONG = f"larger than {MAX_BYTES // 10**6} MB; unpack it first"
-
-
-def is_picture(name: str) -> bool:
-    """By its suffix."""
-    return name.lower().endswith(SUFFIXES)
 
 
 def read_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Image.Image:
@@ -68,13 +66,45 @@ def read_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Im
 def decode(file: IO[bytes], max_pixels: int = MAX_PIXELS) -> Image.Image:
     """The same of an open file."""
     try:
-        image = Image.open(file, formats=FORMATS)
-        check_size(image, max_pixels)
-        image.draft(None, (WORKING_EDGE, WORKING_EDGE))  # many times faster, of a JPEG
-        load(image)
-        return image
+        return decode_as_it_is(file, max_pixels)
     except Exception as error:
-        raise as_input_error(error) from None
+        problem = error
+    file.seek(0)
+    begin = file.read(16)
+    if not isinstance(problem, InputError | MemoryError) and format_of(begin):
+        from fmnist_edge.pictures.mend import mend  # rarely needed
+
+        with suppress(Exception):  # what is wrong was found before
+            file.seek(0)
+            return mend(file.read(MAX_BYTES), lambda content: decode_as_it_is(io.BytesIO(content), max_pixels))
+    raise as_input_error(problem, begin) from None
+
+
+def decode_as_it_is(file: IO[bytes], max_pixels: int) -> Image.Image:
+    """Raises InputError, or whatever Pillow raises."""
+    image = open_jpeg(file) if file.read(3) == JPEG else Image.open(file, formats=FORMATS)
+    if image.format != "JPEG" or not comes_in_one_scan(image, file):
+        check_size(image, max_pixels)
+    image.draft(None, (WORKING_EDGE, WORKING_EDGE))  # many times faster, of a JPEG
+    check_size(image, max_pixels)
+    load(image)
+    return image
+
+
+def open_jpeg(file: IO[bytes]) -> Image.Image:
+    """Not by ``Image.open``, which refuses 178 million pixels however few are decoded, and looks for frames in the metadata."""
+    from PIL.JpegImagePlugin import JpegImageFile
+
+    file.seek(0)
+    return JpegImageFile(file)
+
+
+def comes_in_one_scan(jpeg: Image.Image, file: IO[bytes]) -> bool:
+    """Whether libjpeg can decode it block by block; of several scans it holds all that is in them, whatever size is wanted."""
+    layers = len(jpeg.getbands())
+    size = 6 + 2 * layers  # of the header of a scan that holds all of them; Pillow has stopped behind the first scan's
+    file.seek(-size, os.SEEK_CUR)
+    return "progressive" not in jpeg.info and file.read(3) == bytes([0, size, layers])
 
 
 def load(image: Image.Image) -> None:
@@ -83,14 +113,19 @@ def load(image: Image.Image) -> None:
     image.load()
 
 
-def as_input_error(error: Exception) -> InputError:
-    """Whatever Pillow raises for a picture: its parsers let through what a broken file makes them raise, of any type."""
+def as_input_error(error: Exception, begin: bytes = b"") -> InputError:
+    """Whatever Pillow raises for a picture: its parsers let through what a broken file makes them raise, of any type.
+
+    begin: the file's first 16 bytes, if there is one.
+    """
     if isinstance(error, InputError):
         return error
     if isinstance(error, UnidentifiedImageError):
-        return InputError(f"not a {READABLE} picture")
+        return InputError(why_not(begin))
     if isinstance(error, Image.DecompressionBombError):
         return too_large(MAX_PIXELS)
+    if re.match("unsupported|cannot handle|unknown", str(error), re.IGNORECASE) and (found := format_of(begin)):
+        return InputError(f"a kind of {found} that can't be read here ({first_line(error)}); {CONVERT}")
     return InputError(f"the picture is truncated or damaged ({first_line(error)})")
 
 

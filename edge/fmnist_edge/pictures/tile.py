@@ -5,15 +5,18 @@ and with a dark ground is taken for a tile and passes through untouched; anythin
 """
 
 import os
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from fmnist_edge.contract import TILE_SIZE, Tile
-from fmnist_edge.errors import InputError
+from fmnist_edge.errors import BlankError, InputError
 from fmnist_edge.pictures.decode import MAX_PIXELS, as_input_error, check_size, load, read_image
 from fmnist_edge.pictures.upright import is_gray, to_gray
+
+if TYPE_CHECKING:  # a tile need not wait for what that imports
+    from fmnist_edge.pictures.segment import Mask
 
 DARK = 64
 """A tile's ground is darker: two of its four corners, at least. Of 60,000 tiles the brightest has 36 there."""
@@ -68,9 +71,22 @@ def view_of(image: Image.Image, wanted: Wanted) -> View:
         from fmnist_edge.pictures.photo import cut_out  # a tile need not wait for what that imports
 
         cut = cut_out(image)
+        if is_blank(cut.tile, cut.mask) and not is_of_one_colour(image):
+            raise BlankError("nothing can be made out in it: its tile would be one gray all over")
         return View(cut.tile, "photo", cut.garment_found)
     except Exception as error:
         raise as_input_error(error) from None
+
+
+def is_blank(tile: Tile, mask: "Mask") -> bool:
+    """Whether a photo's tile shows nothing, neither shades nor an outline: beside a picture that is not square it is 0."""
+    shown = tile[tile > 0]
+    return shown.size == 0 or bool(shown.min() == shown.max() and mask.all())
+
+
+def is_of_one_colour(image: Image.Image) -> bool:
+    pixels = np.asarray(image.convert("RGBA") if image.mode in ("P", "PA") else image)
+    return bool((pixels == pixels[0, 0]).all())
 
 
 def is_on_black(values: bytes) -> bool:

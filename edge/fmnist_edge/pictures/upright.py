@@ -1,24 +1,31 @@
 """An image as it is meant to be seen: turned upright, a few hundred pixels large, transparent parts on white; and in gray."""
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from fmnist_edge.pictures.decode import WORKING_EDGE
+from fmnist_edge.pictures.orientation import orientation_of, turn
 
 MOSTLY_OPAQUE = 0.97
 """An alpha channel that leaves out less than the rest is no mask: rounded corners, a soft rim."""
 
 
+FULL_SCALES = (1, 255, 4095, 65535)
+"""What white is, where values have more than 8 bits, which the file does not say: the first that none exceeds.
+
+Scanners and industrial cameras write 12 bits into 16, numpy's users bytes into anything.
+"""
+
+
 def upright(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
     """The photo as it is meant to be seen, in mode RGB, a few hundred pixels large, and its alpha channel if that cuts it out."""
-    return flatten(ImageOps.exif_transpose(shrink(image)))
+    return flatten(turn(shrink(image), orientation_of(image)))
 
 
 def flatten(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
-    """The image in mode RGB, transparent parts on white, and its alpha channel in mode L if that is a cut-out garment's."""
-    if not has_transparency(image):
-        return (to_gray(image) if is_deep(image) else image).convert("RGB"), None
-    image = image.convert("RGBA")
+    """The image, as ``shrink`` gives it, in mode RGB, transparent parts on white, and its alpha in mode L if that is a mask."""
+    if image.mode != "RGBA":
+        return image.convert("RGB"), None
     alpha = image.getchannel("A")
     opaque = np.asarray(alpha) > 127
     is_mask = opaque.any() and opaque.mean() < MOSTLY_OPAQUE
@@ -29,18 +36,49 @@ def shrink(image: Image.Image) -> Image.Image:
     """The image by whole factors smaller, its longest edge in WORKING_EDGE to twice that, so that what follows is fast.
 
     A large one loses rows and columns first: means over all of its pixels would take longer than everything else.
+    Returns mode RGBA if it has transparency of whatever kind; no value has more than 8 bits.
     """
     step = max(image.size) // (3 * WORKING_EDGE)
     if step > 1:
         image = image.resize((max(1, image.width // step), max(1, image.height // step)), Image.Resampling.NEAREST)
+    # before means are taken, since neither a colour that stands for transparent nor a palette's numbers outlive that
+    image = plain(image)
     factor = max(image.size) // WORKING_EDGE
-    if factor < 2:
-        return image
+    return image.reduce(factor) if factor > 1 else image
+
+
+def plain(image: Image.Image) -> Image.Image:
+    """The image with at most 8 bits a value; in mode RGBA if it has transparency, without a palette in any case."""
     if is_deep(image):
-        image = to_gray(image)
-    if image.mode in ("1", "P", "PA"):
-        image = image.convert("RGBA")
-    return image.reduce(factor)
+        gray = to_gray(image)
+        transparent = image.info.get("transparency")
+        if not isinstance(transparent, int):
+            return gray
+        gray = gray.convert("RGBA")
+        gray.putalpha(Image.fromarray(np.where(np.asarray(image) == transparent, 0, 255).astype(np.uint8)))
+        return gray
+    if has_transparency(image):
+        image = image if image.mode == "RGBA" else with_transparent_bytes(image).convert("RGBA")
+        return image.convert("RGB") if is_hidden(image) else image
+    return image.convert("RGB") if image.mode in ("1", "P") else image
+
+
+def with_transparent_bytes(image: Image.Image) -> Image.Image:
+    """Pillow halves the 16 bits that a colour has in a PNG, but not those of the one that stands for transparent."""
+    transparent = image.info.get("transparency")
+    if image.mode == "RGB" and isinstance(transparent, tuple) and max(transparent) > 255:
+        image = image.copy()
+        image.info["transparency"] = tuple(value >> 8 for value in transparent)
+    return image
+
+
+def is_hidden(image: Image.Image) -> bool:
+    """Whether an RGBA image has a picture that is transparent all over, as of BMPs, most of which leave their fourth byte 0."""
+    x, y = image.width // 2, image.height // 2
+    if np.asarray(image.crop((x, y, x + 1, y + 1)))[0, 0, 3] > 0:  # mostly, and soon known
+        return False
+    pixels = np.asarray(image)
+    return not pixels[..., 3].any() and bool((pixels != pixels[0, 0]).any())
 
 
 def has_transparency(image: Image.Image) -> bool:
@@ -60,8 +98,10 @@ def to_gray(image: Image.Image) -> Image.Image:
         return image if image.mode == "L" else image.convert("L")
     # Pillow's own conversion to L clips at 255
     values = np.asarray(image, dtype=np.float32)
-    scales = (65535,) if image.mode.startswith("I;16") else (1, 255, 65535)
-    full_scale = next((scale for scale in scales if values.max() <= scale), values.max())
+    if image.mode == "F":  # NaN and infinity stand for pixels that nobody measured
+        finite = np.isfinite(values)
+        values = np.nan_to_num(values, nan=0, posinf=values.max(initial=0, where=finite), neginf=0)
+    full_scale = next((scale for scale in FULL_SCALES if values.max() <= scale), values.max())
     gray = Image.fromarray((values * (255 / full_scale)).clip(0, 255).astype(np.uint8))
     gray.info = image.info
     return gray

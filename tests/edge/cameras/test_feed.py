@@ -418,3 +418,20 @@ def test_a_video_larger_than_can_be_decoded_here_is_refused(tmp_path: Path) -> N
 
     with pytest.raises(SourceError, match="nothing in it can be decoded"):
         open_feed(tmp_path / "large.png")
+
+
+def test_a_numbered_sequence_with_a_gap_names_the_number(tmp_path: Path) -> None:
+    for number in (8, 9, 10, 12):
+        Image.new("RGB", (64, 64)).save(tmp_path / f"{number:02}.png")
+    (tmp_path / "7.png").touch()  # does not fit
+
+    with pytest.raises(SourceError, match=r"11\.png is missing, while 12\.png is there; number them without a gap") as caught:
+        open_feed(tmp_path / "%02d.png", FeedOptions())
+
+    assert caught.value.exit_status == 1
+    (tmp_path / "12.png").rename(tmp_path / "11.png")
+    with open_feed(tmp_path / "%02d.png", FeedOptions(fast=True)) as feed:
+        for number in range(4):
+            frame = feed.next(5)
+            assert frame is not None
+            assert frame.number == number

@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import os
+import re
 import subprocess
 import zipfile
 from pathlib import Path
@@ -13,6 +14,9 @@ import pytest
 from PIL import Image, ImageOps
 
 from fmnist_edge import Classifier
+from fmnist_edge.classify.bulk import name_of_tile
+from fmnist_edge.classify.find import find
+from fmnist_edge.classify.reading import Options, read_all
 from fmnist_edge.pictures.tile import look
 from support.commands import FMNIST_EDGE, fmnist_edge
 from train.dataset import Dataset
@@ -277,3 +281,144 @@ def test_max_pixels_is_the_limit(shoe: Image.Image, tmp_path: Path) -> None:
 
     assert small.stderr == "fmnist-edge: shoe.png: larger than 0.089999 million pixels (--max-pixels); make it smaller first\n"
     assert (small.returncode, large.returncode) == (1, 0)
+
+
+def test_hidden_files_and_what_systems_keep_for_themselves_are_no_pictures(tree: Path) -> None:
+    for name in ("._b.png", ".hidden/d.png", "__MACOSX/._b.png", "__MACOSX/e.png", "deeper/@eaDir/f.png"):
+        (tree / name).parent.mkdir(exist_ok=True)
+        (tree / name).write_bytes(b"\0\x05\x16\x07\0\x02\0\0Mac OS X")
+    with zipfile.ZipFile(tree / "shoes.zip", "w") as archive:
+        for path in sorted(tree.rglob("*.png")):
+            archive.writestr(f"./{path.relative_to(tree)}", path.read_bytes())
+    found = ["b.png", "deeper/a.png", "deeper/still/c.png"]
+
+    assert [source.name for source in find([str(tree)], Options(recursive=True))] == [str(tree / name) for name in found]
+    assert [source.name for source in find([str(tree / "shoes.zip")], Options())] == [
+        f"{tree}/shoes.zip/./{name}" for name in found
+    ]
+
+
+@pytest.mark.parametrize("name", ["b.jfif", "b.JPE", "b.jif", "b.apng", "b.DIB"])
+def test_other_names_of_the_formats_are_pictures_too(name: str, tree: Path) -> None:
+    (tree / "b.png").rename(tree / name)
+
+    (source,) = find([str(tree)], Options())
+
+    assert source.read().kind == "tile"
+
+
+UNREADABLE = {
+    "a.HEIC": (b"\0\0\0\x18ftypheic\0\0\0\0", "but HEIC; save it as JPEG or PNG (on an iPhone"),
+    "b.AVIF": (b"\0\0\0\x1cftypavif\0\0\0\0", "but AVIF; save it as JPEG or PNG"),
+    "c.jxl": (b"\xff\x0a\xfa\x7f\x01\x90\x08\x06", "but JPEG XL; save it as JPEG or PNG"),
+    "d.cr3": (b"\0\0\0\x18ftypcrx \0\0\0\x01", "but a raw picture; save it as JPEG or PNG"),
+    "e.jpg": (b"\0\0\0\x18ftypmif1\0\0\0\0", "but HEIC; save it as JPEG or PNG"),
+    "f.png": (b"\0\x05\x16\x07\0\x02\0\0Mac OS X", "but what macOS keeps beside a picture"),
+    "g.jpg": (b"\0\0\0\x20ftypisom\0\0\x02\0", "but a video; see 'fmnist-edge camera --source'"),
+}
+
+
+def test_pictures_of_known_kinds_that_cannot_be_read_are_named_with_the_cure(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "phone.zip", "w") as archive:
+        for name, (content, _) in UNREADABLE.items():
+            (tmp_path / name).write_bytes(content)
+            archive.write(tmp_path / name, name)
+
+    for place in (tmp_path, tmp_path / "phone.zip"):
+        items = list(read_all(find([str(place)], Options())))
+        assert [item.name for item in items] == [f"{place}/{name}" for name in UNREADABLE]
+        for item, (_, reason) in zip(items, UNREADABLE.values(), strict=True):
+            assert f"not a PNG, JPEG, WebP, BMP, GIF or TIFF picture, {reason}" in str(item.error)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_list_may_come_from_windows(encoding: str, end: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = ("\ufeff" if encoding == "utf-16-be" else "") + f"b.png{end}{end}Schön/鞋.png{end}"
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(text.encode(encoding)))))  # type: ignore[arg-type]
+
+    assert [source.name for source in find(["-"], Options())] == ["b.png", "Schön/鞋.png"]
+
+
+def test_a_list_of_utf_16_is_answered_line_by_line(tree: Path) -> None:
+    command = [FMNIST_EDGE, "classify", "-"]
+    with subprocess.Popen(command, cwd=tree, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for begin in ("\ufeff", ""):
+            process.stdin.write(f"{begin}b.png\r\n".encode("utf-16-le"))
+            process.stdin.flush()
+            assert process.stdout.readline().startswith(b"b.png: Sneaker")
+        process.stdin.close()
+        assert process.wait(10) == 0
+
+
+def test_an_archive_packed_in_a_way_that_cannot_be_read_says_what_to_do(tree: Path) -> None:
+    """By Windows' Deflate64 (method 9), and with a password (bit 0 of the flags)."""
+    with zipfile.ZipFile(tree / "shoes.zip", "w") as archive:
+        archive.write(tree / "b.png", "b.png")
+    content = (tree / "shoes.zip").read_bytes()
+    directory = content.index(b"PK\1\2")
+    for name, changes in {
+        "deflate64.zip": {8: 9, directory + 10: 9},
+        "secret.zip": {6: 1, directory + 8: 1},
+        "cut.zip": {14: content[14] ^ 1, directory + 16: content[14] ^ 1},
+    }.items():
+        changed = bytearray(content)
+        for place, value in changes.items():
+            changed[place] = value
+        (tree / name).write_bytes(changed)
+
+    deflate64, secret, cut = read_all(find([str(tree / f"{name}.zip") for name in ("deflate64", "secret", "cut")], Options()))
+
+    assert re.fullmatch(
+        r"packed in a way that can't be read here \(.*(deflate64|compression).*\); unpack it first", str(deflate64.error)
+    )
+    assert str(secret.error) == "it needs a password; unpack it first"
+    assert str(cut.error).startswith("the archive is damaged (Bad CRC-32")
+
+
+SAME_WHEN_FLAT = [
+    "a/1.jpg",
+    "a_1.jpg",
+    "A_1.jpg",
+    "../a_1.jpg",
+    "a/../a_1.jpg",
+    "x/" * 150 + "y.png",
+    "z/" + "x/" * 149 + "y.png",
+]
+
+
+def test_no_two_pictures_tiles_have_the_same_name() -> None:
+    taken: dict[str, str] = {}
+
+    names = [name_of_tile(name, taken) for name in SAME_WHEN_FLAT]
+
+    assert names[0] == "a_1.jpg"
+    assert names[4] == names[1]  # the same picture
+    assert len({name.casefold() for name in names}) == len(names) - 1
+    assert all(len(os.fsencode(name)) <= 240 for name in names)
+    assert [name_of_tile(name, taken) for name in SAME_WHEN_FLAT] == names
+
+
+def test_a_long_name_is_cut_between_characters() -> None:
+    assert name_of_tile(f"a{'鞋' * 90}.png", {}) == f"{'鞋' * 65}.png"
+
+
+def test_without_shared_memory_one_process_reads_all(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class NoSemaphores:
+        SEM_VALUE_MAX = 1
+
+        def __init__(self, *arguments: object) -> None:
+            raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr("_multiprocessing.SemLock", NoSemaphores)
+
+    items = list(read_all(find([str(tree)], Options(recursive=True)), jobs=4))
+
+    assert [item.view.kind for item in items if item.view] == ["tile"] * 3
+    assert capsys.readouterr().err == (
+        "fmnist-edge: --jobs 4 wants a /dev/shm that can be written to (No such file or directory); going on in one process\n"
+    )

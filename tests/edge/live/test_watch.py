@@ -9,7 +9,9 @@ from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from fmnist_edge.contract import CLASSES
 from support.commands import FMNIST_EDGE, fmnist_edge, run
@@ -282,3 +284,12 @@ def test_a_full_disk_is_one_line_and_an_exit_status(film: Path) -> None:
 
     assert result.returncode == 1
     assert result.stderr.splitlines()[-1] == "fmnist-edge: [Errno 28] No space left on device"
+
+
+def test_a_picture_in_which_nothing_can_be_made_out_shows_nothing_and_does_not_end_it(tmp_path: Path) -> None:
+    stripes = np.zeros((480, 640, 3), np.uint8)
+    stripes[:, ::2], stripes[:, 1::2] = (255, 0, 0), (0, 130, 0)  # as gray as each other
+    for number in range(3):
+        Image.fromarray(stripes).save(tmp_path / f"{number}.png")
+
+    assert labels(watched(tmp_path / "%d.png", "--fast", "--json")) == ["nothing there"] * 3
