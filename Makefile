@@ -11,12 +11,13 @@ UV := $(VENV)/bin/uv
 OLD_RUNTIME := build/tflite-runtime
 ANSIBLE := build/ansible
 STAMPS := build/stamps/$(MODELS)
-TRAINED := $(STAMPS)/trained-$(RECIPE)
+TRAINED := $(STAMPS)/trained-$(RECIPE)$(if $(FMNIST_PHOTOS),-with-photos)
 KERAS := $(MODELS)/fmnist.keras
 BUNDLE := $(addprefix $(MODELS)/,fmnist-float.tflite fmnist-int8.tflite fmnist-float.onnx fmnist-int8.onnx golden.npz parity.json manifest.json)
 
-# what a training depends on; photos are read only if there are some, and the study comes afterwards
-TRAINING := $(filter-out train/study% train/photos.py,$(wildcard train/*.py train/*.md train/*.csv)) edge/fmnist_edge/runtime.py
+# what a training depends on: also on photos that are there by now; a user's own are read only if there are some
+TRAINING := $(filter-out train/study% train/photos.py,$(wildcard train/*.py train/*.md train/*.csv)) edge/fmnist_edge/runtime.py \
+  $(wildcard $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/fmnist-edge/clothing-dataset-*/images.csv)
 
 # FORCE if one of the files is missing: then it is made again, whatever its stamp says
 missing = $(if $(filter-out $(wildcard $(1)),$(1)),FORCE)
