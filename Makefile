@@ -22,12 +22,13 @@ IN := $(shell in=$(call quoted,$(MODELS)); case $$in in (*[!A-Za-z0-9/._-]*) \
   link=build/links/$$(printf %s "$$in" | cksum | tr ' ' -); case $$in in (/*) ;; (*) in=$$PWD/$$in ;; esac; \
   mkdir -p build/links; ln -sfn "$$in" $$link; in=$$link ;; esac; echo "$$in")
 STAMPS := build/stamps/$(IN)
-TRAINED := $(STAMPS)/trained-$(shell printf %s $(call quoted,$(RECIPE)) | tr -c 'A-Za-z0-9._-' _)
+TRAINED := $(STAMPS)/trained-$(shell printf %s $(call quoted,$(RECIPE)) | tr -c 'A-Za-z0-9._-' _)$(if $(FMNIST_PHOTOS),-with-photos)
 KERAS := $(IN)/fmnist.keras
 BUNDLE := $(addprefix $(IN)/,fmnist-float.tflite fmnist-int8.tflite fmnist-float.onnx fmnist-int8.onnx golden.npz parity.json manifest.json)
 
-# what a training depends on; photos are read only if there are some, and the study comes afterwards
-TRAINING := $(filter-out train/study% train/photos.py,$(wildcard train/*.py train/*.in train/*.csv)) edge/fmnist_edge/contract.py
+# what a training depends on: also on photos that are there by now; a user's own are read only if there are some
+TRAINING := $(filter-out train/study% train/photos.py,$(wildcard train/*.py train/*.in train/*.csv)) edge/fmnist_edge/contract.py \
+  $(wildcard $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/fmnist-edge/clothing-dataset-*/images.csv)
 
 # FORCE if one of the files is missing: then it is made again, whatever its stamp says
 missing = $(if $(filter-out $(wildcard $(1)),$(1)),FORCE)
