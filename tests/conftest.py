@@ -58,6 +58,7 @@ class Scheduler(LoadFileScheduling):
         return "timed" if TIMED.match(nodeid) else super()._split_scope(nodeid)
 
 
+@pytest.hookimpl(optionalhook=True)  # the mutants' tests run without xdist
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
     return Scheduler(config, log) if config.getvalue("dist") == "loadfile" else None
 

@@ -134,4 +134,4 @@ def test_what_is_no_picture_is_a_usage_error(nonsense: object, classifier: Class
 def test_an_array_is_a_tile_as_it_is() -> None:
     tile = NOISE[0]
 
-    assert to_view(tile) == (tile, "tile")
+    assert to_view(tile) == (tile, "tile", True)

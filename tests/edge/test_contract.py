@@ -127,28 +127,20 @@ def test_there_are_fifteen_bins_of_equal_width(confidence: float, number: int) -
     assert confidence_bins(np.array([confidence])) == [number]
 
 
-def with_confidences(*confidences: float) -> np.ndarray:
-    """Probabilities that name class 3."""
-    rows = np.zeros((len(confidences), 10), np.float32)
-    rows[:, 3] = confidences
-    return rows
+def error_of(*answers: tuple[float, bool]) -> float:
+    """Of answers by their confidence and whether they are right."""
+    confidence, right = zip(*answers, strict=True)
+    return calibration_error(np.array(confidence, np.float32), np.array(right))
 
 
 def test_a_model_that_is_right_as_often_as_it_is_confident_has_no_calibration_error() -> None:
-    labels = np.array([3, 3, 3, 0], np.uint8)
-
-    assert calibration_error(with_confidences(0.75, 0.75, 0.75, 0.75), labels) == 0
+    assert error_of((0.75, True), (0.75, True), (0.75, True), (0.75, False)) == 0
 
 
 def test_too_much_confidence_and_too_little_both_count_by_the_size_of_their_bin() -> None:
-    # confident by 1 and wrong; confident by 0.5 and right, three times
-    labels = np.array([0, 3, 3, 3], np.uint8)
-
-    assert calibration_error(with_confidences(1, 0.5, 0.5, 0.5), labels) == (1 + 3 * 0.5) / 4
+    assert error_of((1, False), (0.5, True), (0.5, True), (0.5, True)) == (1 + 3 * 0.5) / 4
 
 
 def test_within_a_bin_only_the_means_count() -> None:
-    # 0.75 and 0.7812 are in one bin: their mean is compared with a half
-    labels = np.array([3, 0], np.uint8)
-
-    assert calibration_error(with_confidences(0.75, 0.78125), labels) == pytest.approx((0.75 + 0.78125 - 1) / 2)
+    # 0.75 and 0.78125 are in one bin: their mean is compared with a half
+    assert error_of((0.75, True), (0.78125, False)) == pytest.approx((0.75 + 0.78125 - 1) / 2)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from support.commands import python_m
+from support.commands import main_of
 from support.file_server import Server, serving
 from train.clothing import CLOTHING, PhotosError, Source, digest, list_photos, load
 from train.cutting import cut
@@ -245,7 +245,7 @@ def test_a_folder_that_is_named_is_not_replaced_by_another(
 
 
 def get_photos(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return python_m("train.clothing", *arguments, environment={"FMNIST_PHOTOS": "", **environment})
+    return main_of("train.clothing", *arguments, environment={"FMNIST_PHOTOS": "", **environment})
 
 
 def test_the_command_refuses_photos_that_are_not_the_datasets(server: Server, cache: Path) -> None:

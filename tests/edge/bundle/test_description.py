@@ -5,7 +5,15 @@ from typing import Any
 
 import pytest
 
-from fmnist_edge.bundle.description import FORMAT, NEVER_UNSURE, check_description, is_calibration, is_number, read_description
+from fmnist_edge.bundle.description import (
+    FORMAT,
+    NEVER_UNSURE,
+    READABLE,
+    check_description,
+    is_calibration,
+    is_number,
+    read_description,
+)
 from fmnist_edge.contract import CLASSES
 from fmnist_edge.errors import ModelError
 from support.commands import MODELS
@@ -29,8 +37,10 @@ def test_what_fits_is_given_as_it_is() -> None:
 
 
 def test_files_of_today_are_read_tomorrow() -> None:
-    assert FORMAT == 1
+    assert (FORMAT, READABLE) == (2, (1, 2))
     assert NEVER_UNSURE == {"tile": 0, "photo": 0}
+    for number in READABLE:
+        assert checked(format=number)["format"] == number
 
 
 @pytest.mark.parametrize("missing", ["format", "classes", "training", "input"])
@@ -52,8 +62,10 @@ def test_what_is_no_description_does_not_describe_itself(text: str) -> None:
 
 
 def test_another_format_is_named_in_a_few_characters() -> None:
-    assert refusal(format=2) == "its format is 2, this fmnist-edge reads 1; export it again"
-    assert refusal(format="x" * 1000) == f"its format is '{'x' * 19}, this fmnist-edge reads 1; export it again"
+    known = "this fmnist-edge reads 1 and 2; update it, or export the model again"
+    for number in (0, 3):
+        assert refusal(format=number) == f"its format is {number}, {known}"
+    assert refusal(format="x" * 1000) == f"its format is '{'x' * 19}, {known}"
 
 
 @pytest.mark.parametrize("classes", [list(CLASSES[:9]), list(reversed(CLASSES)), "T-shirt/top", [*CLASSES, "Hat"]])
@@ -77,6 +89,8 @@ def test_a_checksum_that_does_not_fit_is_damage() -> None:
         {"temperature": 1e-6},
         {"temperature": 1e6},
         {"temperature": 1},
+        {"photo_temperature": 1e-6},
+        {"photo_temperature": 1e6, "temperature": 2},
         {"unsure": {"tile": 0, "photo": 1}},
         {"unsure": {"photo": 0.0, "tile": 1.0}, "temperature": 1.5},
     ],
@@ -90,6 +104,7 @@ def test_a_calibration_within_its_limits_is_used(training: dict[str, Any]) -> No
     "training",
     [
         *({"temperature": temperature} for temperature in (0.9e-6, 1e6 + 0.5, -1, "1", None, True)),
+        *({"photo_temperature": temperature} for temperature in (0.9e-6, 1e6 + 0.5, -1, "1", None, True)),
         *({"unsure": {"tile": tile, "photo": 0.5}} for tile in (-0.01, 1.01, "0.5", None, True)),
         *({"unsure": {"tile": 0.5, "photo": photo}} for photo in (-0.01, 1.01, "0.5", None, True)),
         *({"unsure": unsure} for unsure in (None, 0.5, ["tile", "photo"], {}, {"tile": 0.5}, {"photo": 0.5})),
@@ -108,9 +123,9 @@ def test_a_number_is_one_within_its_limits(value: object, is_one: bool) -> None:
 
 
 def test_each_format_is_read_where_its_description_stands() -> None:
-    for name in ("fmnist-int8.tflite", "fmnist-float.onnx"):
-        content = (MODELS / name).read_bytes()
-        assert read_description(content, name[-7:] if name.endswith("tflite") else ".onnx")["format"] == 1
+    for name, dtype in (("fmnist-int8.tflite", "int8"), ("fmnist-float.onnx", "float32")):
+        model = MODELS / name
+        assert read_description(model.read_bytes(), model.suffix)["input"]["dtype"] == dtype
 
 
 def test_a_flipped_bit_anywhere_before_the_description_is_damage() -> None:

@@ -13,6 +13,7 @@ TRAINING = {
     **{"recipe": "standard", "purpose": "shop", "hidden": [512, 192], "epochs": 40, "seed": 3, "photos": {"count": 12}},
     **{
         "temperature": 1.23456789,
+        "photo_temperature": 0.8125,
         "unsure": {"tile": 0.6, "photo": 0.75},
         "dataset": {"images": "0ff"},
         "versions": {"keras": "3"},
@@ -24,32 +25,33 @@ def test_each_fact_has_its_name() -> None:
     facts = description(training=TRAINING, input={"dtype": "int8", "shape": ["N", 28, 28]}, output="ten", classes=["Bag", "Coat"])
 
     assert to_lines(Path("my.onnx"), b"x" * 12345, facts) == [
-        "model          my.onnx",
-        "size           12,345 bytes",
-        f"SHA-256        {sha256(b'x' * 12345).hexdigest()}",
-        "file format    ONNX, description format 1",
-        "input          dtype int8\n               shape N, 28, 28",
-        "output         ten",
-        "classes        Bag, Coat",
-        "recipe         standard",
-        "purpose        shop",
-        "hidden layers  512, 192",
-        "epochs         40",
-        "seed           3",
-        "own photos     count 12",
-        "temperature    1.235",
-        "unsure below   tile 0.6\n               photo 0.75",
-        "data set       images 0ff",
-        "versions       keras 3",
+        "model                  my.onnx",
+        "size                   12,345 bytes",
+        f"SHA-256                {sha256(b'x' * 12345).hexdigest()}",
+        "file format            ONNX, description format 1",
+        "input                  dtype int8\n                       shape N, 28, 28",
+        "output                 ten",
+        "classes                Bag, Coat",
+        "recipe                 standard",
+        "purpose                shop",
+        "hidden layers          512, 192",
+        "epochs                 40",
+        "seed                   3",
+        "own photos             count 12",
+        "temperature            1.235",
+        "temperature of photos  0.8125",
+        "unsure below           tile 0.6\n                       photo 0.75",
+        "data set               images 0ff",
+        "versions               keras 3",
     ]
 
 
 def test_what_a_description_does_not_say_has_no_line() -> None:
     lines = to_lines(Path("my.tflite"), b"", description(training={"seed": 0}))
 
-    assert [line[:15].rstrip() for line in lines] == ["model", "size", "SHA-256", "file format", "input", "classes", "seed"]
-    assert lines[-1] == "seed           0"
-    assert lines[3] == "file format    TFLite, description format 1"
+    assert [line[:23].rstrip() for line in lines] == ["model", "size", "SHA-256", "file format", "input", "classes", "seed"]
+    assert lines[-1] == "seed                   0"
+    assert lines[3] == "file format            TFLite, description format 1"
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,7 @@ def test_if_none_is_named_the_int8_model_of_the_package_is_opened() -> None:
     assert read_model()[0] == INT8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["tflite", "onnx"])
 def test_a_model_that_nobody_vouches_for_runs_in_a_process_of_its_own_with_the_same_answers(suffix: str, tmp_path: Path) -> None:
     model, copy = MODELS / f"fmnist-int8.{suffix}", tmp_path / f"mine.{suffix}"

@@ -11,19 +11,21 @@ import pytest
 from fmnist_edge.classifier import Prediction
 from fmnist_edge.classify.output import FORMATS, Show, Style, as_bars, as_csv, as_json, as_text
 from fmnist_edge.classify.reading import Item
-from fmnist_edge.contract import CLASSES, LANGUAGES
+from fmnist_edge.contract import CLASSES, LANGUAGES, NOTHING_STANDS_OUT
 from fmnist_edge.errors import InputError
 from support.predictions import prediction
 from support.terminals import stdout_on_a_terminal
 
 GREEN, YELLOW, END = "\033[1;32m", "\033[1;33m", "\033[0m"
 
-ENGLISH = Style(3, False, CLASSES)
+ENGLISH = Style(3, False, CLASSES, NOTHING_STANDS_OUT["en"])
+CHINESE = Style(3, False, LANGUAGES["zh"], NOTHING_STANDS_OUT["zh"])
 PICTURE = Item("shoe.png", None, None, 0)
 BROKEN = Item("gone.png", None, InputError("no such file"), 0)
 
 SNEAKER = Prediction(np.array([0, 0, 0, 0, 0, 0.125, 0, 0.75, 0.0625, 0.0625], np.float32), 0.5)
 UNSURE = Prediction(SNEAKER.probabilities, 0.8)
+NOT_FOUND = Prediction(SNEAKER.probabilities, 0.5, garment_found=False)
 
 
 def printed(show: Show, *items: tuple[Item, Prediction | None], capsys: pytest.CaptureFixture[str]) -> str:
@@ -44,6 +46,18 @@ def test_text_marks_a_guess_with_a_question_mark_at_the_best_class_alone(capsys:
     assert out == "shoe.png: Sneaker? 0.75, Sandal 0.12, Bag 0.06\n"
 
 
+@pytest.mark.parametrize(("style", "remark"), [(ENGLISH, " (nothing stands out)"), (CHINESE, " (没有明显的物体)")])
+def test_where_nothing_stands_out_it_is_said_after_the_best_class_alone(
+    style: Style, remark: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = printed(as_text(style), (PICTURE, NOT_FOUND), capsys=capsys)
+    bars = printed(as_bars(style), (PICTURE, NOT_FOUND), capsys=capsys)
+
+    sneaker, sandal, bag = (style.names[class_id] for class_id in (7, 5, 8))
+    assert text == f"shoe.png: {sneaker}? 0.75{remark}, {sandal} 0.12, {bag} 0.06\n"
+    assert [line.endswith(remark) for line in bars.splitlines()] == [True, False, False]
+
+
 def test_a_name_is_printed_so_that_it_does_nothing_to_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     out = printed(as_text(ENGLISH), (PICTURE._replace(name="\033[31mred"), SNEAKER), capsys=capsys)
 
@@ -51,7 +65,7 @@ def test_a_name_is_printed_so_that_it_does_nothing_to_the_terminal(capsys: pytes
 
 
 def test_only_as_many_classes_are_printed_as_wanted(capsys: pytest.CaptureFixture[str]) -> None:
-    style = Style(1, False, CLASSES)
+    style = ENGLISH._replace(top_k=1)
 
     assert printed(as_text(style), (PICTURE, SNEAKER), capsys=capsys) == "shoe.png: Sneaker 0.75\n"
     assert len(printed(as_bars(style), (PICTURE, SNEAKER), capsys=capsys).splitlines()) == 1
@@ -68,9 +82,7 @@ def test_a_bar_is_as_long_as_its_class_is_probable(capsys: pytest.CaptureFixture
 
 
 def test_bars_stand_below_each_other_in_chinese_too(capsys: pytest.CaptureFixture[str]) -> None:
-    style = Style(3, False, LANGUAGES["zh"])
-
-    assert printed(as_bars(style), (PICTURE, SNEAKER), capsys=capsys).splitlines() == [
+    assert printed(as_bars(CHINESE), (PICTURE, SNEAKER), capsys=capsys).splitlines() == [
         "运动鞋    0.75 ███████████████",
         "凉鞋      0.12 ██",
         "包        0.06 █",
@@ -116,6 +128,7 @@ def test_json_says_everything_of_a_picture(capsys: pytest.CaptureFixture[str]) -
 
     assert json.loads(line) == {
         **{"path": "shoe.png", "class_id": 7, "label": "Sneaker", "confidence": 0.75, "unsure": False, "milliseconds": 1.235},
+        "garment_found": True,
         "top": [
             {"label": "Sneaker", "confidence": 0.75},
             {"label": "Sandal", "confidence": 0.125},
@@ -129,7 +142,7 @@ def test_json_has_the_reason_of_what_could_not_be_read(capsys: pytest.CaptureFix
 
 
 def test_json_has_all_probabilities_if_wanted_to_six_places(capsys: pytest.CaptureFixture[str]) -> None:
-    style = Style(1, True, LANGUAGES["zh"])
+    style = CHINESE._replace(top_k=1, everything=True)
 
     record = json.loads(printed(as_json(style), (PICTURE, prediction(1, 1 / 3)), capsys=capsys))
 
@@ -150,20 +163,28 @@ def test_csv_is_a_line_per_picture_read_or_not(capsys: pytest.CaptureFixture[str
 
     assert good == {
         **{"path": "shoe.png", "class_id": "7", "label": "Sneaker", "confidence": "0.75", "unsure": "true"},
-        **{"milliseconds": "1.235", "error": ""},
+        **{"milliseconds": "1.235", "error": "", "garment_found": "true"},
     }
     assert bad == dict.fromkeys(good, "") | {"path": "gone.png", "error": "no such file"}
 
 
 def test_csv_has_each_probability_in_the_column_of_its_class(capsys: pytest.CaptureFixture[str]) -> None:
-    good, bad = rows(Style(1, True, CLASSES), (PICTURE, SNEAKER), (BROKEN, None), capsys=capsys)
+    good, bad = rows(ENGLISH._replace(everything=True), (PICTURE, SNEAKER), (BROKEN, None), capsys=capsys)
 
-    assert list(good) == ["path", "class_id", "label", "confidence", *CLASSES, "unsure", "milliseconds", "error"]
+    assert list(good) == ["path", "class_id", "label", "confidence", *CLASSES, "unsure", "milliseconds", "error", "garment_found"]
     assert {name: float(good[name]) for name in CLASSES if float(good[name])} == {
         **{"Sandal": 0.125, "Sneaker": 0.75, "Bag": 0.0625, "Ankle boot": 0.0625},
     }
     assert good["unsure"] == "false"
     assert {bad[name] for name in CLASSES} == {""}
+
+
+def test_json_and_csv_say_whether_anything_stands_out(capsys: pytest.CaptureFixture[str]) -> None:
+    record = json.loads(printed(as_json(ENGLISH), (PICTURE, NOT_FOUND), capsys=capsys))
+    (row,) = rows(ENGLISH, (PICTURE, NOT_FOUND), capsys=capsys)
+
+    assert (record["garment_found"], record["unsure"]) == (False, True)
+    assert (row["garment_found"], row["unsure"]) == ("false", "true")
 
 
 def test_each_format_has_its_name() -> None:

@@ -13,6 +13,7 @@ from fmnist_edge.classify import explain as module
 from fmnist_edge.classify.explain import EDGE, TOP, draw, explain, photo_and_garment
 from fmnist_edge.contract import CLASSES
 from fmnist_edge.errors import FmnistEdgeError, InputError, UsageError
+from fmnist_edge.pictures.photo import CutOut
 from support.predictions import prediction
 
 BLUE, ORANGE, GRAY, EMPTY, PINK, INK = (
@@ -99,9 +100,9 @@ def test_a_narrow_picture_stands_in_the_middle_of_its_panel() -> None:
     assert tuple(page[TOP + 5, 32 + 5]) == EMPTY
 
 
-def marked(mask: NDArray[np.bool_]) -> tuple[list[str], Pixels, Pixels]:
+def marked(mask: NDArray[np.bool_], garment_found: bool) -> tuple[list[str], Pixels, Pixels]:
     photo = Image.new("RGB", mask.shape[::-1], (200, 40, 40))
-    (first, picture), (second, marked) = photo_and_garment(photo, mask)
+    (first, picture), (second, marked) = photo_and_garment(photo, CutOut(TILE, mask, garment_found))
     return [first, second], np.asarray(picture), np.asarray(marked)
 
 
@@ -109,7 +110,7 @@ def test_the_garment_keeps_its_colours_is_outlined_and_its_ground_pales() -> Non
     mask = np.zeros((100, 100), np.bool_)
     mask[25:75, 25:75] = True
 
-    headings, photo, page = marked(mask)
+    headings, photo, page = marked(mask, garment_found=True)
 
     assert headings == ["The photo", "The garment found in it"]
     assert photo.shape == page.shape == (560, 560, 3)
@@ -121,11 +122,16 @@ def test_the_garment_keeps_its_colours_is_outlined_and_its_ground_pales() -> Non
     assert not outline[150:410, 150:410].any()
 
 
-def test_if_no_garment_was_found_it_is_said() -> None:
-    headings, _, page = marked(np.ones((50, 50), np.bool_))
+def test_if_nothing_stands_out_it_is_said_and_what_was_taken_instead() -> None:
+    everything = np.ones((50, 50), np.bool_)
+    headings, _, page = marked(everything, garment_found=False)
+    everything[:10] = False
+    headings_of_a_guess, _, guess = marked(everything, garment_found=False)
 
-    assert headings[1] == "No garment found: all of it is taken"
+    assert headings[1] == "Nothing stands out: all of it is taken"
     assert (page == (200, 40, 40)).all()
+    assert headings_of_a_guess[1] == "Nothing stands out: a guess"
+    assert tuple(guess[10, 280]) == (244, 212, 212)
 
 
 def test_what_the_model_gets_is_drawn_enlarged(classifier: Classifier, tmp_path: Path) -> None:

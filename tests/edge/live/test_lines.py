@@ -20,12 +20,12 @@ from support.terminals import stdout_on_a_terminal
 GREEN, YELLOW, END = "\033[1;32m", "\033[1;33m", "\033[0m"
 
 
-def answer(class_id: int = 7, confidence: float = 0.75, sure_from: float = 0.5) -> Answer:
+def answer(class_id: int = 7, confidence: float = 0.75, sure_from: float = 0.5, garment_found: bool = True) -> Answer:
     """Sandal gets what is left but for a 16th, which is Bag's."""
     shares = np.zeros(11)
     shares[5], shares[8] = 15 / 16 - confidence, 1 / 16
     shares[class_id] = confidence
-    return Answer(class_id, shares, sure_from)
+    return Answer(class_id, shares, sure_from, garment_found and class_id != NOTHING)
 
 
 def frame(age: float = 0.0) -> Frame:
@@ -60,6 +60,11 @@ def test_nothing_there_is_said_in_words() -> None:
     assert NOTHING_THERE == {"en": "nothing there", "zh": "没有东西"}
     assert shown(answer(NOTHING)).startswith("\rnothing there  0.75  ████████   ")
     assert shown(answer(NOTHING), "zh").startswith("\r没有东西  0.75  ████████   ")
+
+
+def test_where_nothing_stands_out_that_is_said_in_place_of_the_bar() -> None:
+    assert shown(answer(garment_found=False)).startswith("\rSneaker?       0.75  nothing stands out   30 fps")
+    assert shown(answer(garment_found=False), "zh").startswith("\r运动鞋?   0.75  没有明显的物体   30 fps")
 
 
 def test_lines_of_every_language_stand_below_each_other() -> None:
@@ -128,7 +133,7 @@ def test_a_record_says_everything_with_its_units(capfd: pytest.CaptureFixture[st
     assert 500 <= record.pop("age_ms") <= 1000 * age + 0.1
     assert record == {
         **{"monotonic": round(taken.taken, 3), "seconds": 3.142, "frame": 42, "class_id": 7, "label": "运动鞋", "unsure": False},
-        **{"confidence": 0.666667, "dropped": 5},
+        **{"confidence": 0.666667, "dropped": 5, "garment_found": True},
         "probabilities": [0, 0, 0, 0, 0, 0.270833, 0, 0.666667, 0.0625, 0],
     }
 
@@ -138,6 +143,7 @@ def test_nothing_has_no_class_in_a_record(capfd: pytest.CaptureFixture[str]) -> 
 
     (record,) = records(capfd)
     assert (record["class_id"], record["label"], record["confidence"]) == (None, "nothing there", 0.75)
+    assert (record["garment_found"], record["unsure"]) == (False, False)
     assert len(record["probabilities"]) == 10
 
 

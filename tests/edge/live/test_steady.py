@@ -110,9 +110,19 @@ def test_while_nothing_fades_the_threshold_of_the_last_prediction_holds() -> Non
     assert (answer.class_id, answer.sure_from, answer.unsure) == (3, 0.9, True)
 
 
-@pytest.mark.parametrize(("class_id", "sure_from", "unsure"), [(3, 0.75, False), (3, 0.76, True), (NOTHING, 0.76, False)])
-def test_an_answer_is_unsure_below_its_threshold_and_not_at_it(class_id: int, sure_from: float, unsure: bool) -> None:
+@pytest.mark.parametrize(
+    ("class_id", "sure_from", "garment_found", "unsure"),
+    [
+        (3, 0.75, True, False),
+        (3, 0.76, True, True),
+        (3, 0.75, False, True),
+        (NOTHING, 0.76, False, False),
+    ],
+)
+def test_an_answer_is_unsure_below_its_threshold_and_not_at_it_and_where_nothing_stands_out(
+    class_id: int, sure_from: float, garment_found: bool, unsure: bool
+) -> None:
     shares = np.zeros(11)
     shares[class_id] = 0.75
 
-    assert Answer(class_id, shares, sure_from).unsure is unsure
+    assert Answer(class_id, shares, sure_from, garment_found).unsure is unsure

@@ -35,6 +35,7 @@ def mask_of(*rows: str) -> NDArray[np.bool_]:
 
 def test_what_was_chosen_by_measurement_is_as_it_was_measured() -> None:
     assert (segment.SEGMENT_EDGE, segment.PLAUSIBLE_AREA, segment.VISIBLE) == (96, (0.03, 0.95), 1)
+    assert (segment.CLEAR_STEP, segment.CLEAR_GROUND) == (3, 0.25)
     assert (segment.BINS, segment.ROUNDS) == (12, 6)
 
 
@@ -285,18 +286,27 @@ def garment(edge: int, gray: int, ground: int = 255) -> Image.Image:
 
 
 def test_a_square_is_found_to_the_pixel() -> None:
-    mask = find_garment(garment(40, 0))
+    found = find_garment(garment(40, 0))
 
-    assert mask is not None
-    assert mask.dtype == np.bool_
+    assert found is not None
+    assert found.stands_out
+    assert found.mask.dtype == np.bool_
     expected = np.zeros((96, 96), np.bool_)
     expected[28:68, 28:68] = True
-    assert (mask != expected).mean() < 0.01
+    assert (found.mask != expected).mean() < 0.01
 
 
 def test_a_garment_that_hardly_differs_is_found_and_one_that_differs_less_is_not() -> None:
     assert find_garment(garment(40, 120, ground=128)) is not None
     assert find_garment(garment(40, 126, ground=128)) is None
+
+
+@pytest.mark.parametrize(("gray", "stands_out"), [(105, True), (118, False)])
+def test_what_is_found_stands_out_if_it_clearly_differs(gray: int, stands_out: bool) -> None:
+    found = find_garment(garment(40, gray, ground=128))
+
+    assert found is not None
+    assert found.stands_out is stands_out
 
 
 @pytest.mark.parametrize(("edge", "found"), [(12, False), (24, True), (80, True)])

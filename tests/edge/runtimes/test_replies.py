@@ -140,6 +140,7 @@ def test_the_other_process_gets_a_gigabyte_and_leaves_no_core_file() -> None:
     assert limits_of_a_child() == {"RLIMIT_DATA": (2**30, 2**30), "RLIMIT_CORE": (0, 0)}
 
 
+@pytest.mark.slow
 def test_an_opened_model_answers_and_says_what_runs_it() -> None:
     session = IsolatedSession(INT8.read_bytes(), ".tflite", threads=1)
     here = open_model(INT8).session
@@ -149,6 +150,7 @@ def test_an_opened_model_answers_and_says_what_runs_it() -> None:
     assert session.probabilities(TILES[:0]).shape == (0, 10)
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_is_named_with_its_signal() -> None:
     session = IsolatedSession(INT8.read_bytes(), ".tflite")
     os.kill(session._process.pid, signal.SIGKILL)
@@ -158,6 +160,7 @@ def test_a_process_that_is_killed_is_named_with_its_signal() -> None:
     assert str(caught.value) == "it crashes the runtime (Killed)"
 
 
+@pytest.mark.slow
 def test_a_process_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     session = IsolatedSession(INT8.read_bytes(), ".tflite")
     assert isolated.TIME_LIMIT == 60
@@ -170,6 +173,7 @@ def test_a_process_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> No
     assert session._process.wait() == -signal.SIGKILL
 
 
+@pytest.mark.slow
 def test_the_process_ends_with_its_session() -> None:
     session = IsolatedSession(INT8.read_bytes(), ".tflite")
     process = session._process
@@ -190,12 +194,14 @@ def test_stopping_waits_until_the_process_has_gone() -> None:
     assert process.stdin.closed
 
 
+@pytest.mark.slow
 def test_ctrl_c_is_not_for_the_other_process() -> None:
     session = IsolatedSession(INT8.read_bytes(), ".tflite")
 
     assert os.getsid(session._process.pid) != os.getsid(0)
 
 
+@pytest.mark.slow
 def test_without_a_second_process_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
 
