@@ -39,7 +39,7 @@ missing = $(if $(filter-out $(wildcard $(1)),$(1)),FORCE)
   lint wheel deploy deploy-model trust rollback fleet-status fleet-test readme lock clean FORCE
 
 help:  ## list the jobs
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' Makefile
 
 setup: $(SETUP)  ## make .venv with everything that the other jobs need
 

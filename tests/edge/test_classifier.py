@@ -87,6 +87,7 @@ def test_the_top_classes_come_best_first_and_equal_ones_in_class_order() -> None
 def test_answers_come_in_the_order_of_the_pictures_however_many_there_are(classifier: Classifier) -> None:
     together = classifier.classify(NOISE)
 
+    assert BATCH == 64  # on a Pi Zero more fill the memory
     assert len(together) == len(NOISE)
     for tile, found in list(zip(NOISE, together, strict=True))[:: BATCH - 1]:
         np.testing.assert_array_equal(found.probabilities, classifier.classify(tile)[0].probabilities)

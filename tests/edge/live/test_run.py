@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -21,7 +22,8 @@ from fmnist_edge.errors import UsageError
 from fmnist_edge.live.collect import Collection
 from fmnist_edge.live.screen import Screen
 from fmnist_edge.live.service import Systemd
-from fmnist_edge.live.watch import FAULTS, Options, Tally, Watch, prepare
+from fmnist_edge.live.watch import FAULTS, LEARN_KEY, TICK, Options, Tally, Watch, prepare
+from fmnist_edge.terminal import quiet_stderr
 from support.commands import MODELS
 from support.film import scene, write_film
 from train.dataset import Dataset
@@ -130,7 +132,7 @@ def test_the_summary_says_how_many_how_fast_how_old_and_what_it_cost(monkeypatch
     assert (
         tally.summary(3) == "8 frames in 4.0 s (2.0 fps), 3 dropped, 100 results, age p50 20 ms, p99 50 ms, CPU 50.0 ms per frame"
     )
-    assert tally.ages[-1] == 1  # older than a minute
+    assert (len(tally.ages), tally.ages[-1]) == (60_000, 1)  # those older than a minute are one
 
 
 def test_without_results_there_is_no_age(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,7 +160,8 @@ def _handlers() -> Iterator[None]:
 
 def watch(source: Path | str, collection: Collection | None = None, sure_from: float | None = None, **changes: Any) -> Watch:
     feed = Feed(str(source), FeedOptions(fast=source != "test"), print)
-    classifier = Classifier(MODELS / "fmnist-int8.tflite", min_confidence=sure_from)
+    with quiet_stderr():
+        classifier = Classifier(MODELS / "fmnist-int8.tflite", min_confidence=sure_from)
     return Watch(feed, classifier, options(**changes), Screen(True, False, "en"), Systemd(False), collection)
 
 
@@ -201,6 +204,10 @@ def test_a_film_that_stands_still_is_not_called_frozen(still: Path, capfd: pytes
     _, said = watched(capfd, still)
 
     assert len(said) == 1
+
+
+def test_signals_and_keys_are_heard_within_a_tenth_of_a_second() -> None:
+    assert (TICK, LEARN_KEY) == (0.1, "e")
 
 
 def test_it_ends_after_so_many_frames(film: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -297,6 +304,23 @@ def interrupted_by(number: signal.Signals, capfd: pytest.CaptureFixture[str]) ->
         finally:
             said = capfd.readouterr().err.splitlines()
     return said
+
+
+def test_systemd_hears_the_label_then_that_it_is_ready_then_the_end(
+    film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    listener.bind(str(tmp_path / "notify"))
+    listener.setblocking(False)
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+    running = watch(film, frames=3)
+    running.systemd = Systemd(True)
+
+    with running.feed:
+        running.run()
+
+    assert [listener.recv(100).decode() for _ in range(3)] == ["STATUS=Trouser", "READY=1", "STOPPING=1"]
+    listener.close()
 
 
 def test_sigterm_ends_it_and_says_how_it_went(capfd: pytest.CaptureFixture[str]) -> None:
