@@ -21,6 +21,8 @@ if TYPE_CHECKING:  # a tile need not wait for what that imports
 DARK = 64
 """A tile's ground is darker: two of its four corners, at least. Of 60,000 tiles the brightest has 36 there."""
 
+BLANK = "nothing can be made out in it: its tile would be one gray all over"
+
 Kind = Literal["tile", "photo"]
 Wanted = Literal["auto", "tile", "photo"]
 """What pictures are to be taken for: "auto" looks at each."""
@@ -64,6 +66,8 @@ def view_of(image: Image.Image, wanted: Wanted) -> View:
         if wanted != "photo" and image.size == (TILE_SIZE, TILE_SIZE) and is_gray(image):
             values = to_gray(image).tobytes()
             if wanted == "tile" or is_on_black(values):
+                if values.count(values[:1]) == len(values) and not is_of_one_colour(image):
+                    raise BlankError(BLANK)
                 return View(np.frombuffer(values, np.uint8).reshape(TILE_SIZE, TILE_SIZE), "tile")
         if wanted == "tile":
             found = f"{image.mode} and {image.width}x{image.height}"
@@ -72,7 +76,7 @@ def view_of(image: Image.Image, wanted: Wanted) -> View:
 
         cut = cut_out(image)
         if is_blank(cut.tile, cut.mask) and not is_of_one_colour(image):
-            raise BlankError("nothing can be made out in it: its tile would be one gray all over")
+            raise BlankError(BLANK)
         return View(cut.tile, "photo", cut.garment_found)
     except Exception as error:
         raise as_input_error(error) from None

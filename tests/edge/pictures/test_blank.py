@@ -84,7 +84,7 @@ def test_colours_of_16_bits_are_transparent_where_they_should_be() -> None:
     assert np.abs(view_of(image, "auto").tile.astype(int) - as_8_bits).mean() < 1.5
 
 
-@pytest.mark.parametrize("shape", [(400, 300), (300, 300)])
+@pytest.mark.parametrize("shape", [(400, 300), (300, 300), (28, 28)])
 def test_a_blank_tile_of_a_picture_that_is_not_is_an_error(shape: tuple[int, int]) -> None:
     below_black = np.linspace(-9, -1, shape[0] * shape[1], dtype=np.float32).reshape(shape)
 
