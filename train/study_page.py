@@ -77,6 +77,8 @@ QUESTIONS = {
 }
 EPOCHS = (5, 10, 15, 30)
 
+NOT_MEASURED = "not measured since it changed"
+
 Result = dict[str, Any]
 Results = Mapping[str, Mapping[str, Result]]
 """By group and name, as in docs/study.json."""
@@ -96,12 +98,12 @@ def fill_page(results: Results) -> str:
     textbook, asked = results["textbook"], results["questions"]
     textbooks = [run for name, run in textbook.items() if name.startswith("seed")]
     references = [mean(runs, "seconds") for runs in (of_recipe(results, "tutorial"), textbooks)]
-    whole = {name: results["recipes"][f"{name}, seed 0"] for name in ("quick", "compact", "standard")}
-    parts = sorted({**whole, **{name: results["parts"][name] for name in PARTS}}.items())
+    whole = {name: of_recipe(results, name)[:1] for name in ("quick", "compact", "standard")}
+    parts = sorted({**whole, **{name: of_part(results, name) for name in PARTS}}.items())
     losses, accuracies = (asked["30 epochs"][key] for key in ("losses", "accuracies"))
     return TEMPLATE.read_text("utf-8").format(
         recipes=table([recipe_row(name, of_recipe(results, name), references) for name in RECIPES]),
-        parts=table([[name, f"{run['validation']:.4f}", f"{run['disturbed']:.3f}"] for name, run in parts]),
+        parts=table([part_row(name, runs) for name, runs in parts]),
         photos=table([photo_row(name, runs) for name, runs in photo_runs(results).items() if runs]),
         clothes=table(
             [clothes_row(name, results["clothes"][name]) for name in PHOTO_PARTS if name in results.get("clothes", {})]
@@ -120,10 +122,13 @@ def fill_page(results: Results) -> str:
 
 def recipe_row(name: str, runs: Sequence[Result], references: Sequence[float]) -> list[object]:
     """references: seconds to which those of the recipe are compared."""
+    units = "-".join(map(str, (784, *RECIPES[name].hidden, 10)))
+    if not runs:
+        return [f"`{name}`", units, NOT_MEASURED, *["-"] * 9]
     tests, seconds = [run["test"] for run in runs], mean(runs, "seconds")
     return [
         f"`{name}`",
-        "-".join(map(str, (784, *RECIPES[name].hidden, 10))),
+        units,
         *(f"{test:.4f}" for test in (np.mean(tests), min(tests), max(tests))),
         len(runs),
         f"{mean(runs, 'validation'):.4f}",
@@ -132,6 +137,12 @@ def recipe_row(name: str, runs: Sequence[Result], references: Sequence[float]) -
         f"{seconds:.0f}",
         *(f"{seconds / reference:.2f}" for reference in references),
     ]
+
+
+def part_row(name: str, runs: Sequence[Result]) -> list[object]:
+    if not runs:
+        return [name, NOT_MEASURED, "-"]
+    return [name, f"{runs[0]['validation']:.4f}", f"{runs[0]['disturbed']:.3f}"]
 
 
 def photo_row(name: str, runs: Sequence[Result]) -> list[object]:
@@ -154,6 +165,12 @@ def of_recipe(results: Results, name: str) -> list[Result]:
     """The runs of the recipe as it is now."""
     settings, runs = settings_of(RECIPES[name]), results["recipes"].items()
     return [run for key, run in runs if key.startswith(f"{name}, seed ") and run["settings"] == settings]
+
+
+def of_part(results: Results, name: str) -> list[Result]:
+    """The run of the part as it is now, if there is one."""
+    run = results["parts"].get(name)
+    return [run] if run and run["settings"] == settings_of(PARTS[name]) else []
 
 
 def mean(runs: Sequence[Result], key: str) -> float:
