@@ -105,9 +105,7 @@ def fill_page(results: Results) -> str:
         recipes=table([recipe_row(name, of_recipe(results, name), references) for name in RECIPES]),
         parts=table([part_row(name, runs) for name, runs in parts]),
         photos=table([photo_row(name, runs) for name, runs in photo_runs(results).items() if runs]),
-        clothes=table(
-            [clothes_row(name, results["clothes"][name]) for name in PHOTO_PARTS if name in results.get("clothes", {})]
-        ),
+        clothes=table([clothes_row(name, results.get("clothes", {}).get(name)) for name in PHOTO_PARTS]),
         questions=table([[name, f"{asked[name]['validation']:.4f}"] for name in QUESTIONS]),
         epochs=table([[epoch, f"{losses[epoch - 1]:.4f}", f"{accuracies[epoch - 1]:.4f}"] for epoch in EPOCHS]),
         best_epoch=1 + int(np.argmin(losses)),
@@ -150,7 +148,9 @@ def photo_row(name: str, runs: Sequence[Result]) -> list[object]:
     return [name, f"{mean(tried, 'right'):.1%}", f"{mean(tried, 'among_three'):.1%}", len(runs)]
 
 
-def clothes_row(name: str, run: Result) -> list[object]:
+def clothes_row(name: str, run: Result | None) -> list[object]:
+    if run is None:
+        return [name, "not measured yet", *["-"] * 7]
     shares = [f"{share:.1%}" for share in (run["right"], *run["shoes"].values())]
     return [name, run["learned"], run["contributors"], *shares, f"{run['calibration_error']:.3f}", f"{run['validation']:.4f}"]
 
