@@ -16,6 +16,7 @@ import typer
 
 from fmnist_edge.contract import DESCRIPTION
 from fmnist_edge.errors import UsageError, reported
+from fmnist_edge.files import check_writable
 from fmnist_edge.terminal import quiet_stderr
 from train.clothing import CLOTHING, Photo, get_clothes
 from train.dataset import checksums, load
@@ -157,7 +158,7 @@ def prepare(out: Path) -> None:
     """Raises UsageError now, and not after the training, if nothing can be written there."""
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=out.parent).close()
+        check_writable(out.parent)
     except OSError as error:
         raise UsageError(f"{out} can't be written ({error.strerror})") from None
 

@@ -1,6 +1,5 @@
 """The tiles of photos to learn from, cut out by the device's own code, and kept in the user's cache for the next training."""
 
-import os
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from rich.progress import track
 import fmnist_edge.pictures
 from fmnist_edge.classify.reading import Source, read_all
 from fmnist_edge.contract import CLASSES, TILE_SIZE, Tile, Tiles
+from fmnist_edge.files import replacing
 from fmnist_edge.pictures.tile import read_picture
 from train.clothing import Photo, cache, digest, say
 
@@ -94,9 +94,10 @@ def from_cache(photos: Sequence[Photo]) -> list[Tile | None]:
     empty = np.zeros((TILE_SIZE, TILE_SIZE), np.uint8)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{os.getpid()}.npz")
-        np.savez(part, tiles=[empty if tile is None else tile for tile in found], readable=[tile is not None for tile in found])
-        part.replace(path)
+        with replacing(path) as part, open(part, "wb") as file:
+            np.savez(
+                file, tiles=[empty if tile is None else tile for tile in found], readable=[tile is not None for tile in found]
+            )
     except OSError as error:
         say(f"the tiles can't be kept for the next time: {path} can't be written ({error.strerror})")
     return found

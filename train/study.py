@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from fmnist_edge.contract import calibration_error, to_pixels
 from fmnist_edge.errors import reported
+from fmnist_edge.files import replacing
 from fmnist_edge.terminal import quiet_stderr
 from train.clothing import get_clothes
 from train.dataset import Dataset, load
@@ -86,9 +87,8 @@ class Study:
             return
         print(f"study: {group}: {name}", flush=True)
         known[name] = {"settings": settings, **measure()}
-        part = RESULTS.with_suffix(".part")
-        part.write_text(json.dumps(self.results, indent=1) + "\n", "utf-8")
-        part.replace(RESULTS)
+        with replacing(RESULTS) as part:
+            part.write_text(json.dumps(self.results, indent=1) + "\n", "utf-8")
 
     def whole(self, recipe: Recipe, seed: int) -> Result:
         """The recipe as `make train` trains it. The test images are looked at once, at the end."""
