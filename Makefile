@@ -1,6 +1,6 @@
 # Every job of the project by its name; `make help` lists them.
 # What a user sets is taken as it is: by itself, make would expand each "$" in it.
-USERS := PYTHON RECIPE MODELS KEY HOST INVENTORY SOURCE ARGS PHOTOS TRY PI FLEET FMNIST_DATA FMNIST_PHOTOS
+USERS := PYTHON RECIPE MODELS KEY HOST INVENTORY SOURCE ARGS TRY PI FLEET FMNIST_DATA FMNIST_PHOTOS
 $(foreach name,$(USERS),$(if $(filter-out undefined,$(origin $(name))),$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
 # one word for the shell, whatever is in it; only a ~/ at its beginning is the home folder
 quoted = $(subst '~/,~/','$(subst ','\'',$(1))')

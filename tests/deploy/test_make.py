@@ -11,6 +11,8 @@ import pytest
 
 from support.commands import ROOT, run
 
+pytestmark = pytest.mark.slow
+
 RECORDER = """#!/bin/sh
 # a line for each call: the arguments, and what came by the environment, with zeros between
 { printf '%s\\0' "$@" =; env -0; printf '\\n'; } >> "$RECORD"
@@ -63,7 +65,6 @@ def make(checkout: Path, *arguments: str, **environment: str) -> list[tuple[list
         ("export", "MODELS", ["-m", "export", "--model", f"{ODD}/fmnist.keras", "--out", ODD]),
         ("sign", "KEY", ["-m", "export.sign", "--models", "models", "--key", ODD]),
         ("sign", "MODELS", ["-m", "export.sign", "--models", ODD, "--key", f"{Path.home()}/.ssh/fmnist-edge"]),
-        ("study", "PHOTOS", ["-m", "train.study", "--photos", ODD]),
         ("study", "TRY", ["-m", "train.study", "--try", ODD]),
         ("bench", "MODELS", ["-m", "bench", "--models", ODD, "--out", ODD]),
     ],

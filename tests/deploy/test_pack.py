@@ -8,6 +8,8 @@ import pytest
 
 from support.commands import ROOT, fmnist_edge, run
 
+pytestmark = pytest.mark.slow
+
 SOURCE = "rtsp://admin:ge$h\"ei`m\\'%% é😀@camera.local/live #1"
 
 

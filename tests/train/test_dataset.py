@@ -152,7 +152,7 @@ def test_a_login_page_instead_of_the_file_is_no_data(server: Server, tmp_path: P
     result = get_data(tmp_path, "--mirror", server.url)
 
     assert result.returncode == 1
-    assert "train-images-idx3-ubyte.gz is damaged (Not a gzipped file" in result.stderr
+    assert "train-images-idx3-ubyte.gz is not an IDX file of shape (60000, 28, 28)" in result.stderr
 
 
 def test_labels_of_the_other_set_are_not_taken_for_these(tmp_path: Path, good_files: Path) -> None:

@@ -14,6 +14,7 @@ print(backend.backend(), config.floatx(), config.image_data_format(), config.eps
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["train.__main__", "export.__main__", "train.fit"])
 def test_keras_is_what_is_needed_whatever_the_user_has_set(module: str, tmp_path: Path) -> None:
     own = {"backend": "torch", "floatx": "float16", "image_data_format": "channels_first", "epsilon": 0.1}

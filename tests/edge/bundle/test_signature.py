@@ -354,7 +354,7 @@ def test_a_clock_that_is_behind_gives_no_counter_that_devices_refuse(device: Dev
     last.write_text("5000000000\n")
     shutil.copy(MODELS / "manifest.json", device.models)
 
-    python_m("export.sign", "--models", device.models, "--key", device.folder / "owner")
+    main_of("export.sign", "--models", device.models, "--key", device.folder / "owner")
 
     assert json.loads((device.models / "manifest.json").read_text())["counter"] == 5_000_000_001
     assert last.read_text() == "5000000001\n"

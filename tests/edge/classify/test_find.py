@@ -340,6 +340,7 @@ def test_a_list_may_come_from_windows(encoding: str, end: str, monkeypatch: pyte
     assert [source.name for source in find(["-"], Options())] == ["b.png", "Schön/鞋.png"]
 
 
+@pytest.mark.slow
 def test_a_list_of_utf_16_is_answered_line_by_line(tree: Path) -> None:
     command = [FMNIST_EDGE, "classify", "-"]
     with subprocess.Popen(command, cwd=tree, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:

@@ -136,7 +136,7 @@ def test_an_archive_is_known_by_its_first_four_bytes(tree: Path) -> None:
 
 
 def on_stdin(content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(content))))  # type: ignore[arg-type]
 
 
 def test_a_list_on_stdin_is_a_path_a_line_whatever_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from PIL import Image, UnidentifiedImageError
 
 from fmnist_edge.errors import InputError
 from fmnist_edge.pictures import decode as module
-from fmnist_edge.pictures.decode import MAX_PIXELS, SMALL, as_input_error, check_size, decode, is_picture, read_image, too_large
+from fmnist_edge.pictures.decode import MAX_PIXELS, SMALL, as_input_error, check_size, decode, read_image, too_large
 
 NOISE = Image.effect_noise((400, 300), 100)
 
@@ -19,16 +19,6 @@ def refusal(path: str | os.PathLike[str], *arguments: int) -> str:
     with pytest.raises(InputError) as caught:
         read_image(path, *arguments)
     return str(caught.value)
-
-
-@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.jpeg", "a.webp", "a.bmp", "a.gif", "a.tif", "a.tiff", "A.JPG", "x.y.Png"])
-def test_a_picture_is_known_by_its_suffix(name: str) -> None:
-    assert is_picture(name)
-
-
-@pytest.mark.parametrize("name", ["a.txt", "png", "a.png.zip", "a.eps", ""])
-def test_other_files_are_no_pictures(name: str) -> None:
-    assert not is_picture(name)
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "bmp", "gif", "tiff"])

@@ -36,17 +36,21 @@ def test_a_shrunk_pixel_is_the_mean_of_what_it_stands_for() -> None:
     assert set(np.unique(np.asarray(shrink(Image.fromarray(values))))) == {100}
 
 
-@pytest.mark.parametrize("mode", ["1", "P", "PA"])
-def test_a_palette_is_resolved_before_its_colours_are_mixed(mode: str) -> None:
-    assert shrink(Image.new("L", (600, 600), 255).convert("P" if mode == "PA" else mode).convert(mode)).mode == "RGBA"
+@pytest.mark.parametrize(("mode", "plain"), [("1", "RGB"), ("P", "RGB"), ("PA", "RGBA")])
+@pytest.mark.parametrize("edge", [300, 600])
+def test_a_palette_is_resolved_before_its_colours_are_mixed(mode: str, plain: str, edge: int) -> None:
+    image = Image.new("L", (edge, edge), 255).convert("P" if mode == "PA" else mode).convert(mode)
+
+    assert shrink(image).mode == plain
 
 
 def test_a_deep_picture_is_made_gray_before_it_is_shrunk() -> None:
     assert shrink(Image.fromarray(np.full((600, 600), 65535, np.uint16))).mode == "L"
 
 
-def test_a_small_picture_is_left_alone() -> None:
-    image = Image.new("P", (511, 511))
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "CMYK"])
+def test_a_small_picture_is_left_alone(mode: str) -> None:
+    image = Image.new(mode, (511, 511))
 
     assert shrink(image) is image
 
@@ -104,7 +108,7 @@ def test_what_has_no_transparency_is_rgb_without_a_mask(mode: str) -> None:
 
 
 def test_a_deep_picture_keeps_its_grays() -> None:
-    photo, alpha = flatten(Image.fromarray(np.full((5, 5), 100 * 257, np.uint16)))
+    photo, alpha = upright(Image.fromarray(np.full((5, 5), 100 * 257, np.uint16)))
 
     assert (photo.getpixel((0, 0)), alpha) == ((100, 100, 100), None)
 
@@ -139,7 +143,10 @@ def grays(values: NDArray[np.generic]) -> list[int]:
     ("values", "expected"),
     [
         (np.array([0, 257, 65535], np.uint16), [0, 1, 255]),
-        (np.array([0, 100], np.uint16), [0, 0]),
+        (np.array([0, 100, 255], np.uint16), [0, 100, 255]),
+        (np.array([0, 256], np.uint16), [0, 15]),
+        (np.array([0, 2048, 4095], np.uint16), [0, 127, 255]),
+        (np.array([0, 4096], np.uint16), [0, 15]),
         (np.array([0, 0.5, 1], np.float32), [0, 127, 255]),
         (np.array([0, 1.5, 255], np.float32), [0, 1, 255]),
         (np.array([0, 256, 65535], np.float32), [0, 0, 255]),
