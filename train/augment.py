@@ -213,7 +213,7 @@ def choose_folds(contributors: NDArray[np.int64]) -> NDArray[np.int64]:
 def shares(kinds: NDArray[np.str_], balance: float) -> NDArray[np.float64]:
     """How much of what is shown of photos each photo gets, as ``Recipe.photo_balance`` says."""
     _, places, counts = np.unique(kinds, return_inverse=True, return_counts=True)
-    weights = counts[places] ** -balance * np.where(np.isin(kinds, SHOE_KINDS), SHOE_WEIGHT, 1)
+    weights = np.float_power(counts[places], -balance) * np.where(np.isin(kinds, SHOE_KINDS), SHOE_WEIGHT, 1)
     balanced: NDArray[np.float64] = weights / weights.sum()
     return balanced
 

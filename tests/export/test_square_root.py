@@ -26,13 +26,13 @@ pytestmark = pytest.mark.tensorflow
 INT8 = ["fmnist-int8.tflite", "fmnist-int8.onnx"]
 
 
-def make_model(root: bool) -> Any:
+def make_model(sqrt_input: bool) -> Any:
     import keras
     from keras import layers
 
     image = keras.Input((28, 28), name="image")
     values = layers.Flatten(name="flatten")(image)
-    if root:
+    if sqrt_input:
         values = keras.ops.sqrt(values)
     values = layers.Dense(128, activation="relu", name="hidden")(values)
     return keras.Model(image, layers.Dense(10, activation="softmax", name="probabilities")(values), name="fmnist")

@@ -1,20 +1,21 @@
-"""Disturbed tiles: what they have in common with those that they are made of."""
+"""Disturbed tiles: what they have in common with those that they are made of, and in what they differ."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from fmnist_edge.contract import Tiles
+from train.augment import COPIES, PHOTO_COPIES, Examples, Lessons
+from train.cutting import PhotoTiles
 from train.dataset import Dataset
+from train.disturb import disturb, disturb_photos, mix, near, row_ends, silhouettes, smooth_noise, step
+from train.recipes import Recipe
 
-pytestmark = pytest.mark.tensorflow
-
-
-def disturb(tiles: Tiles, labels: np.ndarray, seed: int) -> Tiles:
-    from train.disturb import disturb
-
-    return disturb(tiles, labels, seed)
+SANDAL, SNEAKER, BAG = 5, 7, 8
 
 
+@pytest.mark.tensorflow
 def test_the_same_seed_disturbs_alike_and_another_does_not(dataset: Dataset) -> None:
     some = dataset.train_images[:600], dataset.train_labels[:600]
 
@@ -22,6 +23,7 @@ def test_the_same_seed_disturbs_alike_and_another_does_not(dataset: Dataset) -> 
     assert (disturb(*some, 1) != disturb(*some, 2)).any((1, 2)).all()
 
 
+@pytest.mark.tensorflow
 def test_a_disturbed_garment_still_fills_its_tile_on_a_black_ground(dataset: Dataset) -> None:
     garments = disturb(dataset.train_images[:600], dataset.train_labels[:600], 0) > 0
 
@@ -31,17 +33,151 @@ def test_a_disturbed_garment_still_fills_its_tile_on_a_black_ground(dataset: Dat
     assert (edges >= 20).mean() > 0.95
 
 
+@pytest.mark.tensorflow
 def test_half_of_the_shoes_point_the_other_way(dataset: Dataset) -> None:
     """A sneaker's heel is its tall end: on the right in Fashion-MNIST, on either side in photos."""
-    images = dataset.train_images[dataset.train_labels == 7][:400]
-    sneakers = disturb(images, np.full(400, 7), 0) > 0
+    images = dataset.train_images[dataset.train_labels == SNEAKER][:400]
+    sneakers = disturb(images, np.full(400, SNEAKER, np.uint8), 0) > 0
     heel_on_the_left = sneakers[:, :, :10].sum((1, 2)) > sneakers[:, :, -10:].sum((1, 2))
 
     assert 0.3 < heel_on_the_left.mean() < 0.7
 
 
-def test_empty_and_full_tiles_are_disturbed_too() -> None:
-    tiles = np.zeros((4, 28, 28), np.uint8)
-    tiles[2:] = 255
+@pytest.mark.tensorflow
+def test_of_an_empty_tile_nothing_is_made_but_ground_and_a_full_one_is_seen() -> None:
+    tiles = np.zeros((100, 28, 28), np.uint8)
+    tiles[50:] = 255
 
-    assert disturb(tiles, np.array([0, 5, 0, 5]), 0).shape == tiles.shape
+    empty, full = np.split(disturb(tiles, np.zeros(100, np.uint8), 0), 2)
+
+    assert (full > 0).mean() > 0.8 > 0.1 > (empty > 0).mean()
+    assert np.median(full[full > 0]) > 128
+
+
+@pytest.mark.tensorflow
+def test_photos_are_disturbed_and_a_few_are_turned_by_quarters() -> None:
+    """A bar across the tile lies as it did, or stands. Shoes in photos are in pairs already: no second bar is added."""
+    bars = bars_across(600)
+
+    seen = disturb_photos(bars, 0) > 0
+    standing = seen.any(2).sum(1) > seen.any(1).sum(1)
+
+    assert standing.mean() == pytest.approx(0.1 * 2 / 3, abs=0.03)  # by 180 degrees it lies again
+    assert np.median(seen.mean((1, 2))) < 0.3
+    assert (disturb_photos(bars, 0) == disturb_photos(bars, 0)).all()
+    assert (disturb_photos(bars, 0) != disturb_photos(bars, 1)).any()
+
+
+def bars_across(count: int) -> Tiles:
+    bars = np.zeros((count, 28, 28), np.uint8)
+    bars[:, 11:17, 2:26] = 220
+    return bars
+
+
+RECIPE = Recipe("", disturbed=0.5, photo_share=0.5)
+
+
+def plain(count: int, value: int) -> Tiles:
+    return np.full((count, 28, 28), value, np.uint8)
+
+
+@pytest.mark.tensorflow
+def test_lessons_have_copies_of_each_image_and_each_photo_no_two_alike() -> None:
+    some = Examples(np.concatenate([plain(6, 20), plain(6, 240)]), np.zeros(12, np.uint8))
+    tiles = np.concatenate([plain(2, 20), plain(1, 240)])
+    photos = PhotoTiles(tiles, np.eye(10, dtype=bool)[:3], np.arange(3), np.full(3, "photo"))
+
+    one, same, other = (Lessons(RECIPE, some, seed, photos) for seed in (0, 0, 1))
+
+    assert one.disturbed.shape == (COPIES, 12, 28, 28)
+    assert one.photo_copies.shape == (3, PHOTO_COPIES, 28, 28)
+    assert len({copy.tobytes() for copy in one.disturbed.reshape(-1, 784)}) == COPIES * 12
+    assert len({copy.tobytes() for copy in one.photo_copies.reshape(-1, 784)}) == 3 * PHOTO_COPIES
+    # what was dark is darker, on average, than what was bright: no copy stands in another one's place
+    brightness = one.photo_copies.mean((1, 2, 3))
+    assert max(brightness[:2]) < brightness[2]
+    assert one.disturbed[:, :6].mean() < one.disturbed[:, 6:].mean()
+    for name in ("disturbed", "photo_copies"):
+        assert (getattr(one, name) == getattr(same, name)).all()
+        assert (getattr(one, name) != getattr(other, name)).any()
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize(("label", "shoe_pairs", "pairs"), [(SANDAL, 0, False), (SANDAL, 1, True), (BAG, 1, False)])
+def test_shoes_alone_are_shown_in_pairs_as_often_as_the_recipe_asks(label: int, shoe_pairs: float, pairs: bool) -> None:
+    """One shoe is a bar across the tile; two of them cover more of it."""
+    some = Examples(bars_across(60), np.full(60, label, np.uint8))
+
+    lessons = Lessons(replace(RECIPE, shoe_pairs=shoe_pairs), some, 0)
+
+    covered = (lessons.disturbed > 0).mean((2, 3))
+    assert (np.median(covered) > 0.35) == pairs
+
+
+def test_mixed_tiles_have_the_others_fabric_or_shine_through_one_another() -> None:
+    """The left half is garment in the one, the upper half in the other, which is brighter."""
+    one, other = np.zeros((2, 400, 28, 28), np.uint8)
+    one[:, :, :14], other[:, :14] = 100, 200
+
+    mixed = mix(one, other, 0).astype(int)
+    both, own, others, neither = mixed[:, 0, 0], mixed[:, 20, 0], mixed[:, 0, 20], mixed[:, 20, 20]
+
+    fabric = others == 0  # the outline is the one's
+    assert fabric.mean() == pytest.approx(0.5, abs=0.1)
+    assert not neither.any()
+    # of the other's fabric, 0.2 to 0.9; where the other has none, its mean stands in
+    assert (both[fabric] == own[fabric]).all()
+    assert both[fabric].min() == pytest.approx(120, abs=3)
+    assert both[fabric].max() == pytest.approx(190, abs=3)
+    # of the other, 0 to 0.5
+    assert others[~fabric].max() == pytest.approx(100, abs=3)
+    np.testing.assert_allclose(own[~fabric], 100 - others[~fabric] / 2, atol=1)
+    np.testing.assert_allclose(both[~fabric], 100 + others[~fabric] / 2, atol=1)
+
+
+def test_mixing_is_the_same_with_the_same_seed() -> None:
+    tiles = np.random.default_rng(0).integers(0, 256, (20, 28, 28), np.uint8)
+
+    assert (mix(tiles, tiles[::-1], [3, 0]) == mix(tiles, tiles[::-1], [3, 0])).all()
+    assert (mix(tiles, tiles[::-1], [3, 0]) != mix(tiles, tiles[::-1], [4, 0])).any()
+
+
+def test_a_silhouette_has_no_holes_and_no_noise_of_the_ground() -> None:
+    tile = np.zeros((1, 28, 28), np.uint8)
+    tile[0, 5:20, 8:18] = 200
+    tile[0, 10:14, 11:14] = 0
+    tile[0, 25, 25] = 8
+
+    (outline,) = silhouettes(tile)
+
+    assert outline[5:20, 8:18].all()
+    assert outline.sum() == 15 * 10
+
+
+def test_a_rows_ends_are_the_outer_edges_of_its_garment_from_the_centre() -> None:
+    outlines = np.zeros((2, 28, 28), bool)
+    outlines[0, 10, 5:9] = True
+
+    ends = row_ends(outlines)
+
+    assert {tuple(end) for end in ends[0].tolist()} == {(4.5 - 13.5, -3.5), (8.5 - 13.5, -3.5)}
+    # an empty tile is as good as a full one
+    assert (np.abs(ends[1]).max(0) == [14, 13.5]).all()
+
+
+def test_noise_is_smooth_and_of_about_unit_variance() -> None:
+    noise = smooth_noise(np.random.default_rng(0), 500, 7)
+
+    assert noise.shape == (500, 28, 28)
+    assert noise.std() == pytest.approx(1, abs=0.1)
+    assert noise.mean() == pytest.approx(0, abs=0.05)
+    assert np.diff(noise, axis=1).std() < 0.4
+
+
+def test_a_step_is_soft_and_near_is_within_three_pixels() -> None:
+    mask = np.zeros((1, 28, 28), np.float32)
+    mask[0, 10, 10] = 1
+
+    assert step(np.array([-2, 0, 2], np.float32)) == pytest.approx([0, 0.5, 1], abs=1e-4)
+    assert near(mask)[0, 7:14, 7:14].all()
+    assert near(mask).sum() == 49

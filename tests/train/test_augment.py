@@ -1,0 +1,473 @@
+"""What an epoch shows, and what it asks for. Each tile says which one it is: so a shown one is known, moved or mirrored."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from fmnist_edge.contract import CLASSES, Probabilities, Tiles
+from train.augment import (
+    COPIES,
+    FOLDS,
+    MIXES,
+    PHOTO_COPIES,
+    Examples,
+    Lessons,
+    Wanted,
+    choose_folds,
+    decide,
+    move,
+    shares,
+    smooth,
+)
+from train.cutting import NO_PHOTOS, PhotoTiles
+from train.recipes import Recipe
+
+IMAGES, HELD_OUT = 1200, 200
+SHOWN = IMAGES - HELD_OUT
+PHOTOS = 100
+RECIPE = Recipe("", epochs=10, shift=0.6, flip=0.3, disturbed=0.5, photo_share=0.3, mixed=0.4, calm_share=0.5, teacher=Recipe(""))
+PLAIN = Recipe("", epochs=10)
+IMAGE, DISTURBED, PHOTO, MIXED = 251, 252, 253, 254
+SHOES = [CLASSES.index(name) for name in ("Sandal", "Sneaker", "Ankle boot")]
+OTHERS = [class_id for class_id in range(10) if class_id not in SHOES]
+
+
+class Shown(NamedTuple):
+    """Which tile it is, of which kind, and how it is shown: how many pixels lower, further to the right, and whether mirrored."""
+
+    kind: int
+    number: int
+    lower: int
+    right: int
+    mirrored: bool
+
+
+def marked(kind: int, count: int) -> Tiles:
+    """Tiles that say which they are, in three pixels of a row."""
+    tiles, numbers = np.zeros((count, 28, 28), np.uint8), np.arange(count)
+    tiles[:, 12, 4], tiles[:, 12, 6], tiles[:, 12, 8] = kind, 1 + numbers // 200, 1 + numbers % 200
+    return tiles
+
+
+def read(tile: np.ndarray) -> Shown:
+    row, column = np.unravel_index(tile.argmax(), tile.shape)
+    mirrored = bool(column > 14)
+    high, low = (int(tile[row, column + (-step if mirrored else step)]) for step in (2, 4))
+    right = (23 if mirrored else 4) - int(column)
+    return Shown(int(tile.max()), 200 * (high - 1) + low - 1, int(row) - 12, right if mirrored else -right, mirrored)
+
+
+def examples() -> Examples:
+    return Examples(marked(IMAGE, IMAGES), (np.arange(IMAGES) % 10).astype(np.uint8))
+
+
+def photos_of(contributors: np.ndarray) -> PhotoTiles:
+    """One of each class after the other, but every tenth shows what there is no class for."""
+    accepted = np.eye(10, dtype=bool)[np.arange(len(contributors)) % 10]
+    accepted[9::10] = False
+    return PhotoTiles(marked(PHOTO, len(contributors)), accepted, contributors, np.full(len(contributors), "photo"))
+
+
+def lessons_of(recipe: Recipe, photos: PhotoTiles = NO_PHOTOS, seed: int = 0) -> Lessons:
+    """The lessons, with copies that say which they are in place of disturbed ones, which it takes TensorFlow to make."""
+    lessons = Lessons(replace(recipe, disturbed=0, photo_share=0), examples(), seed)
+    lessons.recipe, lessons.photos, lessons.folds = recipe, photos, choose_folds(photos.contributors)
+    lessons.disturbed = marked(DISTURBED, COPIES * IMAGES).reshape(COPIES, IMAGES, 28, 28)
+    lessons.photo_copies = marked(PHOTO, len(photos) * PHOTO_COPIES).reshape(-1, PHOTO_COPIES, 28, 28)
+    return lessons
+
+
+def coded(*shape: int, kind: int) -> Probabilities:
+    """No probabilities, but a code for each tile: its kind and number."""
+    codes = np.zeros((*shape, 10), np.float32)
+    codes[..., 0], codes[..., 1] = kind, np.arange(np.prod(shape)).reshape(shape)
+    return codes
+
+
+def codes(any_will_do: bool = False, photos: int = PHOTOS) -> Wanted:
+    return Wanted(
+        coded(2, IMAGES, kind=IMAGE),
+        coded(COPIES, IMAGES, kind=DISTURBED),
+        coded(photos, PHOTO_COPIES, kind=PHOTO),
+        any_will_do,
+        marked(MIXED, MIXES * IMAGES),
+        coded(MIXES * IMAGES, kind=MIXED),
+    )
+
+
+NO_MIXED = replace(codes(), mixed=np.zeros((0, 28, 28), np.uint8), of_mixed=np.zeros((0, 10), np.float32))
+
+
+def show(lessons: Lessons, epoch: int, fold: int | None, wanted: Wanted | None = None) -> dict[int, list[Shown]]:
+    """What an epoch shows, by kind."""
+    tiles, _, _ = lessons.draw(epoch, fold, wanted or codes())
+    read_tiles = [read(tile) for tile in tiles]
+    return {kind: [shown for shown in read_tiles if shown.kind == kind] for kind in (IMAGE, DISTURBED, PHOTO, MIXED)}
+
+
+CONTRIBUTORS = np.arange(PHOTOS) // 5
+
+
+@pytest.fixture(scope="module")
+def lessons() -> Lessons:
+    return lessons_of(RECIPE, photos_of(CONTRIBUTORS))
+
+
+def test_an_epoch_shows_each_image_once_and_the_others_by_their_shares(lessons: Lessons) -> None:
+    shown = show(lessons, 1, None)
+
+    assert sorted(one.number for one in shown[IMAGE]) == list(range(IMAGES))
+    assert [len(shown[kind]) for kind in (DISTURBED, PHOTO, MIXED)] == [600, 360, 480]
+    assert lessons.size(None) == sum(map(len, shown.values()))
+
+
+def test_what_is_held_out_is_not_shown_and_all_else_is(lessons: Lessons) -> None:
+    shown = show(lessons, 1, 2)
+
+    assert sorted(one.number for one in shown[IMAGE]) == list(range(SHOWN))
+    assert [len(shown[kind]) for kind in (DISTURBED, PHOTO, MIXED)] == [500, 300, 400]
+    assert lessons.size(2) == sum(map(len, shown.values()))
+
+
+@pytest.mark.parametrize("epoch", [1, 10])
+def test_no_disturbed_copy_of_an_image_that_is_held_out_is_learned_from(epoch: int, lessons: Lessons) -> None:
+    disturbed = [one.number % IMAGES for one in show(lessons, epoch, 0)[DISTURBED]]
+
+    assert max(disturbed) < SHOWN
+    assert len(set(disturbed)) == len(disturbed)  # and none is shown twice
+
+
+@pytest.mark.parametrize("fold", range(FOLDS))
+def test_no_photo_by_a_contributor_who_is_held_out_is_learned_from(fold: int, lessons: Lessons) -> None:
+    held_out = set(CONTRIBUTORS[lessons.folds == fold])
+
+    shown = {int(CONTRIBUTORS[one.number // PHOTO_COPIES]) for epoch in range(1, 4) for one in show(lessons, epoch, fold)[PHOTO]}
+
+    assert len(held_out) == 4
+    assert shown.isdisjoint(held_out)
+    assert lessons.to_learn(fold).sum() == 72
+
+
+def test_photos_by_all_contributors_are_learned_from_in_the_end(lessons: Lessons) -> None:
+    shown = {one.number // PHOTO_COPIES for epoch in range(1, 4) for one in show(lessons, epoch, None)[PHOTO]}
+
+    assert shown == set(np.flatnonzero(np.arange(PHOTOS) % 10 != 9))
+
+
+def test_a_photo_of_what_there_is_no_class_for_is_never_shown(lessons: Lessons) -> None:
+    shown = {one.number // PHOTO_COPIES for epoch in range(1, 11) for one in show(lessons, epoch, None)[PHOTO]}
+
+    assert not any(number % 10 == 9 for number in shown)
+
+
+def test_all_copies_are_shown(lessons: Lessons) -> None:
+    shown = [show(lessons, epoch, None) for epoch in range(1, 4)]
+
+    assert {one.number // IMAGES for epoch in shown for one in epoch[DISTURBED]} == set(range(COPIES))
+    assert {one.number % PHOTO_COPIES for epoch in shown for one in epoch[PHOTO]} == set(range(PHOTO_COPIES))
+    assert len({one.number for one in shown[0][MIXED]}) == 480  # none twice
+
+
+def test_what_is_wanted_is_wanted_of_its_tile(lessons: Lessons) -> None:
+    for fold in (None, 1):
+        tiles, wanted, _ = lessons.draw(1, fold, codes())
+        for tile, (kind, number, *_) in zip(tiles, wanted.astype(int), strict=True):
+            shown = read(tile)
+            assert (shown.kind, shown.number + IMAGES * (shown.kind == IMAGE and shown.mirrored)) == (kind, number)
+
+
+@pytest.mark.parametrize("any_will_do", [False, True])
+def test_any_of_several_classes_will_do_for_photos_alone_and_not_if_a_teacher_decides(any_will_do: bool, lessons: Lessons) -> None:
+    tiles, _, flags = lessons.draw(1, None, codes(any_will_do))
+
+    assert flags.tolist() == [any_will_do and read(tile).kind == PHOTO for tile in tiles]
+
+
+def test_shoes_are_never_mirrored_and_everything_else_is(lessons: Lessons) -> None:
+    """Fashion-MNIST's shoes all point to the left."""
+    images = [one for epoch in range(1, 6) for one in show(lessons, epoch, None)[IMAGE]]
+    mirrored = Counter(one.number % 10 for one in images if one.mirrored)
+
+    assert sorted(mirrored) == OTHERS
+    for class_id in OTHERS:
+        assert 0.25 < mirrored[class_id] / (5 * IMAGES / 10) < 0.35
+
+
+def test_six_of_ten_images_are_moved_by_a_pixel_each_way_as_often(lessons: Lessons) -> None:
+    images = [one for epoch in range(1, 6) for one in show(lessons, epoch, None)[IMAGE]]
+    ways = Counter((one.lower, one.right) for one in images)
+
+    assert sorted(ways) == [(-1, 0), (0, -1), (0, 0), (0, 1), (1, 0)]
+    for way, count in ways.items():
+        wanted = 0.15 if any(way) else 0.4
+        assert count / len(images) == pytest.approx(wanted, abs=0.02)
+
+
+def test_images_alone_are_moved_and_mirrored(lessons: Lessons) -> None:
+    shown = show(lessons, 1, None)
+
+    assert {one[2:] for kind in (DISTURBED, PHOTO, MIXED) for one in shown[kind]} == {(0, 0, False)}
+
+
+def test_a_recipe_that_asks_for_nothing_shows_the_images_as_they_are() -> None:
+    lessons = lessons_of(PLAIN)
+
+    shown = show(lessons, 1, None, NO_MIXED)
+
+    assert sorted(shown[IMAGE]) == [Shown(IMAGE, number, 0, 0, False) for number in range(IMAGES)]
+    assert lessons.size(None) == sum(map(len, shown.values())) == IMAGES
+    assert lessons.size(0) == SHOWN
+
+
+@pytest.mark.parametrize(("epoch", "calm"), [(1, False), (5, False), (6, True), (10, True)])
+def test_in_its_last_part_a_training_shows_tiles_more_as_they_are(epoch: int, calm: bool, lessons: Lessons) -> None:
+    shown = show(lessons, epoch, None)
+    often, images = 1 / 3 if calm else 1, shown[IMAGE]
+
+    assert len(shown[DISTURBED]) == 600 * often
+    assert np.mean([bool(one.lower or one.right) for one in images]) == pytest.approx(0.6 * often, abs=0.06)
+    assert np.mean([one.mirrored for one in images]) == pytest.approx(0.7 * 0.3 * often, abs=0.05)
+    # an epoch is as long as any other, and no image goes unseen
+    assert lessons.size(None) == sum(map(len, shown.values()))
+    assert Counter(Counter(one.number for one in images).values()) == ({1: 800, 2: 400} if calm else {1: 1200})
+
+
+def test_in_the_calm_part_what_is_held_out_is_not_shown_twice_instead(lessons: Lessons) -> None:
+    images = Counter(one.number for one in show(lessons, 10, 0)[IMAGE])
+
+    assert sorted(images) == list(range(SHOWN))
+    assert max(images.values()) == 2
+
+
+def test_without_a_calm_part_the_last_epoch_is_like_the_first() -> None:
+    shown = show(lessons_of(replace(RECIPE, calm_share=0)), 10, None)
+
+    assert len(shown[DISTURBED]) == 600
+
+
+def test_an_epochs_order_is_random(lessons: Lessons) -> None:
+    first, second = ([read(tile) for tile in lessons.draw(epoch, None, codes())[0]] for epoch in (1, 2))
+    kinds = np.array([one.kind for one in first])
+
+    assert [one.number for one in first if one.kind == IMAGE] != [one.number for one in second if one.kind == IMAGE]
+    for kind in (IMAGE, DISTURBED, PHOTO, MIXED):
+        assert 0.4 < np.flatnonzero(kinds == kind).mean() / len(kinds) < 0.6
+
+
+def test_an_epoch_is_the_same_whatever_was_drawn_before_and_unlike_any_other(lessons: Lessons) -> None:
+    """A training that was killed goes on as if it had not been."""
+    drawn = [lessons.draw(epoch, None, codes()) for epoch in (1, 2, 2)]
+    fresh = lessons_of(RECIPE, photos_of(CONTRIBUTORS)).draw(2, None, codes())
+    other_seed = lessons_of(RECIPE, photos_of(CONTRIBUTORS), seed=1).draw(2, None, codes())
+
+    for again in (drawn[2], fresh):
+        assert all((one == other).all() for one, other in zip(drawn[1], again, strict=True))
+    assert (drawn[0][0] != drawn[1][0]).any()
+    assert (other_seed[0] != drawn[1][0]).any()
+
+
+def test_without_photos_an_epoch_is_shorter() -> None:
+    lessons = lessons_of(RECIPE)
+
+    assert show(lessons, 1, None)[PHOTO] == []
+    assert lessons.size(None) == IMAGES + 600 + 480 == sum(map(len, show(lessons, 1, None).values()))
+
+
+def test_without_a_teacher_nothing_is_mixed() -> None:
+    lessons = lessons_of(replace(RECIPE, teacher=None), photos_of(CONTRIBUTORS))
+
+    wanted = lessons.wanted(None, [])
+
+    assert len(wanted.mixed) == len(wanted.of_mixed) == 0
+    assert lessons.size(None) == len(lessons.draw(1, None, wanted)[0]) == IMAGES + 600 + 360
+
+
+def test_photos_that_are_all_by_one_contributor_teach_nothing_while_they_are_held_out() -> None:
+    lessons = lessons_of(RECIPE, photos_of(np.full(PHOTOS, 7)))
+    (fold,) = set(lessons.folds)
+
+    assert show(lessons, 1, int(fold))[PHOTO] == []
+    assert lessons.size(int(fold)) == SHOWN + 500 + 400
+
+
+def test_a_recipe_without_a_share_for_photos_leaves_them_alone() -> None:
+    lessons = Lessons(PLAIN, examples(), 0, photos_of(CONTRIBUTORS))
+
+    assert len(lessons.photos) == len(lessons.photo_copies) == len(lessons.folds) == 0
+
+
+def test_one_image_in_six_is_held_out_the_last_ones() -> None:
+    held_out = Lessons(PLAIN, examples(), 0).held_out
+
+    assert held_out.tolist() == [False] * SHOWN + [True] * HELD_OUT
+
+
+def says(rows: Callable[[Tiles], Probabilities]) -> Callable[[Tiles], Probabilities]:
+    return lambda tiles: rows(tiles).astype(np.float32)
+
+
+def certain(class_id: int) -> Callable[[Tiles], Probabilities]:
+    """A teacher who gives one answer to everything."""
+    return says(lambda tiles: np.eye(10)[np.full(len(tiles), class_id)])
+
+
+def test_without_a_teacher_labels_are_asked_for_and_any_class_that_is_right_for_a_photo() -> None:
+    photos = photos_of(CONTRIBUTORS)
+    photos.accepted[0, [3, 4]] = True
+    lessons = lessons_of(replace(RECIPE, label_smoothing=0.1), photos)
+
+    wanted = lessons.wanted(None, [])
+
+    labels = smooth(lessons.images.labels, 0.1)
+    assert wanted.any_will_do
+    for asked in (*wanted.of_images, *wanted.of_disturbed):
+        np.testing.assert_array_equal(asked, labels)
+    for copy in range(PHOTO_COPIES):
+        np.testing.assert_array_equal(wanted.of_photos[:, copy], photos.accepted)
+    assert wanted.of_photos[0, 0].tolist() == [1, 0, 0, 1, 1, 0, 0, 0, 0, 0]
+
+
+def test_a_label_has_its_share_beside_what_the_teachers_say_on_average() -> None:
+    lessons = lessons_of(replace(RECIPE, teachers_share=0.8), photos_of(CONTRIBUTORS))
+
+    wanted = lessons.wanted(None, [certain(5), certain(7)])
+
+    expected = 0.2 * np.eye(10)[lessons.images.labels] + 0.4 * np.eye(10)[5] + 0.4 * np.eye(10)[7]
+    assert not wanted.any_will_do
+    for asked in (*wanted.of_images, *wanted.of_disturbed):
+        np.testing.assert_allclose(asked, expected, atol=1e-6)
+    # of what is mixed there is no label
+    np.testing.assert_allclose(wanted.of_mixed, np.tile(0.5 * np.eye(10)[5] + 0.5 * np.eye(10)[7], (MIXES * IMAGES, 1)))
+
+
+def test_a_teacher_is_asked_about_the_very_tile() -> None:
+    lessons = lessons_of(replace(RECIPE, teachers_share=1), photos_of(CONTRIBUTORS))
+
+    def number(tiles: Tiles) -> Probabilities:
+        codes = np.zeros((len(tiles), 10), np.float32)
+        for row, tile in zip(codes, tiles, strict=True):
+            shown = read(tile)
+            row[:3] = shown.kind, shown.number, shown.mirrored
+        return codes
+
+    wanted = lessons.wanted(None, [number])
+
+    for mirrored in (0, 1):
+        expected = [(IMAGE, count, mirrored) for count in range(IMAGES)]
+        assert [tuple(row[:3]) for row in wanted.of_images[mirrored]] == expected
+    assert wanted.of_disturbed[..., 1].astype(int).tolist() == np.arange(COPIES * IMAGES).reshape(COPIES, IMAGES).tolist()
+
+
+def test_what_a_teacher_gives_to_the_classes_that_are_right_for_a_photo_goes_to_the_likelier_of_them() -> None:
+    """Half goes to wrong classes, as the teacher says; 0.3 and 0.2 become 27 : 8, and the label's share does, too."""
+    photos = photos_of(CONTRIBUTORS)
+    photos.accepted[0] = False
+    photos.accepted[0, [2, 6]] = True
+    said = np.array([0.4, 0.1, 0.3, 0, 0, 0, 0.2, 0, 0, 0])
+
+    wanted = lessons_of(replace(RECIPE, teachers_share=0.8), photos).wanted(None, [says(lambda t: np.tile(said, (len(t), 1)))])
+
+    decided = np.array([0, 0, 27 / 35, 0, 0, 0, 8 / 35, 0, 0, 0])
+    expected = 0.8 * (np.array([0.4, 0.1, *[0] * 8]) + 0.5 * decided) + 0.2 * decided
+    np.testing.assert_allclose(wanted.of_photos[0], np.tile(expected, (PHOTO_COPIES, 1)), atol=1e-6)
+
+
+def test_to_decide_is_to_favour_the_likelier_and_nothing_stays_nothing() -> None:
+    decided = decide(np.array([[0.3, 0.2, 0], [0, 0, 0]], np.float32))
+
+    np.testing.assert_allclose(decided, [[27 / 35, 8 / 35, 0], [0, 0, 0]], rtol=1e-6)
+
+
+def filled(lessons: Lessons, images: int, photos: int) -> Lessons:
+    """Disturbed images and photos of one value each, in which each mixture shows what it is of."""
+    lessons.disturbed, lessons.photo_copies = np.full_like(lessons.disturbed, images), np.full_like(lessons.photo_copies, photos)
+    return lessons
+
+
+def test_of_what_is_mixed_six_in_ten_are_photos_and_the_others_disturbed_images() -> None:
+    lessons = filled(lessons_of(RECIPE, photos_of(CONTRIBUTORS)), 100, 200)
+
+    mixed = lessons.mix(None)
+
+    of_images, of_photos = ((mixed == value).all((1, 2)).mean() for value in (100, 200))
+    assert len(mixed) == MIXES * IMAGES
+    assert of_photos == pytest.approx(0.6**2, abs=0.03)
+    assert of_images == pytest.approx(0.4**2, abs=0.03)
+
+
+def test_without_photos_disturbed_images_alone_are_mixed() -> None:
+    assert (filled(lessons_of(RECIPE), 100, 200).mix(None) == 100).all()
+
+
+def test_nothing_that_is_held_out_is_mixed_into_the_training() -> None:
+    lessons = lessons_of(RECIPE, photos_of(CONTRIBUTORS))
+    before, in_the_end = lessons.mix(1), lessons.mix(None)
+
+    lessons.disturbed[:, lessons.held_out] = 255
+    lessons.photo_copies[lessons.folds == 1] = 255
+    lessons.photo_copies[~lessons.photos.accepted.any(1)] = 255
+
+    assert (lessons.mix(1) == before).all()
+    assert (lessons.mix(None) != in_the_end).any()
+
+
+def test_a_recipe_that_mixes_nothing_gets_nothing_mixed() -> None:
+    assert lessons_of(replace(RECIPE, mixed=0)).mix(None).shape == (0, 28, 28)
+
+
+KINDS = np.array(["hat"] * 100 + ["bag"] * 25 + ["sandal"] * 25)
+
+
+@pytest.mark.parametrize(
+    ("balance", "expected"),
+    [(0, {"hat": 100, "bag": 25, "sandal": 50}), (0.5, {"hat": 10, "bag": 5, "sandal": 10}), (1, {"hat": 1, "bag": 1, "sandal": 2})],
+)
+def test_rare_kinds_of_photos_are_shown_more_evenly_and_shoes_twice_as_often(balance: float, expected: dict[str, float]) -> None:
+    shown = shares(KINDS, balance)
+
+    assert shown.sum() == pytest.approx(1)
+    for kind, weight in expected.items():
+        assert shown[KINDS == kind].sum() == pytest.approx(weight / sum(expected.values()))
+        assert len(set(shown[KINDS == kind])) == 1
+
+
+def test_photos_are_drawn_by_these_shares() -> None:
+    photos = replace(photos_of(CONTRIBUTORS), kinds=np.array(["rare"] * 10 + ["common"] * 90))
+    lessons = lessons_of(replace(RECIPE, photo_share=2, photo_balance=1), photos)
+
+    shown = [one.number // PHOTO_COPIES < 10 for one in show(lessons, 1, None)[PHOTO]]
+
+    assert len(shown) == 2 * IMAGES
+    assert np.mean(shown) == pytest.approx(0.5, abs=0.04)
+
+
+def test_all_photos_by_one_contributor_are_held_out_together() -> None:
+    contributors = np.random.default_rng(0).permutation(np.repeat([7, 3, -1, 9, 2, 8], [50, 20, 10, 10, 9, 1]))
+
+    folds = choose_folds(contributors)
+
+    assert all(len(np.unique(folds[contributors == one])) == 1 for one in np.unique(contributors))
+    assert np.bincount(folds, minlength=FOLDS).tolist() == [50, 20, 10, 10, 10]
+
+
+def test_labels_are_smoothed_over_all_classes() -> None:
+    (row,) = smooth(np.array([3], np.uint8), 0.1)
+
+    np.testing.assert_allclose(row, [0.01, 0.01, 0.01, 0.91, *[0.01] * 6], rtol=1e-5)
+    assert row.dtype == np.float32
+    assert smooth(np.array([3], np.uint8), 0).tolist() == [[0, 0, 0, 1, 0, 0, 0, 0, 0, 0]]
+
+
+def test_what_moves_out_of_a_tile_is_lost_and_background_moves_in() -> None:
+    tile = np.arange(784).reshape(1, 28, 28).astype(np.uint8)
+
+    lower, right = move(tile, 0, 1), move(tile, 1, 0)
+
+    assert (lower[0, 1:] == tile[0, :-1]).all()
+    assert not lower[0, 0].any()
+    assert (right[0, :, 1:] == tile[0, :, :-1]).all()
+    assert not right[0, :, 0].any()
