@@ -8,6 +8,7 @@ from fmnist_edge.contract import (
     CLASSES,
     LANGUAGES,
     agreement,
+    agrees,
     calibration_error,
     confidence_bins,
     dequantize,
@@ -144,3 +145,11 @@ def test_too_much_confidence_and_too_little_both_count_by_the_size_of_their_bin(
 def test_within_a_bin_only_the_means_count() -> None:
     # 0.75 and 0.78125 are in one bin: their mean is compared with a half
     assert error_of((0.75, True), (0.78125, False)) == pytest.approx((0.75 + 0.78125 - 1) / 2)
+
+
+def test_what_is_no_number_makes_its_own_image_disagree_and_no_other() -> None:
+    reference = np.eye(10, dtype=np.float32)[:2]
+    found = reference.copy()
+    found[0, 5] = np.nan
+
+    assert agrees(reference, found).tolist() == [False, True]

@@ -59,6 +59,16 @@ def test_zeros_of_an_int8_output_stay_probabilities_at_any_temperature(temperatu
     assert found.argmax(1).tolist() == list(range(10))
 
 
+@pytest.mark.parametrize("temperature", [1e-6, 1e6])
+def test_an_unsure_answer_beside_a_sure_one_stays_probabilities_at_any_temperature(temperature: float) -> None:
+    sure, unsure = [1, *[0] * 9], [0.5, 0.3, 0.2, *[0] * 7]
+
+    found = at_temperature(np.array([sure, unsure], np.float32), temperature)
+
+    np.testing.assert_allclose(found.sum(1), 1, atol=1e-6)
+    assert found.argmax(1).tolist() == [0, 0]
+
+
 def test_the_ten_views_are_five_places_each_in_a_mirror_too() -> None:
     tile = np.zeros((28, 28), np.uint8)
     tile[0, 3], tile[20, 10] = 100, 200

@@ -126,3 +126,11 @@ def test_an_answer_is_unsure_below_its_threshold_and_not_at_it_and_where_nothing
     shares[class_id] = 0.75
 
     assert Answer(class_id, shares, sure_from, garment_found).unsure is unsure
+
+
+def test_a_garment_that_was_found_counts_until_it_is_missing_in_more_than_half() -> None:
+    steady = Steady(2)
+    steady.update(TROUSER, 0)
+    not_found = Prediction(TROUSER.probabilities, 0.5, garment_found=False)
+
+    assert [steady.update(not_found, now).garment_found for now in (2, 2.01)] == [True, False]
