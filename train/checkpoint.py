@@ -3,6 +3,7 @@
 import io
 import json
 import tempfile
+import zipfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -29,7 +30,7 @@ class Checkpoint:
         content = from_first(path.read_bytes() if resume and path.exists() else b"")
         self.state: dict[str, Any] = {}
         # nothing, or what is no checkpoint, is nothing to go on from
-        with suppress(ValueError, EOFError), np.load(io.BytesIO(content)) as file:
+        with suppress(ValueError, EOFError, KeyError, zipfile.BadZipFile), np.load(io.BytesIO(content)) as file:
             if str(file["settings"]) == self.settings:
                 self.state = dict(file)
 

@@ -50,7 +50,7 @@ def test_of_an_empty_tile_nothing_is_made_but_ground_and_a_full_one_is_seen() ->
 
     empty, full = np.split(disturb(tiles, np.zeros(100, np.uint8), 0), 2)
 
-    assert (full > 0).mean() > 0.8 > 0.1 > (empty > 0).mean()
+    assert (full > 0).mean() > 0.5 > 0.1 > (empty > 0).mean()
     assert np.median(full[full > 0]) > 128
 
 
@@ -122,9 +122,10 @@ def test_mixed_tiles_have_the_others_fabric_or_shine_through_one_another() -> No
     mixed = mix(one, other, 0).astype(int)
     both, own, others, neither = mixed[:, 0, 0], mixed[:, 20, 0], mixed[:, 0, 20], mixed[:, 20, 20]
 
-    fabric = others == 0  # the outline is the one's
+    fabric = own > 110
     assert fabric.mean() == pytest.approx(0.5, abs=0.1)
     assert not neither.any()
+    assert not others[fabric].any()  # the outline is the one's
     # of the other's fabric, 0.2 to 0.9; where the other has none, its mean stands in
     assert (both[fabric] == own[fabric]).all()
     assert both[fabric].min() == pytest.approx(120, abs=3)
