@@ -181,7 +181,9 @@ def test_what_is_wanted_is_wanted_of_its_tile(lessons: Lessons) -> None:
 
 
 @pytest.mark.parametrize("any_will_do", [False, True])
-def test_any_of_several_classes_will_do_for_photos_alone_and_not_if_a_teacher_decides(any_will_do: bool, lessons: Lessons) -> None:
+def test_any_of_several_classes_will_do_for_photos_alone_and_not_if_a_teacher_decides(
+    any_will_do: bool, lessons: Lessons
+) -> None:
     tiles, _, flags = lessons.draw(1, None, codes(any_will_do))
 
     assert flags.tolist() == [any_will_do and read(tile).kind == PHOTO for tile in tiles]
@@ -424,7 +426,11 @@ KINDS = np.array(["hat"] * 100 + ["bag"] * 25 + ["sandal"] * 25)
 
 @pytest.mark.parametrize(
     ("balance", "expected"),
-    [(0, {"hat": 100, "bag": 25, "sandal": 50}), (0.5, {"hat": 10, "bag": 5, "sandal": 10}), (1, {"hat": 1, "bag": 1, "sandal": 2})],
+    [
+        (0, {"hat": 100, "bag": 25, "sandal": 50}),
+        (0.5, {"hat": 10, "bag": 5, "sandal": 10}),
+        (1, {"hat": 1, "bag": 1, "sandal": 2}),
+    ],
 )
 def test_rare_kinds_of_photos_are_shown_more_evenly_and_shoes_twice_as_often(balance: float, expected: dict[str, float]) -> None:
     shown = shares(KINDS, balance)
