@@ -317,7 +317,7 @@ def test_a_waiver_is_for_int8_files_alone(dataset: Dataset) -> None:
     for cause in ({"float32": turned(1, 0)}, {"int8": replace(PERFECT, ties=11)}):
         with pytest.raises(ParityError):
             verdict(dataset, "it is too sure", **cause)
-    with pytest.raises(RoundingError, match="an output is 230/256 from fmnist-int8.tflite's"):
+    with pytest.raises(RoundingError, match=r"an output is 230/256 from fmnist-int8\.tflite's"):
         verdict(dataset, "it is too sure", {"fmnist-int8.onnx": np.eye(10, dtype=np.float32)[[3] * 10]})
 
 

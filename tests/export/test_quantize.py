@@ -1,5 +1,7 @@
 """Rounding an MLP to int8: what the weights and ranges keep of it. The networks are small, and their inputs random."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -31,7 +33,7 @@ def layers_of(*sizes: int, seed: int = 1) -> Layers:
     random = np.random.default_rng(seed)
     return [
         (random.normal(0, 4 / inputs**0.5, (inputs, units)).astype(np.float32), random.normal(0, 0.3, units).astype(np.float32))
-        for inputs, units in zip(sizes, sizes[1:], strict=False)
+        for inputs, units in pairwise(sizes)
     ]
 
 

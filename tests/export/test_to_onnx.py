@@ -1,5 +1,7 @@
 """The ONNX files: float32 says what the layers say, int8 has the integers of the shipped int8 TFLite file."""
 
+from itertools import pairwise
+
 import numpy as np
 import onnx
 import pytest
@@ -21,7 +23,7 @@ TILES = RANDOM.integers(0, 256, (50, 28, 28), np.uint8)
 def layers_of(*sizes: int) -> Layers:
     return [
         (RANDOM.normal(0, 2 / a**0.5, (a, b)).astype(np.float32), RANDOM.normal(0, 1, b).astype(np.float32))
-        for a, b in zip(sizes, sizes[1:], strict=False)
+        for a, b in pairwise(sizes)
     ]
 
 

@@ -1,5 +1,6 @@
 """The TFLite files of a small network: float32 says what the layers say, int8 nearly so, with integers alone."""
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ def layers_of(*sizes: int) -> Layers:
     random = np.random.default_rng(sizes)
     return [
         (random.normal(0, 3 / a**0.5, (a, b)).astype(np.float32), random.normal(0, 0.5, b).astype(np.float32))
-        for a, b in zip(sizes, sizes[1:], strict=False)
+        for a, b in pairwise(sizes)
     ]
 
 
