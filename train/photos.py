@@ -213,8 +213,8 @@ def class_of(folder: Path) -> int:
     names = [plain(label) for label in CLASSES]
     if name in names:
         return names.index(name)
-    if name.isdecimal() and int(name) < len(CLASSES):
-        return int(name)
+    if folder.name.isdecimal() and int(folder.name) < len(CLASSES):
+        return int(folder.name)
     known = ", ".join(re.sub(r"\W", "_", label.lower()) for label in CLASSES)
     raise UsageError(f"{folder}: '{folder.name}' is no class; folders are named 0 to {len(CLASSES) - 1}, or {known}")
 

@@ -1,8 +1,11 @@
 """`python -m export --check`: a bundle that is whole and true passes; any other is refused with the file and the cause."""
 
 import json
+import math
+import re
 import shutil
 from collections.abc import Callable
+from dataclasses import fields
 from hashlib import sha256
 from pathlib import Path
 
@@ -10,8 +13,10 @@ import numpy as np
 import pytest
 
 from export import bundle
-from export.check import check
+from export.check import check, check_figures, check_golden
+from export.errors import BundleError
 from export.keras_model import Layers
+from export.parity import Figures
 from fmnist_edge.contract import CLASSES
 from fmnist_edge.errors import FmnistEdgeError
 from support.altered_models import MLP, TRAINING, float_onnx, strongest_unit, with_a_zeroed_row, with_first_kernel
@@ -29,6 +34,17 @@ def smuggle(folder: Path, name: str, content: bytes) -> None:
     (folder / name).write_bytes(content)
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["files"][name] |= {"sha256": sha256(content).hexdigest(), "bytes": len(content)}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def with_another_output(folder: Path, name: str, change: float, tile: int = 200) -> None:
+    """Changes one golden output of an artifact, and lists the golden set as it is then."""
+    with np.load(folder / "golden.npz") as golden:
+        arrays = dict(golden)
+    arrays[name][tile, 3] += change
+    np.savez_compressed(folder / "golden.npz", **arrays)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["proof"]["golden.npz"] = bundle.fingerprint((folder / "golden.npz").read_bytes())
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
@@ -101,6 +117,76 @@ def test_figures_that_nobody_measured_are_named(folder: Path, dataset: Dataset) 
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
     assert refusal(folder, dataset).endswith(", the manifest says 0.95; export again")
+
+
+def test_golden_outputs_that_no_runtime_gives_are_named(folder: Path, dataset: Dataset) -> None:
+    with_another_output(folder, "fmnist-int8.onnx", 0.25)
+
+    assert re.fullmatch(
+        r"fmnist-int8\.onnx: onnxruntime [\d.]+ gives outputs 0\.25 from those in golden\.npz, at most 0\.0039 is allowed",
+        refusal(folder, dataset),
+    )
+
+
+@pytest.mark.parametrize("name", bundle.ARTIFACTS)
+def test_a_golden_output_may_be_as_far_off_as_the_export_says_and_no_farther(name: str, folder: Path) -> None:
+    content = (folder / name).read_bytes()
+    runtimes = json.loads((folder / "parity.json").read_text())["files"][name]["runtimes"]
+    tolerance = max(row["tolerance"] for row in runtimes.values() if row)
+
+    check_golden(folder, name, content)
+    with_another_output(folder, name, -3 * tolerance)
+
+    with pytest.raises(BundleError, match=f"{name}: .* from those in golden.npz, at most"):
+        check_golden(folder, name, content)
+
+
+def test_each_runtime_at_hand_is_asked(folder: Path) -> None:
+    """The second runtime is allowed nothing here; the first one agrees with itself."""
+    proof = json.loads((folder / "parity.json").read_text())
+    rows = proof["files"]["fmnist-float.onnx"]["runtimes"]
+    rows["onnxruntime, graph as it is"]["tolerance"] = -1
+    (folder / "parity.json").write_text(json.dumps(proof))
+
+    with pytest.raises(BundleError, match="fmnist-float.onnx: onnxruntime"):
+        check_golden(folder, "fmnist-float.onnx", (folder / "fmnist-float.onnx").read_bytes())
+
+    rows["onnxruntime, graph as it is"] = None  # one that was not measured is not asked
+    (folder / "parity.json").write_text(json.dumps(proof))
+    check_golden(folder, "fmnist-float.onnx", (folder / "fmnist-float.onnx").read_bytes())
+
+
+FIGURES = Figures(**{field.name: 0.5 for field in fields(Figures)} | {"ties": 1})
+LIMITS = {"ties": 2, "accuracy": 3e-4, "accuracy_difference": 2e-4, "top1_agreement": 2e-4, "max_dp": 1e-5}
+
+
+@pytest.mark.parametrize("key", LIMITS)
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_each_figure_of_the_manifest_may_differ_by_what_another_processor_makes_of_it(key: str, sign: int) -> None:
+    listed = {name: getattr(FIGURES, name) for name in LIMITS}
+
+    check_figures(Path("a.onnx"), FIGURES, listed | {key: listed[key] + sign * LIMITS[key]}, 1e-5)
+    with pytest.raises(BundleError, match=rf"a\.onnx: its {key} is .*, the manifest says .*; export again"):
+        check_figures(Path("a.onnx"), FIGURES, listed | {key: listed[key] + sign * 1.01 * LIMITS[key]}, 1e-5)
+    with pytest.raises(BundleError, match=f"its {key} is"):
+        check_figures(Path("a.onnx"), FIGURES, listed | {key: math.nan}, 1e-5)
+
+
+def test_a_bundle_of_another_format_is_named(folder: Path, dataset: Dataset) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"format": 999}))
+
+    assert refusal(folder, dataset).startswith("manifest.json: its format is 999, this export reads ")
+
+
+def test_the_check_judges_by_the_gates_and_by_the_manifests_waiver(folder: Path, dataset: Dataset) -> None:
+    """Weights that lost their sign: its figures may be listed as measured, it does not pass."""
+    smuggle(folder, "fmnist-float.onnx", float_onnx(with_first_kernel(np.abs)))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["waived"]["reason"] = "it is too sure"
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+    assert re.match(r"fmnist-float\.onnx: accuracy is \d+\.\d\d points lower", refusal(folder, dataset))
 
 
 def of_another_run() -> bytes:

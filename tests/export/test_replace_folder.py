@@ -1,5 +1,6 @@
 """All or nothing: however a write ends, the folder is wholly the old one or wholly the new one."""
 
+import fcntl
 import io
 import json
 import os
@@ -10,7 +11,11 @@ import subprocess
 import sys
 import time
 import zipfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -183,6 +188,78 @@ def test_a_folder_that_a_kill_left_aside_is_put_back_first(tmp_path: Path) -> No
     replace_folder.write(tmp_path / "models", NEW)
 
     assert contents(tmp_path) == {f"models/{name}": content for name, content in (NEW | {"mine": b""}).items()}
+
+
+@contextmanager
+def another_write(parent: Path) -> Iterator[Path]:
+    """Another write is at work beside the folder: this is what it has built so far."""
+    beside = os.open(parent, os.O_RDONLY)
+    try:
+        fcntl.flock(beside, fcntl.LOCK_SH)
+        building = parent / ".models.export-other" / "new"
+        building.mkdir(parents=True)
+        (building / "model.tflite").write_bytes(b"half")
+        yield building
+    finally:
+        os.close(beside)
+
+
+def test_two_writes_wait_for_each_other_and_leave_alone_what_the_other_builds(tmp_path: Path) -> None:
+    replace_folder.write(tmp_path / "models", OLD)
+    writing = Thread(target=replace_folder.write, args=(tmp_path / "models", NEW))
+
+    with another_write(tmp_path) as building:
+        writing.start()
+        writing.join(0.3)  # without a lock it takes a hundredth of that
+
+        assert writing.is_alive()
+        assert contents(tmp_path / "models") == OLD
+        assert contents(building) == {"model.tflite": b"half"}
+    writing.join(60)
+
+    assert contents(tmp_path) == {f"models/{name}": content for name, content in NEW.items()}
+
+
+def test_many_writes_at_once_leave_one_whole_folder(tmp_path: Path) -> None:
+    generations = [{name: b"%d" % number for name in OLD} for number in range(8)]
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda files: replace_folder.write(tmp_path / "models", files), generations))
+
+    assert contents(tmp_path / "models") in generations
+    assert list(tmp_path.iterdir()) == [tmp_path / "models"]
+
+
+def test_after_a_write_the_next_need_not_wait(tmp_path: Path) -> None:
+    replace_folder.write(tmp_path / "models", OLD)
+
+    beside = os.open(tmp_path, os.O_RDONLY)
+    try:
+        fcntl.flock(beside, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    finally:
+        os.close(beside)
+
+
+def test_what_a_kill_left_of_another_folders_write_is_not_ours(tmp_path: Path) -> None:
+    (tmp_path / ".other.export-killed").mkdir()
+    (tmp_path / ".models.export-killed").mkdir()
+
+    replace_folder.write(tmp_path / "models", NEW)
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".other.export-killed", "models"]
+
+
+def test_an_old_folder_that_stands_aside_is_kept_if_there_is_a_new_one(tmp_path: Path) -> None:
+    """Which of the two is wanted, the user knows."""
+    replace_folder.write(tmp_path / "models", OLD)
+    aside = tmp_path / ".models.export-killed" / "old"
+    aside.mkdir(parents=True)
+    (aside / "mine").write_bytes(b"mine")
+
+    replace_folder.write(tmp_path / "models", NEW)
+
+    assert contents(tmp_path / "models") == NEW
+    assert contents(aside) == {"mine": b"mine"}
 
 
 def test_the_folder_one_stands_in_is_refused_at_once() -> None:

@@ -16,7 +16,7 @@ RANDOM = np.random.default_rng(0)
 TILES = RANDOM.integers(0, 256, (600, 28, 28), np.uint8)
 LABELS = RANDOM.integers(0, 10, 600).astype(np.uint8)
 RECIPE = Recipe("", hidden=(16,), epochs=1, batch_size=50, calibrate=True)
-OVERFIT = replace(RECIPE, epochs=20, learning_rate=1e-2)
+OVERFIT = replace(RECIPE, epochs=8, scaling="standardize", learning_rate=1e-2)
 
 
 def network(sqrt_input: bool = False) -> Any:

@@ -1,29 +1,20 @@
-"""A user's own labelled photos: learned from with `--photos`, and counted by `python -m train.photos`."""
+"""A user's own labelled photos: what folders and tables say of them, and how a model is tried on them."""
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image
 
-from fmnist_edge.contract import CLASSES, at_temperature
+from fmnist_edge.contract import CLASSES
 from fmnist_edge.errors import UsageError
-from fmnist_edge.pictures.tile import look
 from support.commands import MODELS, main_of
-from train.augment import choose_folds
-from train.calibrate import accepts, choose_photo_temperature
-from train.cutting import PhotoTiles
 from train.dataset import Dataset
-from train.photos import find_photos, read_photos, read_tiles
-from train.recipes import RECIPES
-
-pytestmark = pytest.mark.tensorflow
+from train.photos import class_of, find_hits, find_photos, read_classes, read_photos, read_tiles
 
 PER_CLASS = 12
-TROUSER, DRESS, BAG = (CLASSES.index(name) for name in ("Trouser", "Dress", "Bag"))
-SMALL = replace(RECIPES["standard"], teacher=None, hidden=(64,), epochs=5)
+TROUSER, BAG = (CLASSES.index(name) for name in ("Trouser", "Bag"))
 
 
 @pytest.fixture
@@ -51,16 +42,6 @@ def test_a_folders_name_may_be_spelled_as_people_do(name: str, photos: Path) -> 
     assert read_photos(photos).accepted.any(0).nonzero()[0].tolist() == [0, BAG]
 
 
-def test_a_folder_that_is_no_class_ends_it_before_the_training(photos: Path, tmp_path: Path) -> None:
-    (photos / "Trouser").rename(photos / "trousrs")
-
-    result = main_of("train", "--photos", photos, "--out", tmp_path / "fmnist.keras")
-
-    assert result.returncode == 2
-    assert f"{photos}/trousrs: 'trousrs' is no class; folders are named 0 to 9, or t_shirt_top, trouser," in result.stderr
-    assert "epoch" not in result.stdout
-
-
 def test_a_photo_that_cannot_be_read_is_named_and_the_others_are_used(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (photos / "8" / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 not a picture")
     (photos / "stray.png").write_bytes((photos / "8" / "0.png").read_bytes())
@@ -78,99 +59,6 @@ def test_a_folder_without_photos_is_a_mistake(tmp_path: Path) -> None:
         read_photos(tmp_path)
     with pytest.raises(UsageError, match="there is no folder"):
         read_photos(tmp_path / "nowhere")
-
-
-def test_a_recipe_without_disturbed_tiles_says_that_it_does_not_learn_from_photos(photos: Path, tmp_path: Path) -> None:
-    result = main_of("train", "--recipe", "quick", "--photos", photos, "--out", tmp_path / "fmnist.keras")
-
-    assert result.returncode == 2
-    assert "this recipe does not learn from photos; 'standard' does" in result.stderr
-
-
-def test_the_model_learns_what_the_photos_show(dataset: Dataset, tmp_path: Path) -> None:
-    """Discs and crosses, which Fashion-MNIST has not: the photos say that they are trousers and bags."""
-    from train.fit import fit, predict, score_photos
-
-    for number in range(PER_CLASS):
-        for folder, draw in (("trouser", draw_disc), ("bag", draw_cross)):
-            (tmp_path / folder).mkdir(exist_ok=True)
-            draw(number).save(tmp_path / folder / f"{number}.png")
-    photos = read_photos(tmp_path)
-    images, labels = dataset.train_images[:3000], dataset.train_labels[:3000]
-
-    with_photos, holdout = fit(SMALL, images, labels, photos=photos)
-    without, _ = fit(SMALL, images, labels)
-
-    right, before = (accepts(photos.accepted, predict(model, photos.tiles)).mean() for model in (with_photos, without))
-    assert right > 0.9 > before + 0.2
-    assert score_photos(photos, holdout.said_of_photos)["your photos held out"].accuracy > 0.9
-
-
-def test_what_is_said_of_a_contributors_photos_is_said_without_having_seen_any_of_theirs(dataset: Dataset) -> None:
-    """Only one of six contributors has discs, and says that they are trousers; the others have crosses."""
-    from train.fit import fit, predict
-
-    contributors = np.repeat(np.arange(6), PER_CLASS)
-    views = [look((draw_disc if who == 5 else draw_cross)(number % PER_CLASS)) for number, who in enumerate(contributors)]
-    accepted = np.eye(10, dtype=bool)[np.where(contributors == 5, TROUSER, BAG)]
-    photos = PhotoTiles(np.stack([view.tile for view in views]), accepted, contributors, np.full(len(views), "drawn"))
-
-    model, holdout = fit(SMALL, dataset.train_images[:3000], dataset.train_labels[:3000], photos=photos)
-
-    discs = photos[contributors == 5]
-    assert accepts(discs.accepted, predict(model, discs.tiles)).mean() > 0.9
-    assert accepts(discs.accepted, holdout.said_of_photos[contributors == 5]).mean() < 0.5
-    assert accepts(photos.accepted, holdout.said_of_photos)[contributors != 5].mean() > 0.9
-
-
-def test_of_several_right_classes_any_will_do(dataset: Dataset) -> None:
-    """Discs are trousers, or perhaps dresses; crosses are bags. Photos of other things teach nothing."""
-    from train.fit import fit, predict
-
-    draw = (draw_disc, draw_cross, draw_cross)
-    tiles = np.stack([look(draw[number % 3](number % PER_CLASS)).tile for number in range(3 * PER_CLASS)])
-    accepted = np.zeros((len(tiles), 10), bool)
-    accepted[0::3, [TROUSER, DRESS]] = True
-    accepted[1::3, BAG] = True
-    photos = PhotoTiles(tiles, accepted, np.arange(len(tiles)), np.full(len(tiles), "drawn"))
-
-    model, _ = fit(SMALL, dataset.train_images[:3000], dataset.train_labels[:3000], photos=photos)
-
-    said = predict(model, tiles)
-    assert accepts(accepted, said)[accepted.any(1)].mean() > 0.9
-    assert said[0::3][:, [TROUSER, DRESS]].sum(1).mean() > 0.9
-
-
-def test_all_photos_by_one_contributor_are_held_out_together() -> None:
-    contributors = np.repeat([7, 3, 1, 9, 2, 8], [50, 20, 10, 10, 9, 1])
-
-    folds = choose_folds(contributors)
-
-    assert all(len(np.unique(folds[contributors == one])) == 1 for one in np.unique(contributors))
-    assert sorted(np.bincount(folds).tolist()) == [10, 10, 10, 20, 50]
-
-
-@pytest.mark.parametrize("too_sure", [0.5, 2])
-def test_a_temperature_makes_confidence_true(too_sure: float) -> None:
-    random = np.random.default_rng(0)
-    true = random.dirichlet(np.full(10, 0.3), 20_000)
-    labels = (true.cumsum(1) < random.random((len(true), 1))).sum(1)
-    said = at_temperature(true.astype(np.float32), 1 / too_sure)
-
-    assert choose_photo_temperature(said, np.eye(10, dtype=bool)[labels]) == pytest.approx(too_sure, rel=0.05)
-
-
-def draw_disc(number: int) -> Image.Image:
-    photo = Image.new("RGB", (100, 100), "white")
-    ImageDraw.Draw(photo).ellipse((20, 20, 70 + number, 70 + number), fill=(40, 10 * number, 90))
-    return photo
-
-
-def draw_cross(number: int) -> Image.Image:
-    photo = Image.new("RGB", (100, 100), "white")
-    ImageDraw.Draw(photo).line((20, 20, 80, 80), fill=(40, 10 * number, 90), width=10 + number)
-    ImageDraw.Draw(photo).line((20, 80, 80, 20), fill=(40, 10 * number, 90), width=10 + number)
-    return photo
 
 
 def test_a_model_is_tried_on_labelled_photos(photos: Path) -> None:
@@ -251,3 +139,45 @@ def test_what_systems_keep_beside_photos_is_no_class(photos: Path, capsys: pytes
     assert len(found) == 2 * PER_CLASS + 1
     assert "__MACOSX" not in complaints
     assert "._0.png" not in complaints
+
+
+def test_the_most_probable_class_counts_first_and_then_the_second() -> None:
+    said = np.array([[0.1, 0.2, 0.7, *[0] * 7], [0.5, 0.3, 0.2, *[0] * 7]])
+
+    hits = find_hits(said, [{2, 0}, set()])
+
+    assert hits.shape == (2, 10)
+    assert hits[0].nonzero()[0].tolist() == [0, 2]
+    assert not hits[1].any()
+
+
+def test_a_users_photos_count_as_by_several_contributors_none_of_whom_is_the_datasets(photos: Path) -> None:
+    """So some of each class are always learned from when others are held out."""
+    examples = read_photos(photos)
+
+    numbers, counts = np.unique(examples.contributors, return_counts=True)
+    assert numbers.tolist() == [-5, -4, -3, -2, -1]
+    assert counts.tolist() == [4, 5, 5, 5, 5]
+    for class_id in (TROUSER, BAG):
+        assert len(np.unique(examples.contributors[examples.accepted[:, class_id]])) == 5
+    assert set(examples.kinds) == {"your Trouser", "your Bag"}
+    assert examples.accepted.sum(1).tolist() == [1] * 24
+
+
+@pytest.mark.parametrize(
+    ("text", "classes"),
+    [("4", {4}), ("9", {9}), ("0", {0}), ("4 or 8 or 2", {2, 4, 8}), ("", set()), ("OOD", set()), ("nan", set())],
+)
+def test_a_field_names_one_class_several_or_none(text: str, classes: set[int]) -> None:
+    assert read_classes(text) == classes
+
+
+@pytest.mark.parametrize(("name", "class_id"), [("Ankle boot", 9), ("ankle_boot", 9), ("9", 9), ("T-Shirt_top", 0), ("3", 3)])
+def test_a_folder_is_named_for_its_class(name: str, class_id: int) -> None:
+    assert class_of(Path("photos") / name) == class_id
+
+
+@pytest.mark.parametrize("name", ["10", "-1", "boot", "3a"])
+def test_a_folder_that_is_no_class_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match=f"'{name}' is no class; folders are named 0 to 9, or t_shirt_top, trouser,"):
+        class_of(Path("photos") / name)

@@ -16,6 +16,8 @@ TRAINING = {
     "epochs": "epochs",
     "seed": "seed",
     "own photos": "photos",
+    "photos learned from": "photo_dataset",
+    "on photos of others": "on_photos",
     "temperature": "temperature",
     "temperature of photos": "photo_temperature",
     "unsure below": "unsure",
