@@ -148,7 +148,7 @@ def test_each_runtime_at_hand_is_asked(folder: Path) -> None:
     rows["onnxruntime, graph as it is"]["tolerance"] = -1
     (folder / "parity.json").write_text(json.dumps(proof))
 
-    with pytest.raises(BundleError, match="fmnist-float.onnx: onnxruntime"):
+    with pytest.raises(BundleError, match=r"fmnist-float\.onnx: onnxruntime"):
         check_golden(folder, "fmnist-float.onnx", (folder / "fmnist-float.onnx").read_bytes())
 
     rows["onnxruntime, graph as it is"] = None  # one that was not measured is not asked
