@@ -81,7 +81,9 @@ def test_the_ten_views_are_five_places_each_in_a_mirror_too() -> None:
     assert [int((view == 100).sum()) for view in views[:5]] == [1, 1, 0, 1, 1]  # what leaves does not come back at the other side
 
 
-def test_a_photos_answer_is_the_mean_over_its_ten_views_and_a_tiles_is_its_own(classifier: Classifier, tile: Tile) -> None:
+def test_a_photos_answer_is_the_mean_over_its_ten_views_and_a_tiles_is_its_own(tile: Tile, tmp_path: Path) -> None:
+    classifier = classifier_with(1, tmp_path)
+
     photo, alone = classifier.predict([View(tile, "photo"), View(tile, "tile")])
 
     views = np.stack([each.probabilities for each in classifier.classify(ten_views(tile[None])[0])])
@@ -89,10 +91,10 @@ def test_a_photos_answer_is_the_mean_over_its_ten_views_and_a_tiles_is_its_own(c
     np.testing.assert_array_equal(alone.probabilities, views[0])
 
 
-def test_the_temperature_of_photos_is_for_photos_only(classifier: Classifier, tile: Tile, tmp_path: Path) -> None:
+def test_the_temperature_of_photos_is_for_photos_only(tile: Tile, tmp_path: Path) -> None:
     views = [View(tile, "tile"), View(tile, "photo"), View(tile, "tile")]
 
-    plain = classifier.predict(views)
+    plain = classifier_with(1, tmp_path).predict(views)
     cool = classifier_with(2.5, tmp_path).predict(views)
 
     np.testing.assert_array_equal(cool[0].probabilities, plain[0].probabilities)
