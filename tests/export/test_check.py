@@ -137,7 +137,7 @@ def test_a_golden_output_may_be_as_far_off_as_the_export_says_and_no_farther(nam
     check_golden(folder, name, content)
     with_another_output(folder, name, -3 * tolerance)
 
-    with pytest.raises(BundleError, match=f"{name}: .* from those in golden.npz, at most"):
+    with pytest.raises(BundleError, match=rf"{name}: .* from those in golden\.npz, at most"):
         check_golden(folder, name, content)
 
 
@@ -148,7 +148,7 @@ def test_each_runtime_at_hand_is_asked(folder: Path) -> None:
     rows["onnxruntime, graph as it is"]["tolerance"] = -1
     (folder / "parity.json").write_text(json.dumps(proof))
 
-    with pytest.raises(BundleError, match="fmnist-float.onnx: onnxruntime"):
+    with pytest.raises(BundleError, match=r"fmnist-float\.onnx: onnxruntime"):
         check_golden(folder, "fmnist-float.onnx", (folder / "fmnist-float.onnx").read_bytes())
 
     rows["onnxruntime, graph as it is"] = None  # one that was not measured is not asked
