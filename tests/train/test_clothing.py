@@ -1,5 +1,6 @@
 """Getting photos of clothes: from folders, and from a real HTTP server; the photos are drawn here."""
 
+import csv
 import io
 import shutil
 import subprocess
@@ -11,9 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from fmnist_edge.contract import CLASSES
 from support.commands import main_of
 from support.file_server import Server, serving
-from train.clothing import CLOTHING, PhotosError, Source, digest, list_photos, load
+from train.clothing import CLOTHING, SHOES, PhotosError, Source, digest, list_photos, load
 from train.cutting import cut
 from train.photos import find_held_out
 
@@ -179,6 +181,61 @@ def test_labels_that_are_not_known_are_left_alone(named: Source, folder: Path) -
     (folder / "images.csv").write_text(f"{ROWS}sock-9,9,Sock,False\n")
 
     assert [photo.path.name for photo in load(named)] == TO_LOOK_AT
+
+
+EXAM = [41, 45, 48, 50, 54, 126, 178, 201, 204, 227, 228, 322]
+
+
+def test_photos_of_the_exam_are_never_learned_from(folder: Path) -> None:
+    """Twelve contributors, for good: a figure measured on their photos is one of photos that no model has seen."""
+    rows = [f"photo-{number},{number},Pants,False" for number in range(400)]
+    (folder / "images.csv").write_text("\n".join(["image,sender_id,label,kids", *rows]))
+
+    to_learn, exam = list_photos(folder), list_photos(folder, held_out=True)
+
+    assert sorted(photo.contributor for photo in exam) == EXAM
+    assert sorted(photo.contributor for photo in to_learn) == [number for number in range(400) if number not in EXAM]
+
+
+@pytest.mark.parametrize(
+    ("label", "accepted"),
+    [
+        ("T-Shirt", ["T-shirt/top"]),
+        ("Pants", ["Trouser"]),
+        ("Longsleeve", ["Pullover", "Shirt"]),
+        ("Shirt", ["Shirt"]),
+        ("Dress", ["Dress"]),
+        ("Outwear", ["Pullover", "Coat"]),
+        ("Blazer", ["Pullover", "Coat"]),
+        ("Hoodie", ["Pullover", "Coat"]),
+        ("Polo", ["T-shirt/top", "Shirt"]),
+        ("Undershirt", ["T-shirt/top", "Shirt"]),
+        ("Top", ["T-shirt/top", "Shirt"]),
+        ("Blouse", ["T-shirt/top", "Pullover", "Shirt"]),
+        ("Shoes", ["Sandal", "Sneaker", "Ankle boot"]),
+        ("Skirt", []),
+        ("Shorts", []),
+        ("Hat", []),
+        ("Body", []),
+        ("Other", []),
+    ],
+)
+def test_a_label_says_which_classes_are_right(label: str, accepted: list[str], folder: Path) -> None:
+    (folder / "images.csv").write_text(f"image,sender_id,label,kids\nphoto,1,{label},False\n")
+
+    (photo,) = list_photos(folder)
+
+    assert [CLASSES[class_id] for class_id in photo.accepted] == accepted
+    assert (photo.label, photo.kind, photo.contributor) == (label, label, 1)
+
+
+def test_each_shoe_that_we_labelled_is_of_the_three_kinds_or_of_none() -> None:
+    with open(SHOES, newline="") as file:
+        rows = list(csv.DictReader(file))
+
+    assert len({row["image"] for row in rows}) == len(rows) > 100
+    assert {row["accepted_classes"] for row in rows} == {"5", "7", "9", "5|7", "7|9", "5|7|9", ""}
+    assert {row["kind"]: row["accepted_classes"] for row in rows}.items() >= {"boot": "9", "sneaker": "7", "sandal": "5"}.items()
 
 
 def test_shoes_have_our_own_labels(folder: Path) -> None:
