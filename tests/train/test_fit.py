@@ -6,8 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fmnist_edge.contract import Probabilities, Tiles
+from train.augment import Examples, Lessons
 from train.cutting import PhotoTiles
-from train.recipes import RECIPES
+from train.history import Epoch
+from train.recipes import RECIPES, Recipe
 
 pytestmark = pytest.mark.tensorflow
 
@@ -119,3 +122,62 @@ def test_a_score_is_mean_cross_entropy_and_accuracy() -> None:
 
     assert scores.accuracy == 0.5
     assert scores.loss == pytest.approx(-(np.log(0.5) + np.log(1e-7)) / 2)
+
+
+class Asked:
+    """A teacher who gives one answer, and keeps how many tiles were asked about."""
+
+    def __init__(self, class_id: int) -> None:
+        self.class_id, self.tiles = class_id, 0
+
+    def __call__(self, tiles: Tiles) -> Probabilities:
+        self.tiles += len(tiles)
+        return np.eye(10, dtype=np.float32)[np.full(len(tiles), self.class_id)]
+
+
+def taught() -> Lessons:
+    recipe = Recipe("", hidden=(8,), epochs=4, batch_size=10, learning_rate=1e-2, teacher=Recipe(""), teachers_share=1)
+    return Lessons(recipe, Examples(np.concatenate([TILES, TILES]), (np.arange(100) % 10).astype(np.uint8)), 0)
+
+
+@pytest.mark.parametrize("fold", [0, 3])
+def test_a_pupil_learns_from_the_teacher_who_has_not_seen_what_it_will_be_examined_on(fold: int) -> None:
+    """Another teacher has learned from the photos that are held out here, and would pass them on."""
+    from train.fit import train_without
+    from train.networks import predict
+
+    teachers = [Asked(class_id) for class_id in range(5)]
+
+    model, _ = train_without(fold, taught(), teachers)
+
+    assert [teacher.tiles > 0 for teacher in teachers] == [number == fold for number in range(5)]
+    assert (predict(model, TILES).argmax(1) == fold).all()
+
+
+def test_in_the_end_all_teachers_teach_and_nothing_is_held_out(capsys: pytest.CaptureFixture[str]) -> None:
+    from train.fit import Holdout, Scores, train_final
+
+    teachers = [Asked(class_id) for class_id in range(5)]
+    none = Scores(0, 0)
+    history = [Epoch(1, 0.5, 1, 0.5)] * 2
+    holdout = Holdout(history, 1.0, 1.0, {}, none, none, np.zeros((0, 10), np.float32))
+
+    train_final(taught(), holdout, teachers)
+
+    printed = capsys.readouterr().out
+    assert all(teacher.tiles for teacher in teachers)
+    assert "epoch   2/2" in printed  # as many as the holdout took
+    assert "validation" not in printed
+
+
+def test_with_patience_the_final_training_takes_as_many_epochs_as_were_best(capsys: pytest.CaptureFixture[str]) -> None:
+    from train.fit import Holdout, Scores, train_final
+
+    lessons = taught()
+    lessons.recipe = replace(lessons.recipe, patience=1)
+    history = [Epoch(1, 0.5, loss, 0.5) for loss in (0.9, 0.5, 0.6)]
+    holdout = Holdout(history, 1.0, 1.0, {}, Scores(0, 0), Scores(0, 0), np.zeros((0, 10), np.float32))
+
+    train_final(lessons, holdout, [Asked(1)])
+
+    assert "epoch   2/2" in capsys.readouterr().out
