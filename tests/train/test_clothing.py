@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from fmnist_edge.contract import CLASSES
 from support.commands import main_of
 from support.file_server import Server, serving
 from train.clothing import CLOTHING, SHOES, PhotosError, Source, digest, list_photos, load
-from train.cutting import cut
+from train.cutting import PhotoTiles, cut
 from train.photos import find_held_out
 
 ARCHIVE = "archive/0123456789ab.zip"
@@ -353,7 +354,9 @@ def test_a_photo_that_cannot_be_cut_is_named_and_the_others_are_used(
 
     tiles = cut(list_photos(folder))
 
-    assert len(tiles) == 4
+    assert tiles.contributors.tolist() == [2, 3, 1, 2]
+    assert tiles.accepted.sum(1).tolist() == [3, 0, 1, 3]
+    assert tiles.kinds.tolist() == ["Blouse", "Hat", "T-Shirt", "Shoes"]
     assert "images/pants-2.jpg: the picture is truncated or damaged" in capsys.readouterr().err
 
 
@@ -368,3 +371,32 @@ def test_where_the_exams_photos_are_missing_it_says_so(named: Source, folder: Pa
         PhotosError, match="no photos by contributors who are held out; without FMNIST_PHOTOS, all are downloaded"
     ):
         find_held_out(named)
+
+
+def test_photos_are_other_ones_if_anything_about_them_is() -> None:
+    photos = PhotoTiles(np.zeros((2, 28, 28), np.uint8), np.zeros((2, 10), bool), np.array([1, 2]), np.array(["hat", "bag"]))
+
+    others = [
+        replace(photos, tiles=photos.tiles + np.uint8(1)),
+        replace(photos, accepted=~photos.accepted),
+        replace(photos, contributors=np.array([1, 3])),
+        replace(photos, kinds=np.array(["hat", "cap"])),
+        photos[np.array([True, False])],
+        photos + photos,
+    ]
+
+    assert len({photos.sha256, *(other.sha256 for other in others)}) == 7
+    assert replace(photos).sha256 == photos.sha256
+
+
+def test_photos_that_are_added_keep_what_is_known_of_them() -> None:
+    ours, yours = (
+        PhotoTiles(np.full((1, 28, 28), n, np.uint8), np.eye(10, dtype=bool)[[n]], np.array([n]), np.array([str(n)]))
+        for n in (3, 4)
+    )
+
+    both = ours + yours
+
+    assert (both.tiles[:, 0, 0].tolist(), both.contributors.tolist(), both.kinds.tolist()) == ([3, 4], [3, 4], ["3", "4"])
+    assert both.accepted.nonzero()[1].tolist() == [3, 4]
+    assert (both[both.contributors == 4].tiles == yours.tiles).all()
