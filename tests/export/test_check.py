@@ -137,7 +137,7 @@ def test_a_golden_output_may_be_as_far_off_as_the_export_says_and_no_farther(nam
     check_golden(folder, name, content)
     with_another_output(folder, name, -3 * tolerance)
 
-    with pytest.raises(BundleError, match=f"{name}: .* from those in golden.npz, at most"):
+    with pytest.raises(BundleError, match=rf"{name}: .* from those in golden\.npz, at most"):
         check_golden(folder, name, content)
 
 

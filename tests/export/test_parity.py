@@ -1,14 +1,9 @@
 """What the gates forgive, ties and chance, and what they do not: outputs made for that, against the shipped Keras model's."""
 
-from dataclasses import replace
-from typing import Any
-
 import numpy as np
 import pytest
 
-from export import bundle, keras_model, parity
-from export.check import judge
-from export.errors import ParityError, RoundingError
+from export import keras_model, parity
 from export.keras_model import Floats, Mlp
 from export.parity import Figures
 from export.quantize import round_weights
@@ -20,20 +15,6 @@ from train.dataset import Dataset
 
 MLP, _ = keras_model.read(MODELS / "fmnist.keras")
 TWENTY = range(20)
-PERFECT = Figures(
-    accuracy=0.9,
-    accuracy_difference=0,
-    ties=0,
-    both_right=9_000,
-    only_keras_right=0,
-    only_artifact_right=0,
-    both_wrong=1_000,
-    top1_agreement=1,
-    max_dp=0,
-    mean_dp=0,
-    mean_kl=0,
-    calibration_error=0,
-)
 
 
 @pytest.fixture(scope="module")
@@ -190,85 +171,6 @@ def test_none_of_them_passes_with_a_systematic_fault(
         assert line.endswith(reason)
 
 
-def twins(tflite: tuple[int, int], onnx: tuple[int, int]) -> dict[str, Probabilities]:
-    """The two int8 files' outputs for three images, the second of which gets so many steps for Sandal and for Coat."""
-    outputs = {}
-    for name, steps in (("fmnist-int8.tflite", tflite), ("fmnist-int8.onnx", onnx)):
-        outputs[name] = np.zeros((3, 10), np.float32)
-        outputs[name][:, 0] = 0.5
-        outputs[name][1, [0, 5, 4]] = np.float32((0, *steps)) / 256
-    return outputs
-
-
-@pytest.mark.parametrize(("tflite", "onnx"), [((99, 98), (98, 98)), ((98, 98), (98, 99)), ((120, 98), (120, 98))])
-def test_the_int8_files_may_differ_by_a_tie(tflite: tuple[int, int], onnx: tuple[int, int]) -> None:
-    assert parity.broken_int8_twins(twins(tflite, onnx)) == []
-
-
-ANOTHER_CLASS = "fmnist-int8.onnx: another class than fmnist-int8.tflite on 1 images, none is allowed"
-TOO_FAR = "fmnist-int8.onnx: an output is {}/256 from fmnist-int8.tflite's, at most 1/256 is allowed"
-
-
-@pytest.mark.parametrize(
-    ("tflite", "onnx", "broken"),
-    [
-        ((99, 98), (98, 99), [ANOTHER_CLASS]),
-        ((98, 99), (99, 98), [ANOTHER_CLASS]),
-        ((120, 98), (118, 98), [TOO_FAR.format(2)]),
-        ((118, 98), (120, 98), [TOO_FAR.format(2)]),
-        ((120, 98), (98, 120), [ANOTHER_CLASS, TOO_FAR.format(22)]),
-    ],
-)
-def test_int8_files_that_say_different_things_do_not_pass(
-    tflite: tuple[int, int], onnx: tuple[int, int], broken: list[str]
-) -> None:
-    assert parity.broken_int8_twins(twins(tflite, onnx)) == broken
-
-
-def test_int8_files_that_give_no_numbers_are_no_twins() -> None:
-    outputs = twins((120, 98), (120, 98))
-    outputs["fmnist-int8.onnx"][1] = np.nan
-
-    assert len(parity.broken_int8_twins(outputs)) == 2
-
-
-def turned(wrong: int, right: int) -> Figures:
-    return replace(
-        PERFECT, accuracy_difference=(right - wrong) / 10_000, only_keras_right=wrong, only_artifact_right=right, both_right=8_000
-    )
-
-
-@pytest.mark.parametrize(("wrong", "right"), [(0, 500), (10, 0), (26, 11), (200, 175)])
-def test_a_gain_a_small_loss_and_a_loss_by_chance_pass(wrong: int, right: int) -> None:
-    assert parity.broken_gates("int8", turned(wrong, right)) == []
-
-
-@pytest.mark.parametrize(
-    ("wrong", "right", "message"),
-    [
-        (11, 0, "accuracy is 0.11 points lower: 11 images turned wrong, 0 right, and chance does so in 0.05% of all cases; "),
-        (29, 13, "accuracy is 0.16 points lower: 29 images turned wrong, 13 right, and chance does so in 0.98% of all cases; "),
-        (201, 175, "accuracy is 0.26 points lower: 201 images turned wrong, 175 right, at most 0.25 points are allowed"),
-        (500, 0, "accuracy is 5.00 points lower: 500 images turned wrong, 0 right, at most 0.25 points are allowed"),
-    ],
-)
-def test_a_larger_loss_does_not_and_its_images_are_counted(wrong: int, right: int, message: str) -> None:
-    (line,) = parity.broken_gates("int8", turned(wrong, right))
-
-    assert line.startswith(message)
-
-
-def test_a_float_file_may_lose_nothing() -> None:
-    assert parity.broken_gates("float32", turned(1, 0)) == [
-        "accuracy is 0.01 points lower: 1 images turned wrong, 0 right, at most 0.00 points are allowed"
-    ]
-
-
-@pytest.mark.parametrize(("wrong", "right", "share"), [(0, 0, 1), (0, 9, 1), (1, 0, 0.5), (3, 1, 5 / 16), (5, 0, 1 / 32)])
-def test_chance_is_that_of_tossed_coins(wrong: int, right: int, share: float) -> None:
-    assert parity.chance(wrong, right) == share
-
-
 @pytest.mark.filterwarnings("ignore:invalid value encountered in cast:RuntimeWarning")
 @pytest.mark.parametrize("dtype", parity.GATES)
 @pytest.mark.parametrize("numbers", [slice(None), slice(1)])
@@ -282,132 +184,6 @@ def test_what_is_no_number_passes_nothing(dtype: str, numbers: slice, keras: Pro
         dtype, figures
     )
     assert figures.top1_agreement < 1
-
-
-def verdict(
-    dataset: Dataset, waiver: str = "", outputs: dict[str, Probabilities] | None = None, **changes: Figures
-) -> dict[str, Any]:
-    """Of files that say the same, but for the figures that are given for a file, or for all of a dtype."""
-    same = {name: np.full((10, 10), 0.1, np.float32) for name in bundle.ARTIFACTS}
-    figures = {name: changes.get(name, changes.get(dtype, PERFECT)) for name, dtype in bundle.ARTIFACTS.items()}
-    contents = {name: (MODELS / name).read_bytes() for name in bundle.ARTIFACTS}
-    return judge(contents, {**same, **(outputs or {})}, figures, MLP, dataset.test_images[:10], waiver)
-
-
-def test_what_passes_all_gates_is_waived_nothing(dataset: Dataset) -> None:
-    assert verdict(dataset) == verdict(dataset, "it is too sure") == {"missed": [], "reason": ""}
-
-
-@pytest.mark.parametrize("lost", [11, 100])
-def test_a_waiver_lets_int8_files_lose_up_to_a_point_and_says_so(lost: int, dataset: Dataset) -> None:
-    waived = verdict(dataset, "it is too sure", int8=turned(lost, 0))
-
-    assert waived["reason"] == "it is too sure"
-    assert [line.split(":")[0] for line in waived["missed"]] == ["fmnist-int8.tflite", "fmnist-int8.onnx"]
-    assert all(f"accuracy is {lost / 100:.2f} points lower" in line for line in waived["missed"])
-
-
-@pytest.mark.parametrize("name", ["fmnist-int8.tflite", "fmnist-int8.onnx"])
-@pytest.mark.parametrize("lost", [101, 500])
-def test_no_waiver_ships_an_int8_file_that_lost_more_than_a_point(name: str, lost: int, dataset: Dataset) -> None:
-    with pytest.raises(RoundingError, match=f"^{name}: accuracy is {lost / 100:.2f} points lower"):
-        verdict(dataset, "it is too sure", **{name: turned(lost, 0)})
-
-
-def test_a_waiver_is_for_int8_files_alone(dataset: Dataset) -> None:
-    for cause in ({"float32": turned(1, 0)}, {"int8": replace(PERFECT, ties=11)}):
-        with pytest.raises(ParityError):
-            verdict(dataset, "it is too sure", **cause)
-    with pytest.raises(RoundingError, match=r"an output is 230/256 from fmnist-int8\.tflite's"):
-        verdict(dataset, "it is too sure", {"fmnist-int8.onnx": np.eye(10, dtype=np.float32)[[3] * 10]})
-
-
-@pytest.mark.parametrize("name", bundle.ARTIFACTS)
-def test_every_file_is_judged_by_name(name: str, dataset: Dataset) -> None:
-    with pytest.raises(ParityError, match=f"^{name}: accuracy is 5.00 points lower: 500 images turned wrong"):
-        verdict(dataset, **{name: turned(500, 0)})
-
-
-@pytest.mark.parametrize(
-    ("dtype", "figures", "message"),
-    [
-        ("float32", replace(PERFECT, top1_agreement=0.9999), "top-1 agreement is 99.99%, at least 100.00% is needed"),
-        ("int8", replace(PERFECT, top1_agreement=0.9949), "top-1 agreement is 99.49%, at least 99.50% is needed"),
-        ("float32", replace(PERFECT, max_dp=1.1e-5), "a probability differs by 1.1e-05, at most 1e-05 is allowed"),
-        ("int8", replace(PERFECT, max_dp=0.061), "a probability differs by 0.061, at most 0.06 is allowed"),
-    ],
-)
-def test_each_gate_has_its_limit(dtype: str, figures: Figures, message: str) -> None:
-    at_the_limit = replace(
-        PERFECT, top1_agreement=1 if dtype == "float32" else 0.995, max_dp=1e-5 if dtype == "float32" else 0.06
-    )
-
-    assert parity.broken_gates(dtype, figures) == [message]
-    assert parity.broken_gates(dtype, at_the_limit) == []
-
-
-def test_figures_count_who_is_right_and_leave_ties_out() -> None:
-    """Five images of class 0: both right, Keras alone, the artifact alone, neither, and one on which Keras has a tie."""
-    keras, artifact = np.zeros((2, 5, 10), np.float32)
-    keras[[0, 1, 2, 3], [0, 0, 1, 1]], artifact[[0, 1, 2, 3], [0, 2, 0, 2]] = 1, 1
-    keras[4, [0, 1]], artifact[4, 1] = 0.5, 1
-
-    figures = parity.compare(keras, artifact, np.zeros(5, np.uint8))
-
-    counts = (figures.both_right, figures.only_keras_right, figures.only_artifact_right, figures.both_wrong, figures.ties)
-    assert counts == (1, 1, 1, 1, 1)
-    assert figures.accuracy == 2 / 5
-    assert figures.accuracy_difference == 0
-    assert figures.top1_agreement == 2 / 5
-    assert figures.max_dp == 1
-    assert figures.mean_dp == pytest.approx((3 * 2 + 1) / 50)
-    assert figures.calibration_error == pytest.approx(3 / 5)
-    assert [change["image"] for change in parity.changes(keras, artifact, np.zeros(5, np.uint8))] == [1, 2, 3]
-
-
-@pytest.mark.parametrize(("label", "difference"), [(0, -0.5), (2, 0.5), (1, 0)])
-def test_a_loss_is_negative_and_a_gain_positive(label: int, difference: float) -> None:
-    keras, artifact = np.eye(10, dtype=np.float32)[[0, 1]], np.eye(10, dtype=np.float32)[[2, 1]]
-
-    assert parity.compare(keras, artifact, np.array([label, 1], np.uint8)).accuracy_difference == difference
-
-
-def test_the_divergence_is_that_of_kullback_and_leibler_and_nothing_counts_as_half_a_step() -> None:
-    keras, artifact = np.zeros((2, 1, 10), np.float32)
-    keras[0, :2], artifact[0, 0] = 0.5, 1
-    half = 1 / 512
-    p, q = (np.array(row) / sum(row) for row in ([0.5, 0.5, *[half] * 8], [1, *[half] * 9]))
-
-    figures = parity.compare(keras, artifact, np.zeros(1, np.uint8))
-
-    assert figures.mean_kl == pytest.approx((p * np.log(p / q)).sum())
-    assert parity.compare(keras, keras, np.zeros(1, np.uint8)).mean_kl == 0
-
-
-def test_a_change_names_the_image_its_label_and_what_both_say() -> None:
-    keras, artifact = np.eye(10, dtype=np.float32)[[0, 1]], np.eye(10, dtype=np.float32)[[0, 3]]
-
-    assert parity.changes(keras, artifact, np.array([0, 6], np.uint8)) == [
-        {"image": 1, "label": "Shirt", "keras": "Trouser", "artifact": "Dress"}
-    ]
-
-
-def test_ties_of_any_file_count(dataset: Dataset) -> None:
-    assert parity.broken_ties({"one": PERFECT, "other": replace(PERFECT, ties=10)}) == []
-    assert len(parity.broken_ties({"one": replace(PERFECT, ties=11), "other": PERFECT})) == 1
-
-
-def test_another_rounding_is_tried_for_int8_files_alone(dataset: Dataset) -> None:
-    with pytest.raises(RoundingError):
-        verdict(dataset, int8=turned(30, 0))
-    for cause in (
-        {"float32": turned(30, 0)},
-        {"float32": turned(30, 0), "int8": turned(30, 0)},
-        {"int8": replace(PERFECT, ties=11)},
-    ):
-        with pytest.raises(ParityError) as refused:
-            verdict(dataset, **cause)
-        assert type(refused.value) is ParityError
 
 
 def test_another_rounding_has_other_errors_of_the_same_size(hidden: Floats) -> None:

@@ -421,9 +421,6 @@ def test_a_recipe_that_mixes_nothing_gets_nothing_mixed() -> None:
     assert lessons_of(replace(RECIPE, mixed=0)).mix(None).shape == (0, 28, 28)
 
 
-MANY = np.array(["hat"] * 100 + ["bag"] * 25 + ["sandal"] * 25)
-
-
 @pytest.mark.parametrize(
     ("balance", "expected"),
     [
@@ -433,12 +430,14 @@ MANY = np.array(["hat"] * 100 + ["bag"] * 25 + ["sandal"] * 25)
     ],
 )
 def test_rare_kinds_of_photos_are_shown_more_evenly_and_shoes_twice_as_often(balance: float, expected: dict[str, float]) -> None:
-    shown = shares(MANY, balance)
+    many = np.array(["hat"] * 100 + ["bag"] * 25 + ["sandal"] * 25)
+
+    shown = shares(many, balance)
 
     assert shown.sum() == pytest.approx(1)
     for kind, weight in expected.items():
-        assert shown[kind == MANY].sum() == pytest.approx(weight / sum(expected.values()))
-        assert len(set(shown[kind == MANY])) == 1
+        assert shown[many == kind].sum() == pytest.approx(weight / sum(expected.values()))
+        assert len(set(shown[many == kind])) == 1
 
 
 def test_photos_are_drawn_by_these_shares() -> None:

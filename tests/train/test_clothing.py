@@ -1,20 +1,23 @@
 """Getting photos of clothes: from folders, and from a real HTTP server; the photos are drawn here."""
 
+import csv
 import io
 import shutil
 import subprocess
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from fmnist_edge.contract import CLASSES
 from support.commands import main_of
 from support.file_server import Server, serving
-from train.clothing import CLOTHING, PhotosError, Source, digest, list_photos, load
-from train.cutting import cut
+from train.clothing import CLOTHING, SHOES, PhotosError, Source, digest, list_photos, load
+from train.cutting import PhotoTiles, cut
 from train.photos import find_held_out
 
 ARCHIVE = "archive/0123456789ab.zip"
@@ -181,6 +184,61 @@ def test_labels_that_are_not_known_are_left_alone(named: Source, folder: Path) -
     assert [photo.path.name for photo in load(named)] == TO_LOOK_AT
 
 
+EXAM = [41, 45, 48, 50, 54, 126, 178, 201, 204, 227, 228, 322]
+
+
+def test_photos_of_the_exam_are_never_learned_from(folder: Path) -> None:
+    """Twelve contributors, for good: a figure measured on their photos is one of photos that no model has seen."""
+    rows = [f"photo-{number},{number},Pants,False" for number in range(400)]
+    (folder / "images.csv").write_text("\n".join(["image,sender_id,label,kids", *rows]))
+
+    to_learn, exam = list_photos(folder), list_photos(folder, held_out=True)
+
+    assert sorted(photo.contributor for photo in exam) == EXAM
+    assert sorted(photo.contributor for photo in to_learn) == [number for number in range(400) if number not in EXAM]
+
+
+@pytest.mark.parametrize(
+    ("label", "accepted"),
+    [
+        ("T-Shirt", ["T-shirt/top"]),
+        ("Pants", ["Trouser"]),
+        ("Longsleeve", ["Pullover", "Shirt"]),
+        ("Shirt", ["Shirt"]),
+        ("Dress", ["Dress"]),
+        ("Outwear", ["Pullover", "Coat"]),
+        ("Blazer", ["Pullover", "Coat"]),
+        ("Hoodie", ["Pullover", "Coat"]),
+        ("Polo", ["T-shirt/top", "Shirt"]),
+        ("Undershirt", ["T-shirt/top", "Shirt"]),
+        ("Top", ["T-shirt/top", "Shirt"]),
+        ("Blouse", ["T-shirt/top", "Pullover", "Shirt"]),
+        ("Shoes", ["Sandal", "Sneaker", "Ankle boot"]),
+        ("Skirt", []),
+        ("Shorts", []),
+        ("Hat", []),
+        ("Body", []),
+        ("Other", []),
+    ],
+)
+def test_a_label_says_which_classes_are_right(label: str, accepted: list[str], folder: Path) -> None:
+    (folder / "images.csv").write_text(f"image,sender_id,label,kids\nphoto,1,{label},False\n")
+
+    (photo,) = list_photos(folder)
+
+    assert [CLASSES[class_id] for class_id in photo.accepted] == accepted
+    assert (photo.label, photo.kind, photo.contributor) == (label, label, 1)
+
+
+def test_each_shoe_that_we_labelled_is_of_the_three_kinds_or_of_none() -> None:
+    with open(SHOES, newline="") as file:
+        rows = list(csv.DictReader(file))
+
+    assert len({row["image"] for row in rows}) == len(rows) > 100
+    assert {row["accepted_classes"] for row in rows} == {"5", "7", "9", "5|7", "7|9", "5|7|9", ""}
+    assert {row["kind"]: row["accepted_classes"] for row in rows}.items() >= {"boot": "9", "sneaker": "7", "sandal": "5"}.items()
+
+
 def test_shoes_have_our_own_labels(folder: Path) -> None:
     sandal = "08215318-faff-4037-bee9-5bceb0af7747"
     (folder / "images.csv").write_text(f"image,sender_id,label,kids\n{sandal},1,Shoes,False\nother,1,Shoes,False\n")
@@ -296,7 +354,9 @@ def test_a_photo_that_cannot_be_cut_is_named_and_the_others_are_used(
 
     tiles = cut(list_photos(folder))
 
-    assert len(tiles) == 4
+    assert tiles.contributors.tolist() == [2, 3, 1, 2]
+    assert tiles.accepted.sum(1).tolist() == [3, 0, 1, 3]
+    assert tiles.kinds.tolist() == ["Blouse", "Hat", "T-Shirt", "Shoes"]
     assert "images/pants-2.jpg: the picture is truncated or damaged" in capsys.readouterr().err
 
 
@@ -311,3 +371,32 @@ def test_where_the_exams_photos_are_missing_it_says_so(named: Source, folder: Pa
         PhotosError, match="no photos by contributors who are held out; without FMNIST_PHOTOS, all are downloaded"
     ):
         find_held_out(named)
+
+
+def test_photos_are_other_ones_if_anything_about_them_is() -> None:
+    photos = PhotoTiles(np.zeros((2, 28, 28), np.uint8), np.zeros((2, 10), bool), np.array([1, 2]), np.array(["hat", "bag"]))
+
+    others = [
+        replace(photos, tiles=photos.tiles + np.uint8(1)),
+        replace(photos, accepted=~photos.accepted),
+        replace(photos, contributors=np.array([1, 3])),
+        replace(photos, kinds=np.array(["hat", "cap"])),
+        photos[np.array([True, False])],
+        photos + photos,
+    ]
+
+    assert len({photos.sha256, *(other.sha256 for other in others)}) == 7
+    assert replace(photos).sha256 == photos.sha256
+
+
+def test_photos_that_are_added_keep_what_is_known_of_them() -> None:
+    ours, yours = (
+        PhotoTiles(np.full((1, 28, 28), n, np.uint8), np.eye(10, dtype=bool)[[n]], np.array([n]), np.array([str(n)]))
+        for n in (3, 4)
+    )
+
+    both = ours + yours
+
+    assert (both.tiles[:, 0, 0].tolist(), both.contributors.tolist(), both.kinds.tolist()) == ([3, 4], [3, 4], ["3", "4"])
+    assert both.accepted.nonzero()[1].tolist() == [3, 4]
+    assert (both[both.contributors == 4].tiles == yours.tiles).all()

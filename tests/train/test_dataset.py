@@ -6,11 +6,12 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from support.commands import main_of
 from support.file_server import Server, serving
-from train.dataset import SOURCES, DatasetError, check_folder, fetch_debian_package, locate
+from train.dataset import SOURCES, Dataset, DatasetError, check_folder, fetch_debian_package, locate
 
 NAMES = [source.name for source in SOURCES]
 SMALLEST = "t10k-labels-idx1-ubyte.gz"
@@ -46,6 +47,20 @@ def test_a_folder_that_is_given_comes_before_the_environments(
     monkeypatch.setenv("FMNIST_DATA", str(tmp_path))
 
     assert locate(good_files) == good_files
+
+
+def test_images_and_labels_are_where_they_belong(dataset: Dataset) -> None:
+    for images, labels, count in (
+        (dataset.train_images, dataset.train_labels, 6_000),
+        (dataset.test_images, dataset.test_labels, 1_000),
+    ):
+        assert images.shape == (10 * count, 28, 28)
+        assert np.bincount(labels).tolist() == [count] * 10
+        # trousers are narrow, and all of them stand in the middle
+        trousers = images[labels == 1].mean(0)
+        assert trousers[:, 10:18].mean() > 5 * trousers[:, [0, 1, 2, 3, 24, 25, 26, 27]].mean()
+    assert dataset.test_labels[:8].tolist() == [9, 2, 1, 1, 6, 1, 4, 6]
+    assert dataset.train_labels[:8].tolist() == [9, 0, 0, 3, 0, 2, 7, 2]
 
 
 def get_data(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -32,6 +32,7 @@ def test_a_temperature_above_1_makes_the_model_less_sure_and_changes_no_class(te
     from train.networks import fold_temperature, predict
 
     model = network()
+    model.layers[-1].bias.assign(np.linspace(-1, 1, 10))
     before = predict(model, TILES)
 
     fold_temperature(model, temperature)
