@@ -255,11 +255,14 @@ def test_an_old_folder_that_stands_aside_is_kept_if_there_is_a_new_one(tmp_path:
     aside = tmp_path / ".models.export-killed" / "old"
     aside.mkdir(parents=True)
     (aside / "mine").write_bytes(b"mine")
+    for number in range(9):
+        (tmp_path / f".models.export-{number}").mkdir()
 
     replace_folder.write(tmp_path / "models", NEW)
 
     assert contents(tmp_path / "models") == NEW
     assert contents(aside) == {"mine": b"mine"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".models.export-killed", "models"]  # the others are cleared away
 
 
 def test_the_folder_one_stands_in_is_refused_at_once() -> None:

@@ -96,6 +96,18 @@ def test_ctrl_c_leaves_the_old_model(tmp_path: Path) -> None:
     assert sorted(file.name for file in tmp_path.iterdir()) == ["fmnist.checkpoint.npz", "fmnist.keras"]
 
 
+def test_a_training_of_another_seed_is_not_gone_on_from(tmp_path: Path) -> None:
+    complaints = []
+    for seed in ("0", "1"):
+        arguments = (*SMALL, "--epochs", "500", "--seed", seed, "--resume", "--out", tmp_path / "fmnist.keras")
+        training = training_after("(epoch   2/500|going on)", *arguments)
+        training.kill()
+        complaints.append(training.communicate()[1])
+
+    said = f"train: {tmp_path}/fmnist.checkpoint.npz holds no training with these settings; starting anew"
+    assert said in complaints[1]
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """What six epochs give that nobody interrupts."""
