@@ -23,6 +23,8 @@ from support.altered_models import MLP, TRAINING, float_onnx, strongest_unit, wi
 from support.commands import MODELS, main_of
 from train.dataset import Dataset
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:

@@ -20,6 +20,8 @@ from train.dataset import Dataset
 from train.history import Epoch
 from train.report import write_report
 
+pytestmark = pytest.mark.slow
+
 T_SHIRT, PULLOVER, COAT, SHIRT = (CLASSES.index(name) for name in ("T-shirt/top", "Pullover", "Coat", "Shirt"))
 
 NOISE = np.random.default_rng(0).integers(0, 256, (100, 28, 28), dtype=np.uint8)
