@@ -8,9 +8,9 @@ import csv
 import io
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import numpy as np
 import typer
@@ -28,6 +28,8 @@ from fmnist_edge.terminal import quiet_stderr
 from train.augment import FOLDS
 from train.clothing import CLOTHING, PhotosError, Source, list_photos, locate
 from train.cutting import PhotoTiles
+
+Result = TypeVar("Result")
 
 Found = list[tuple[Path, set[int]]]
 """Photos, and the classes that are right for each."""
@@ -82,16 +84,7 @@ def find_held_out(source: Source = CLOTHING) -> Found:
 
 def classify(classifier: Classifier, found: Found) -> tuple[list[Prediction], list[set[int]]]:
     """What the model says of the photos that can be read, and their classes; the others are named on stderr."""
-    predictions, right = [], []
-    for path, classes in track(found, "classifying photos", disable=not sys.stderr.isatty()):
-        try:
-            predictions += classifier.classify(path)
-            right.append(classes)
-        except InputError as error:
-            complain(f"{path}: {error}; left out")
-    if not predictions:
-        raise UsageError("there are no photos to read")
-    return predictions, right
+    return read_each(found, "classifying photos", lambda path: classifier.classify(path)[0])
 
 
 def find_hits(probabilities: Probabilities, right: Sequence[set[int]]) -> NDArray[np.bool_]:
@@ -225,16 +218,21 @@ def plain(name: str) -> str:
 
 def read_tiles(found: Found) -> tuple[list[Tile], list[set[int]]]:
     """The tiles of the photos that can be read, and their classes; the others are named on stderr."""
-    tiles, right = [], []
-    for path, classes in track(found, "reading photos", disable=not sys.stderr.isatty()):
+    return read_each(found, "reading photos", lambda path: read_picture(path).tile)
+
+
+def read_each(found: Found, doing: str, read: Callable[[Path], Result]) -> tuple[list[Result], list[set[int]]]:
+    """What is made of each photo that can be read, and its classes; the others are named on stderr. doing: what the bar says."""
+    results, right = [], []
+    for path, classes in track(found, doing, disable=not sys.stderr.isatty()):
         try:
-            tiles.append(read_picture(path).tile)
+            results.append(read(path))
             right.append(classes)
         except InputError as error:
             complain(f"{path}: {error}; left out")
-    if not tiles:
+    if not results:
         raise UsageError("there are no photos to read")
-    return tiles, right
+    return results, right
 
 
 def complain(message: str) -> None:
