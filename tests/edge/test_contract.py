@@ -131,7 +131,8 @@ def test_distance_keeps_differences_that_float32_would_lose() -> None:
 
 
 @pytest.mark.parametrize(
-    ("confidence", "number"), [(-0.1, 0), (np.nan, 0), (0, 0), (0.0666, 0), (0.0667, 1), (0.1, 1), (0.5, 7), (0.9333, 13), (0.9334, 14), (1, 14)]
+    ("confidence", "number"),
+    [(-0.1, 0), (np.nan, 0), (0, 0), (0.0666, 0), (0.0667, 1), (0.1, 1), (0.5, 7), (0.9333, 13), (0.9334, 14), (1, 14)],
 )
 def test_there_are_fifteen_bins_of_equal_width(confidence: float, number: int) -> None:
     assert contract.CALIBRATION_BINS == 15

@@ -54,12 +54,6 @@ def test_a_tile_is_what_the_model_was_shown(film: Path, tmp_path: Path, classifi
     assert classifier.classify(tile)[0].label == "Trouser"
 
 
-def test_what_the_model_is_sure_of_is_not_kept(film: Path, tmp_path: Path) -> None:
-    collect(film, tmp_path, "--frames", "20", "--min-confidence", "0.1")
-
-    assert [path.name for path in tmp_path.rglob("*")] == [".tiles"]
-
-
 def test_an_empty_scene_is_not_kept(tmp_path: Path) -> None:
     wall = write_film(tmp_path / "wall.mp4", [(Image.new("RGB", (320, 240), (200, 190, 170)), 0.5)])
 

@@ -20,8 +20,8 @@ from fmnist_edge.bundle.model import open_model
 from fmnist_edge.contract import Probabilities, Tiles
 from fmnist_edge.errors import ModelError, RuntimeUnavailableError
 from fmnist_edge.runtimes import isolated
-from fmnist_edge.runtimes.isolated import IsolatedSession, limit_resources, read_reply, serve, stop
 from fmnist_edge.runtimes.formats import FORMATS, Format
+from fmnist_edge.runtimes.isolated import IsolatedSession, limit_resources, read_reply, serve, stop
 from fmnist_edge.terminal import quiet_stderr
 from support.commands import MODELS
 
