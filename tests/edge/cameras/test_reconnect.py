@@ -36,11 +36,12 @@ class Scripted(Camera):
         super().__init__(name, FeedOptions())
         self.script, self.opened, self.closed, self.form = list(script), 0, 0, "32x24"
         self.gone = threading.Event()
-        self.deaf = False
+        self.deaf = self.begun_interrupted = False
 
     def shots(self) -> Generator[Shot, None, None]:
         part = self.script[min(self.opened, len(self.script) - 1)]
         self.opened += 1
+        self.begun_interrupted |= self.interrupted.is_set()
         try:
             for step in part:
                 if step is HANGS:
@@ -144,6 +145,7 @@ def test_a_camera_that_stalls_is_opened_again(open_feed: Callable[..., Feed]) ->
     take(open_feed(camera, said=said, patience=0.05), lambda: "scripted: back" in said)
 
     assert said[:2] == ["scripted: lost (no frame for 0.05 seconds); trying to open it again", "scripted: back"]
+    assert not camera.begun_interrupted
 
 
 def test_a_film_may_have_long_pauses(open_feed: Callable[..., Feed]) -> None:
