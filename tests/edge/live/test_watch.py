@@ -144,6 +144,12 @@ def test_options_that_do_not_go_together_are_a_usage_error(arguments: list[str],
     assert (result.returncode, result.stdout, result.stderr) == (2, "", f"fmnist-edge: {message}\n")
 
 
+def test_the_source_is_read_from_the_environment_where_no_other_user_sees_it() -> None:
+    result = fmnist_edge("camera", environment={"FMNIST_EDGE_SOURCE": "gone.mp4"})
+
+    assert result.stderr == "fmnist-edge: gone.mp4: no such file or directory\n"
+
+
 def test_negative_seconds_are_a_usage_error() -> None:
     assert fmnist_edge("camera", "--seconds", "-1").returncode == 2
 
