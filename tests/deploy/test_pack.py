@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from support.commands import ROOT, fmnist_edge, run
+from support.commands import ROOT, run
 
 pytestmark = pytest.mark.slow
 
