@@ -1,13 +1,16 @@
 """The figures of `fmnist-edge bench`: how calls are counted and what is made of their times."""
 
 import time
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from fmnist_edge.device import bench
-from fmnist_edge.device.bench import report, time_calls
+from fmnist_edge.device.bench import report, time_calls, time_steps
 
 
 class Clock:
@@ -92,3 +95,53 @@ def test_what_a_device_does_not_tell_has_no_line() -> None:
 
     assert lines[1] == "photo: shoe.jpg"
     assert lines[-1].startswith("peak memory")
+
+
+class Counting:
+    """A classifier that notes how many tiles its runtime gets at once, and which files it is given."""
+
+    def __init__(self) -> None:
+        self.model = SimpleNamespace(session=SimpleNamespace(probabilities=lambda tiles: self.tiles.append(len(tiles))))
+        self.tiles: list[int] = []
+        self.files: list[Path] = []
+
+    def classify(self, path: Path) -> None:
+        self.files.append(path)
+
+
+@pytest.mark.parametrize(("size", "views"), [((300, 200), 10), ((28, 28), 1)])
+def test_each_step_is_what_a_picture_takes(
+    size: tuple[int, int], views: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A photo is answered by ten views of it, a tile by itself."""
+    monkeypatch.setattr(bench, "CALLS", (1, 1))
+    image = Image.new("L", size)
+    image.putpixel((14, 14), 200)
+    image.save(tmp_path / "a.png")
+    counting, told = Counting(), []
+
+    steps = time_steps(counting, tmp_path / "a.png", 0, told.append)  # type: ignore[arg-type]
+
+    assert list(steps) == told == ["decode", "tile", "invoke", "file to prediction"]
+    assert counting.tiles == [views, views]
+    assert counting.files == [tmp_path / "a.png"] * 2
+
+
+def test_one_thread_and_more_are_tried_with_as_many_tiles_as_are_classified_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench, "CALLS", (1, 1))
+    Image.new("RGB", (30, 20), "red").save(tmp_path / "a.png")
+    threads, opened = [], bench.open_model
+
+    def note(path: Path, count: int = 1) -> Any:
+        threads.append(count)
+        return opened(path, count)
+
+    monkeypatch.setattr(bench, "open_model", note)
+
+    found = bench.measure(None, tmp_path / "a.png", 3, 0, lambda step: None)
+
+    assert threads[-3:] == [1, 2, 3]
+    assert list(found["threads"]) == ["1", "2", "3"]
+    assert (found["batch"], found["photo"]) == (64, str(tmp_path / "a.png"))
