@@ -43,7 +43,7 @@ def test_a_pis_buffer_is_brightness_and_colours() -> None:
     found = to_image(nv12(image, 12), (8, 4), 12)
 
     assert (found.mode, found.size) == ("RGB", (8, 4))
-    assert np.abs(np.subtract(found, image, dtype=np.int16)[:, [0, 1, 6, 7]]).max() <= 3
+    assert np.abs(np.subtract(found, image, dtype=np.int16)[:, [0, 1, 6, 7]]).max() <= 8  # colours are interpolated
 
 
 class Picamera2:
