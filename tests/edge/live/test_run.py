@@ -161,11 +161,10 @@ def _handlers() -> Iterator[None]:
         signal.signal(number, handler)
 
 
-PATIENCE = 0.6
-
-
-def watch(source: Path | str, collection: Collection | None = None, sure_from: float | None = None, **changes: Any) -> Watch:
-    feed = Feed(str(source), FeedOptions(fast=isinstance(source, Path), patience=PATIENCE), print)
+def watch(
+    source: Path | str, collection: Collection | None = None, sure_from: float | None = None, patience: float = 5, **changes: Any
+) -> Watch:
+    feed = Feed(str(source), FeedOptions(fast=isinstance(source, Path), patience=patience), print)
     with quiet_stderr():
         classifier = Classifier(MODELS / "fmnist-int8.tflite", min_confidence=sure_from)
     return Watch(feed, classifier, options(**changes), Screen(True, False, "en"), Systemd(False), collection)
@@ -377,7 +376,7 @@ def test_systemd_hears_the_label_then_that_it_is_ready_then_the_end(film: Path, 
 
 def test_a_camera_that_is_lost_and_tried_again_is_no_reason_to_restart_the_service(listener: socket.socket) -> None:
     with CameraServer() as camera:
-        running = watch(camera.source, seconds=1.4)
+        running = watch(camera.source, seconds=1.4, patience=0.5)
         running.systemd = Systemd(True)
         camera.stalled = True
         with running.feed:
@@ -389,8 +388,8 @@ def test_a_camera_that_is_lost_and_tried_again_is_no_reason_to_restart_the_servi
 
 
 def test_a_camera_whose_frames_are_far_apart_is_not_called_lost(listener: socket.socket) -> None:
-    with CameraServer(fps=4) as camera:
-        running = watch(camera.source, seconds=0.8)
+    with CameraServer(fps=1) as camera:
+        running = watch(camera.source, seconds=1.2)
         running.systemd = Systemd(True)
         with running.feed:
             running.run()
