@@ -53,6 +53,12 @@ def judge(
     return {"missed": waived, "reason": int8_waiver if waived else ""}
 
 
+def judge_witness(ours: Probabilities, witness: Probabilities) -> None:
+    """Raises RoundingError unless fmnist-int8.onnx says what tf2onnx's conversion of fmnist-int8.tflite says."""
+    if broken := parity.broken_witness(ours, witness):
+        raise RoundingError("; ".join(broken))
+
+
 def check(folder: Path, model: Path, dataset: Dataset) -> dict[str, Any]:
     """The manifest of the bundle in the folder, if all in it is as the manifest says. model: the Keras model's file.
 
