@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from export import bundle, keras_model, parity, replace_folder
-from export.check import check, judge
+from export.check import check, judge, judge_witness
 from export.errors import ExportError, ParityError, RoundingError
 from export.keras_model import Mlp
 from export.table import make_table
@@ -22,6 +22,7 @@ from fmnist_edge.runtimes.session import Session
 from fmnist_edge.terminal import quiet_stderr
 from train.dataset import Dataset, load
 
+VERSIONS = ("tensorflow", "keras", "onnx", "tf2onnx", "ai-edge-litert", "onnxruntime")
 RETRIES = 3
 """Other roundings that are tried before an int8 file that misses a gate is given up; each takes a few seconds."""
 
@@ -50,6 +51,7 @@ def main(
     dataset = load(data_dir)
     say("starting TensorFlow")
     answers = ask_keras(model, dataset)
+    from export.by_tf2onnx import ask_witness
 
     for attempt in range(1 + RETRIES):
         say("converting")
@@ -57,8 +59,10 @@ def main(
         say(f"comparing with Keras over {len(dataset.test_images):,} test images")
         outputs = run(contents, dataset)
         figures = {name: parity.compare(answers, output, dataset.test_labels) for name, output in outputs.items()}
+        witness = ask_witness(contents["fmnist-int8.tflite"], dataset.test_images)
         try:
             waived = judge(contents, outputs, figures, mlp, dataset.test_images, training.get("int8_waiver", ""))
+            judge_witness(outputs["fmnist-int8.onnx"], witness)
             break
         except ParityError as error:
             if attempt == RETRIES or not isinstance(error, RoundingError):
@@ -74,7 +78,7 @@ def main(
     manifest = {
         "format": FORMAT,
         "training": training,
-        "versions": {name: version(name) for name in ("tensorflow", "keras", "onnx", "ai-edge-litert", "onnxruntime")},
+        "versions": {name: version(name) for name in VERSIONS},
         "reference": {
             "file": model.name,
             **bundle.fingerprint(model.read_bytes()),
@@ -83,6 +87,10 @@ def main(
         },
         "gates": {dtype: asdict(gate) for dtype, gate in parity.GATES.items()},
         "waived": waived,
+        "witness": {
+            **parity.compare_witness(outputs["fmnist-int8.onnx"], witness),
+            **asdict(parity.compare(answers, witness, dataset.test_labels)),
+        },
         "files": {
             name: {
                 **bundle.fingerprint(content),
@@ -120,9 +128,10 @@ def convert(
     mlp: Mlp, dataset: Dataset, training: dict[str, Any], attempt: int
 ) -> tuple[dict[str, bytes], dict[str, dict[str, float]]]:
     """The content of each artifact, with its self-description; and what int8 loses where. attempt: see ``quantize``."""
+    from export.by_tf2onnx import to_float_onnx
     from export.quantize import losses, quantize
     from export.representative import choose_even, make_strange
-    from export.to_onnx import to_float_onnx, to_int8_onnx
+    from export.to_onnx import to_int8_onnx
     from export.to_tflite import to_float_tflite, to_int8_tflite
 
     even = choose_even(dataset.train_images, dataset.train_labels)
@@ -130,11 +139,12 @@ def convert(
     int8 = quantize(mlp, dataset.train_images, make_strange(even), attempt)
     with quiet_stderr():
         float_tflite, int8_tflite = to_float_tflite(mlp), to_int8_tflite(int8.rounded, int8.ranges, even, mlp.sqrt_input)
+        float_onnx = to_float_onnx(mlp)
     of_float, of_int8 = (bundle.describe(dtype, training) for dtype in ("float32", "int8"))
     contents = {
         "fmnist-float.tflite": bundle.attach_description(float_tflite, of_float),
         "fmnist-int8.tflite": bundle.attach_description(int8_tflite, of_int8),
-        "fmnist-float.onnx": bundle.attach_onnx_description(to_float_onnx(mlp), of_float),
+        "fmnist-float.onnx": bundle.attach_onnx_description(float_onnx, of_float),
         "fmnist-int8.onnx": bundle.attach_onnx_description(to_int8_onnx(int8_tflite, mlp.sqrt_input), of_int8),
     }
     return contents, losses(int8, dataset.test_images)

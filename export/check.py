@@ -53,6 +53,12 @@ def judge(
     return {"missed": waived, "reason": int8_waiver if waived else ""}
 
 
+def judge_witness(ours: Probabilities, witness: Probabilities) -> None:
+    """Raises RoundingError unless fmnist-int8.onnx says what tf2onnx's conversion of fmnist-int8.tflite says."""
+    if broken := parity.broken_witness(ours, witness):
+        raise RoundingError("; ".join(broken))
+
+
 def check(folder: Path, model: Path, dataset: Dataset) -> dict[str, Any]:
     """The manifest of the bundle in the folder, if all in it is as the manifest says. model: the Keras model's file.
 
@@ -67,6 +73,9 @@ def check(folder: Path, model: Path, dataset: Dataset) -> dict[str, Any]:
         figures = {name: parity.compare(wanted, output, dataset.test_labels) for name, output in outputs.items()}
         contents = {name: (folder / name).read_bytes() for name in ARTIFACTS}
         judge(contents, outputs, figures, mlp, dataset.test_images, manifest["waived"]["reason"])
+        # without TensorFlow, tf2onnx can't be asked again
+        if manifest["witness"]["same_class"] != len(dataset.test_images):
+            raise BundleError(f"{folder / 'manifest.json'}: {parity.WITNESS} names other classes; export again")
         for name, dtype in ARTIFACTS.items():
             check_golden(folder, name, contents[name])
             check_figures(folder / name, figures[name], manifest["files"][name], parity.ELSEWHERE[dtype])

@@ -78,7 +78,7 @@ def kernels(name: str, content: bytes) -> list[Floats]:
         return [
             constants[node.input[1]].astype(np.float32) - (128 if node.op_type == "MatMulInteger" else 0)
             for node in graph.node
-            if node.op_type in ("Gemm", "MatMulInteger")
+            if node.op_type in ("MatMul", "MatMulInteger")
         ]
     model = schema.ModelT.InitFromPackedBuf(content)
     return [constant(model, operator.inputs[1]).T.astype(np.float32) for operator in dense_operators(model)]

@@ -136,6 +136,10 @@ def make_report(
         least_chance=parity.LEAST_CHANCE,
         gate=parity.GATES["int8"],
         tie=TIE,
+        witness=manifest["witness"],
+        witness_delta=delta(manifest["witness"]["max_difference"], "int8"),
+        steps=parity.WITNESS_STEPS,
+        share=parity.WITNESS_SHARE,
         moved=MOVED,
         changes=change_table(changes),
     )

@@ -24,6 +24,17 @@ def make_table(manifest: dict[str, Any]) -> str:
         )
         for name, file in manifest["files"].items()
     ]
+    witness = manifest["witness"]
+    rows.append(
+        (
+            "fmnist-int8.tflite, by tf2onnx",
+            "-",
+            f"{witness['accuracy']:.2%}",
+            f"{100 * witness['accuracy_difference']:+.2f}",
+            f"{witness['top1_agreement']:.2%}",
+            f"{witness['max_dp']:.3f}",
+        )
+    )
     limits = [
         f"{dtype} {points_allowed(gate)}, {gate.top1_agreement:.1%}, Δp {gate.max_dp:g}" for dtype, gate in parity.GATES.items()
     ]
@@ -31,6 +42,18 @@ def make_table(manifest: dict[str, Any]) -> str:
     return (
         f"{align(rows)}\n\nLimits: {'; '.join(limits)}.\n"
         f"The difference leaves out ties, on which Keras has two best classes: {ties} of the test images.\n"
+        f"{witness_line(manifest)}\n"
+    )
+
+
+def witness_line(manifest: dict[str, Any]) -> str:
+    found, converter = manifest["witness"], f"tf2onnx {manifest['versions']['tf2onnx']}"
+    return (
+        f"The last line is {converter}'s own conversion, a second witness, which is not shipped.\n"
+        f"On {found['same_class']:,} images it names the class that fmnist-int8.onnx names; "
+        f"{found['differing_outputs']:,} of {found['outputs']:,} outputs\n"
+        f"differ, by {delta(found['max_difference'], 'int8')} at most (limits: all images, {parity.WITNESS_SHARE:.1%}, "
+        f"{parity.WITNESS_STEPS}/256)."
     )
 
 

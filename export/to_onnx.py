@@ -1,9 +1,10 @@
-"""The same MLP as ONNX: float32 from the layers, int8 from the very integers of the int8 TFLite file.
+"""The int8 ONNX file, from the very integers of the int8 TFLite file.
 
-The graphs are written out here, operator by operator. Converters can't do it: tf2onnx 1.17 fails on Keras 3 models (KeyError
-'keras_tensor_N'), and its int8 graphs dequantize all weights at every call, which takes 20 times as long.
+Its graph is written out here, operator by operator: tf2onnx 1.17's dequantizes all weights at every call, which takes a hundred
+times as long.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,6 @@ from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from export.keras_model import Mlp
 from fmnist_edge.contract import CLASSES, INPUT, OUTPUT, OUTPUT_SCALE, TILE_SIZE, ZERO_POINT
 
 # 13 brought quantization per channel; 17 is what every onnxruntime since 1.12 (2022) reads
@@ -23,12 +23,10 @@ IR_VERSION = 8
 class Graph:
     """A chain of operators: each takes what the one before it gave, and constants."""
 
-    def __init__(self, dtype: int) -> None:
-        self.dtype = dtype
+    def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
         self.last = INPUT
-        self.add("Reshape", np.array([-1, TILE_SIZE * TILE_SIZE], np.int64))
 
     def add(self, operator: str, *constants: NDArray[Any] | np.generic, **attributes: Any) -> None:
         names = [f"{operator}_{len(self.nodes)}_{number}" for number in range(len(constants))]
@@ -37,31 +35,20 @@ class Graph:
         self.nodes.append(helper.make_node(operator, [self.last, *names], [output], name=output, **attributes))
         self.last = output
 
-    def finish(self) -> bytes:
-        """The checked model, with dynamic batch."""
-        self.nodes[-1].output[0] = OUTPUT
-        image = helper.make_tensor_value_info(INPUT, self.dtype, ["N", TILE_SIZE, TILE_SIZE])
-        probabilities = helper.make_tensor_value_info(OUTPUT, self.dtype, ["N", len(CLASSES)])
-        model = helper.make_model(
-            helper.make_graph(self.nodes, "fmnist", [image], [probabilities], self.constants),
-            opset_imports=[helper.make_opsetid("", OPSET)],
-            ir_version=IR_VERSION,
-            producer_name="fmnist-edge",
-        )
-        onnx.checker.check_model(model, full_check=True)
-        content: bytes = model.SerializeToString(deterministic=True)
-        return content
 
-
-def to_float_onnx(mlp: Mlp) -> bytes:
-    """float32 (N, 28, 28), pixel / 255, to float32 (N, 10)."""
-    graph = Graph(TensorProto.FLOAT)
-    if mlp.sqrt_input:
-        graph.add("Sqrt")
-    for number, (kernel, bias) in enumerate(mlp.layers, start=1):
-        graph.add("Gemm", kernel, bias)
-        graph.add("Relu" if number < len(mlp.layers) else "Softmax")
-    return graph.finish()
+def pack(nodes: Sequence[onnx.NodeProto], constants: Sequence[onnx.TensorProto], dtype: int) -> bytes:
+    """The checked model, with dynamic batch. dtype: of what it takes and gives."""
+    image = helper.make_tensor_value_info(INPUT, dtype, ["N", TILE_SIZE, TILE_SIZE])
+    probabilities = helper.make_tensor_value_info(OUTPUT, dtype, ["N", len(CLASSES)])
+    model = helper.make_model(
+        helper.make_graph(nodes, "fmnist", [image], [probabilities], constants),
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="fmnist-edge",
+    )
+    onnx.checker.check_model(model, full_check=True)
+    content: bytes = model.SerializeToString(deterministic=True)
+    return content
 
 
 def to_int8_onnx(tflite: bytes, sqrt_input: bool) -> bytes:
@@ -74,7 +61,8 @@ def to_int8_onnx(tflite: bytes, sqrt_input: bool) -> bytes:
     def unsigned(zero_point: int) -> np.uint8:
         return np.uint8(zero_point + 128)
 
-    graph = Graph(TensorProto.INT8)
+    graph = Graph()
+    graph.add("Reshape", np.array([-1, TILE_SIZE * TILE_SIZE], np.int64))
     # Inside, int8 goes on as uint8, 128 higher. onnxruntime's kernels for that are fast and exact on every processor; those for
     # two int8 matrices are slow on x86, and those for uint8 times int8 overflow on x86 without VNNI.
     graph.add("DequantizeLinear", np.float32(1), np.int8(ZERO_POINT))
@@ -97,7 +85,8 @@ def to_int8_onnx(tflite: bytes, sqrt_input: bool) -> bytes:
     graph.add("DequantizeLinear", np.float32(given.scale[0]), unsigned(given.zeroPoint[0]))
     graph.add("Softmax")
     graph.add("QuantizeLinear", np.float32(OUTPUT_SCALE), np.int8(ZERO_POINT))
-    return graph.finish()
+    graph.nodes[-1].output[0] = OUTPUT
+    return pack(graph.nodes, graph.constants, TensorProto.INT8)
 
 
 def dense_operators(model: Any) -> list[Any]:

@@ -17,7 +17,7 @@ from fmnist_edge.contract import INPUT, OUTPUT, TILE_SIZE, to_pixels
 
 def to_float_tflite(mlp: Mlp) -> bytes:
     """float32 (N, 28, 28), pixel / 255, to float32 (N, 10)."""
-    return finish(converter(mlp.layers, sqrt_input=mlp.sqrt_input).convert())
+    return finish(converter(arithmetic(mlp.layers, sqrt_input=mlp.sqrt_input)).convert())
 
 
 def to_int8_tflite(layers: Layers, ranges: Sequence[Range], representative: NDArray[np.uint8], sqrt_input: bool = False) -> bytes:
@@ -26,7 +26,7 @@ def to_int8_tflite(layers: Layers, ranges: Sequence[Range], representative: NDAr
     ranges: of each layer's output. representative: tiles, uint8 (N, 28, 28), among whose pixels 0 and 255 must both occur: they
     set the range of the input, and so its scale of 1/255. sqrt_input: the layers are for ROOTS of pixels.
     """
-    quantizing = converter(layers, ranges)
+    quantizing = converter(arithmetic(layers, ranges))
     quantizing.optimizations = [tf.lite.Optimize.DEFAULT]
     quantizing.representative_dataset = lambda: [[to_pixels(representative)]]
     quantizing.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
@@ -34,8 +34,8 @@ def to_int8_tflite(layers: Layers, ranges: Sequence[Range], representative: NDAr
     return finish(quantizing.convert(), sqrt_input)
 
 
-def converter(layers: Layers, ranges: Sequence[Range] = (), sqrt_input: bool = False) -> tf.lite.TFLiteConverter:
-    """A converter of the bare arithmetic, with the weights as constants, and marks for the ranges where they are given.
+def arithmetic(layers: Layers, ranges: Sequence[Range] = (), sqrt_input: bool = False) -> Any:
+    """The bare arithmetic as a tf.function, with the weights as constants, and marks for the ranges where they are given.
 
     Keras' own graph would bring variables, which the calibrator of TensorFlow 2.21 can't initialise ("variable != nullptr was not
     true"), and a Flatten that becomes four operators where one reshape does.
@@ -54,7 +54,11 @@ def converter(layers: Layers, ranges: Sequence[Range] = (), sqrt_input: bool = F
                 values = tf.quantization.fake_quant_with_min_max_args(values, *ranges[number - 1])
         return {OUTPUT: tf.nn.softmax(values)}
 
-    return tf.lite.TFLiteConverter.from_concrete_functions([forward.get_concrete_function()], tf.Module())
+    return forward
+
+
+def converter(function: Any) -> tf.lite.TFLiteConverter:
+    return tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()], tf.Module())
 
 
 def finish(content: bytes, look_up: bool = False) -> bytes:

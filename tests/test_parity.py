@@ -66,6 +66,18 @@ def test_the_two_int8_files_say_the_same(outputs: dict[str, Probabilities]) -> N
 
 
 @pytest.mark.tensorflow
+def test_tf2onnx_makes_of_the_int8_tflite_file_what_says_the_same(outputs: dict[str, Probabilities], dataset: Dataset) -> None:
+    from export.by_tf2onnx import ask_witness
+
+    witness = ask_witness((MODELS / "fmnist-int8.tflite").read_bytes(), dataset.test_images)
+
+    assert parity.broken_witness(outputs["fmnist-int8.onnx"], witness) == []
+    assert MANIFEST["witness"]["same_class"] == 10_000
+    # which outputs float32 rounds to the next step depends on the processor
+    assert MANIFEST["witness"]["max_difference"] <= parity.WITNESS_STEPS / 256
+
+
+@pytest.mark.tensorflow
 @pytest.mark.parametrize("name", ARTIFACTS)
 def test_the_manifest_has_the_file_and_its_figures(
     name: str, reference: Probabilities, outputs: dict[str, Probabilities], dataset: Dataset

@@ -7,9 +7,9 @@ from export import keras_model, parity
 from export.keras_model import Floats, Mlp
 from export.parity import Figures
 from export.quantize import round_weights
-from export.to_onnx import to_float_onnx
 from fmnist_edge.contract import Probabilities, to_pixels
 from fmnist_edge.runtimes.onnx import OnnxSession
+from support.altered_models import float_onnx
 from support.commands import MODELS
 from train.dataset import Dataset
 
@@ -58,7 +58,7 @@ def tied(count: int, hidden: Floats, logits: Floats) -> Mlp:
 
 
 def figures_of_a_float_file(mlp: Mlp, keras: Mlp, dataset: Dataset) -> Figures:
-    output = OnnxSession(to_float_onnx(mlp)).probabilities(dataset.test_images)
+    output = OnnxSession(float_onnx(mlp.layers)).probabilities(dataset.test_images)
     return parity.compare(keras_model.answers(to_pixels(dataset.test_images), keras), output, dataset.test_labels)
 
 

@@ -14,7 +14,6 @@ from ai_edge_litert.interpreter import Interpreter
 from export import bare_runtimes, bundle, keras_model, parity
 from export.diagnose import diagnose
 from export.keras_model import Layers, Mlp
-from export.to_onnx import to_float_onnx
 from fmnist_edge.bundle.model import open_model
 from fmnist_edge.contract import to_input, to_pixels
 from fmnist_edge.runtimes.onnx import OnnxSession
@@ -130,6 +129,8 @@ def transposed(kernel: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("cause", MISTAKES)
 def test_the_cause_of_a_wrong_answer_is_named(cause: str, trained: Path, dataset: Dataset) -> None:
+    from export.by_tf2onnx import to_float_onnx
+
     mlp, _ = keras_model.read(trained)
     content = to_float_onnx(MISTAKES[cause](mlp.layers))
     output = OnnxSession(content).probabilities(dataset.test_images)

@@ -9,17 +9,28 @@ MANIFEST = {
         "a.onnx": {**FILE, "dtype": "float32", "accuracy_difference": 0, "max_dp": 1.234e-6},
         "b.tflite": {**FILE, "dtype": "int8", "accuracy_difference": -0.0013, "max_dp": 0.05678, "ties": 2},
     },
+    "versions": {"tf2onnx": "1.2.3"},
+    "witness": {
+        **FILE,
+        "accuracy_difference": 0.0004,
+        "max_dp": 0.04321,
+        "same_class": 9_999,
+        "outputs": 100_000,
+        "differing_outputs": 1_234,
+        "max_difference": 3 / 256,
+    },
 }
 
 
-def test_a_row_for_keras_and_for_each_file() -> None:
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in make_table(MANIFEST).splitlines()[:5]]
+def test_a_row_for_keras_for_each_file_and_for_the_second_witness() -> None:
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in make_table(MANIFEST).splitlines()[:6]]
 
     assert rows[0] == ["file", "KB", "accuracy", "difference", "agreement", "largest Δp"]
     assert rows[2:] == [
         ["fmnist.keras", "4000", "90.25%", "-", "-", "-"],
         ["a.onnx", "1235", "90.12%", "+0.00", "99.87%", "1e-06"],
         ["b.tflite", "1235", "90.12%", "-0.13", "99.87%", "0.057"],
+        ["fmnist-int8.tflite, by tf2onnx", "-", "90.12%", "+0.04", "99.87%", "0.043"],
     ]
 
 
@@ -30,6 +41,16 @@ def test_below_it_stand_the_limits_and_how_many_ties_are_left_out() -> None:
         "Limits: float32 0.00 points, 100.0%, Δp 1e-05; int8 0.10 points (0.25 if chance explains it), 99.5%, Δp 0.06.\n" in page
     )
     assert "on which Keras has two best classes: 2 of the test images." in page
+
+
+def test_what_the_second_witness_says_of_the_int8_files_is_counted() -> None:
+    page = " ".join(make_table(MANIFEST).split())
+
+    assert "The last line is tf2onnx 1.2.3's own conversion" in page
+    assert (
+        "On 9,999 images it names the class that fmnist-int8.onnx names; 1,234 of 100,000 outputs differ, by 3/256 at most "
+        "(limits: all images, 0.1%, 4/256)." in page
+    )
 
 
 def test_columns_line_up() -> None:

@@ -7,15 +7,17 @@ from typing import Any
 
 import flatbuffers
 import numpy as np
+import onnx
 from ai_edge_litert import schema_py_generated as schema
+from onnx import TensorProto, numpy_helper
 
 from export import bundle, keras_model
-from export.keras_model import Layers, Mlp
-from export.to_onnx import dense_operators, to_float_onnx
+from export.keras_model import Layers
+from export.to_onnx import dense_operators
 from fmnist_edge.bundle.description import read_description
 from support.commands import MODELS
 
-INT8 = MODELS / "fmnist-int8.tflite"
+INT8, FLOAT = MODELS / "fmnist-int8.tflite", MODELS / "fmnist-float.onnx"
 MLP, TRAINING = keras_model.read(MODELS / "fmnist.keras")
 
 
@@ -30,9 +32,13 @@ def with_first_kernel(change: Callable[[np.ndarray], np.ndarray]) -> Layers:
 
 
 def float_onnx(layers: Layers, training: dict[str, Any] = TRAINING, **changes: Any) -> bytes:
-    return bundle.attach_onnx_description(
-        to_float_onnx(Mlp(layers, MLP.sqrt_input)), bundle.describe("float32", training) | changes
-    )
+    """The shipped float ONNX file with other weights, and what is changed of its description."""
+    model = onnx.load(FLOAT)
+    constants = {constant.name: constant for constant in model.graph.initializer if constant.data_type == TensorProto.FLOAT}
+    in_order = [constants[name] for node in model.graph.node for name in node.input if name in constants]
+    for constant, array in zip(in_order, (array for layer in layers for array in layer), strict=True):
+        constant.CopyFrom(numpy_helper.from_array(array, constant.name))
+    return bundle.attach_onnx_description(model.SerializeToString(), bundle.describe("float32", training) | changes)
 
 
 def strongest_unit(path: Path) -> int:
