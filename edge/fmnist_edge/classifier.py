@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
@@ -13,7 +13,7 @@ from fmnist_edge.bundle.description import NEVER_UNSURE
 from fmnist_edge.bundle.model import open_model
 from fmnist_edge.contract import CLASSES, TILE_SIZE, Tile, photo_answer, ten_views
 from fmnist_edge.errors import UsageError
-from fmnist_edge.pictures.tile import View, look, read_picture
+from fmnist_edge.pictures.tile import Kind, View, look, read_picture
 
 Picture = str | os.PathLike[str] | Image.Image | Tile
 
@@ -29,7 +29,11 @@ class Prediction:
     sure_from: float
     """The confidence, 0 to 1, below which it is unsure."""
     garment_found: bool = True
-    """Whether anything stands out in a photo."""
+    """Whether anything stands out in a photo. True for tiles."""
+    kind: Kind = "tile"
+    """What the picture was taken for: a "tile" of Fashion-MNIST, or a "photo", of which a tile was made."""
+    path: str | None = None
+    """The picture's file, if it came from one."""
 
     @property
     def class_id(self) -> int:
@@ -84,10 +88,11 @@ class Classifier:
             pictures = [pictures]
         if not isinstance(pictures, Iterable):
             pictures = [pictures]
-        views = map(to_view, pictures)
+        found = ((path_of(picture), to_view(picture)) for picture in pictures)
         predictions: list[Prediction] = []
-        while batch := list(islice(views, BATCH)):
-            predictions += self.predict(batch)
+        while batch := list(islice(found, BATCH)):
+            answers = self.predict([view for _, view in batch])
+            predictions += [replace(answer, path=path) for answer, (path, _) in zip(answers, batch, strict=True)]
         return predictions
 
     def predict(self, views: Sequence[View]) -> list[Prediction]:
@@ -102,7 +107,14 @@ class Classifier:
             shown = ten_views(tiles[are_photos]).reshape(-1, TILE_SIZE, TILE_SIZE)
             answers = self.model.session.probabilities(shown).reshape(-1, 10, len(CLASSES))
             rows[are_photos] = photo_answer(answers, self.photo_temperature)
-        return [Prediction(row, self.sure_from[view.kind], view.garment_found) for row, view in zip(rows, views, strict=True)]
+        return [
+            Prediction(row, self.sure_from[view.kind], view.garment_found, view.kind)
+            for row, view in zip(rows, views, strict=True)
+        ]
+
+
+def path_of(picture: Picture) -> str | None:
+    return os.fspath(picture) if isinstance(picture, str | os.PathLike) else None
 
 
 def to_view(picture: Picture) -> View:

@@ -107,6 +107,17 @@ def test_each_way_to_name_a_picture_is_one_picture(kind: str, classifier: Classi
     np.testing.assert_array_equal(found.probabilities, classifier.classify(NOISE[0] // 8)[0].probabilities)
 
 
+def test_a_prediction_says_of_which_file_it_is_and_what_that_was_taken_for(classifier: Classifier, tmp_path: Path) -> None:
+    Image.fromarray(NOISE[0] // 8).save(tmp_path / "tile.png")
+    Image.new("RGB", (300, 200), (200, 190, 170)).save(tmp_path / "wall.png")
+
+    tile, wall, nameless = classifier.classify([tmp_path / "tile.png", str(tmp_path / "wall.png"), NOISE[0]])
+
+    assert (tile.path, tile.kind, tile.garment_found) == (str(tmp_path / "tile.png"), "tile", True)
+    assert (wall.path, wall.kind, wall.garment_found) == (str(tmp_path / "wall.png"), "photo", False)
+    assert (nameless.path, nameless.kind) == (None, "tile")
+
+
 def test_no_views_give_no_predictions(classifier: Classifier) -> None:
     assert classifier.predict([]) == []
 

@@ -5,8 +5,10 @@ import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from fmnist_edge.answers import FORMAT, by_label
 from fmnist_edge.classifier import Prediction
 from fmnist_edge.classify.reading import Item
+from fmnist_edge.errors import InputError
 from fmnist_edge.terminal import columns, printable, wants_colour
 
 BAR = 20
@@ -57,7 +59,7 @@ def as_bars(style: Style) -> Show:
 
 def as_json(style: Style) -> Show:
     def show(item: Item, prediction: Prediction | None, milliseconds: float) -> None:
-        print(json.dumps(to_record(item, prediction, milliseconds, style)))
+        print(json.dumps(to_record(item.name, prediction or item.error, milliseconds, style)))
 
     return show
 
@@ -67,20 +69,28 @@ def as_csv(style: Style) -> Show:
 
     probabilities = style.names if style.everything else ()
     # new columns go to the end: programs may count
-    columns = ("path", "class_id", "label", "confidence", *probabilities, "unsure", "milliseconds", "error", "garment_found")
+    columns = (
+        "path",
+        "class_id",
+        "label",
+        "confidence",
+        *probabilities,
+        "unsure",
+        "milliseconds",
+        "error",
+        "garment_found",
+        "kind",
+    )
     # stdout turns line ends into the system's, as csv would
     writer = csv.DictWriter(sys.stdout, columns, restval="", extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
 
     def show(item: Item, prediction: Prediction | None, milliseconds: float) -> None:
-        record = to_record(item, prediction, milliseconds, style)
-        if prediction is not None:
-            record |= {
-                "unsure": json.dumps(prediction.unsure),
-                "garment_found": json.dumps(prediction.garment_found),
-                **dict(zip(probabilities, record.get("probabilities", ()), strict=True)),
-            }
-        writer.writerow(record)
+        record = to_record(item.name, prediction or item.error, milliseconds, style)
+        for name in ("unsure", "garment_found"):
+            if name in record:
+                record[name] = json.dumps(record[name])
+        writer.writerow(record | record.get("probabilities", {}))
 
     return show
 
@@ -89,21 +99,27 @@ FORMATS: dict[str, Callable[[Style], Show]] = {"text": as_text, "bars": as_bars,
 """By the name that ``--format`` has for each. To add one, write a function like those above and add it here."""
 
 
-def to_record(item: Item, prediction: Prediction | None, milliseconds: float, style: Style) -> dict[str, Any]:
-    if prediction is None:
-        return {"path": item.name, "error": str(item.error)}
+def to_record(name: str, found: Prediction | InputError | None, milliseconds: float, style: Style) -> dict[str, Any]:
+    """What there is to say of a picture in JSON. found: its prediction, or why it can't be read."""
+    if not isinstance(found, Prediction):
+        return {"format": FORMAT, "path": name, "error": str(found)}
     record = {
-        "path": item.name,
-        "class_id": prediction.class_id,
-        "label": style.names[prediction.class_id],
-        "confidence": round(prediction.confidence, 6),
-        "unsure": prediction.unsure,
-        "garment_found": prediction.garment_found,
-        "top": [{"label": style.names[number], "confidence": round(p, 6)} for number, p in prediction.top(style.top_k)],
+        "format": FORMAT,
+        "path": name,
+        "kind": found.kind,
+        "class_id": found.class_id,
+        "label": style.names[found.class_id],
+        "confidence": round(found.confidence, 6),
+        "unsure": found.unsure,
+        "garment_found": found.garment_found,
+        "top": [
+            {"class_id": class_id, "label": style.names[class_id], "confidence": round(probability, 6)}
+            for class_id, probability in found.top(style.top_k)
+        ],
         "milliseconds": round(milliseconds, 3),
     }
     if style.everything:
-        record["probabilities"] = [round(float(p), 6) for p in prediction.probabilities]
+        record |= by_label(found.probabilities.tolist(), style.names)
     return record
 
 

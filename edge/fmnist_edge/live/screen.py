@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from fmnist_edge.answers import FORMAT, by_label
 from fmnist_edge.cameras.feed import Frame
 from fmnist_edge.contract import LANGUAGES, NOTHING_STANDS_OUT
 from fmnist_edge.live.steady import NOTHING, Answer
@@ -81,17 +82,20 @@ class Screen:
             print(flush=True)
 
     def _to_record(self, answer: Answer, frame: Frame, age: float, dropped: int) -> dict[str, Any]:
+        nothing = answer.class_id == NOTHING
         return {
+            "format": FORMAT,
             "time": datetime.fromtimestamp(time.time() - age).astimezone().isoformat(timespec="milliseconds"),
             "monotonic": round(frame.taken, 3),
             "seconds": round(frame.seconds, 3),
             "frame": frame.number,
-            "class_id": None if answer.class_id == NOTHING else answer.class_id,
+            "kind": None if nothing else answer.kind,
+            "class_id": None if nothing else answer.class_id,
             "label": self.names[answer.class_id],
             "confidence": round(answer.confidence, 6),
             "unsure": answer.unsure,
             "garment_found": answer.garment_found,
-            "probabilities": [round(share, 6) for share in answer.shares[:NOTHING].tolist()],
+            **by_label(answer.shares[:NOTHING].tolist(), self.names[:NOTHING]),
             "age_ms": round(1000 * age, 1),
             "dropped": dropped,
         }

@@ -128,17 +128,19 @@ def test_json_says_everything_of_a_picture(capsys: pytest.CaptureFixture[str]) -
 
     assert json.loads(line) == {
         **{"path": "shoe.png", "class_id": 7, "label": "Sneaker", "confidence": 0.75, "unsure": False, "milliseconds": 1.235},
-        "garment_found": True,
+        **{"format": 2, "kind": "tile", "garment_found": True},
         "top": [
-            {"label": "Sneaker", "confidence": 0.75},
-            {"label": "Sandal", "confidence": 0.125},
-            {"label": "Bag", "confidence": 0.0625},
+            {"class_id": 7, "label": "Sneaker", "confidence": 0.75},
+            {"class_id": 5, "label": "Sandal", "confidence": 0.125},
+            {"class_id": 8, "label": "Bag", "confidence": 0.0625},
         ],
     }
 
 
 def test_json_has_the_reason_of_what_could_not_be_read(capsys: pytest.CaptureFixture[str]) -> None:
-    assert json.loads(printed(as_json(ENGLISH), (BROKEN, None), capsys=capsys)) == {"path": "gone.png", "error": "no such file"}
+    record = json.loads(printed(as_json(ENGLISH), (BROKEN, None), capsys=capsys))
+
+    assert record == {"format": 2, "path": "gone.png", "error": "no such file"}
 
 
 def test_json_has_all_probabilities_if_wanted_to_six_places(capsys: pytest.CaptureFixture[str]) -> None:
@@ -146,9 +148,10 @@ def test_json_has_all_probabilities_if_wanted_to_six_places(capsys: pytest.Captu
 
     record = json.loads(printed(as_json(style), (PICTURE, prediction(1, 1 / 3)), capsys=capsys))
 
-    assert record["probabilities"] == [0.074074, 0.333333, *[0.074074] * 8]
+    assert record["probabilities"] == dict.fromkeys(LANGUAGES["zh"], 0.074074) | {"裤子": 0.333333}
+    assert record["deprecated_probabilities"] == list(record["probabilities"].values())
     assert record["confidence"] == 0.333333
-    assert record["top"] == [{"label": "裤子", "confidence": 0.333333}]
+    assert record["top"] == [{"class_id": 1, "label": "裤子", "confidence": 0.333333}]
     assert record["label"] == "裤子"
 
 
@@ -163,7 +166,7 @@ def test_csv_is_a_line_per_picture_read_or_not(capsys: pytest.CaptureFixture[str
 
     assert good == {
         **{"path": "shoe.png", "class_id": "7", "label": "Sneaker", "confidence": "0.75", "unsure": "true"},
-        **{"milliseconds": "1.235", "error": "", "garment_found": "true"},
+        **{"milliseconds": "1.235", "error": "", "garment_found": "true", "kind": "tile"},
     }
     assert bad == dict.fromkeys(good, "") | {"path": "gone.png", "error": "no such file"}
 
@@ -171,7 +174,8 @@ def test_csv_is_a_line_per_picture_read_or_not(capsys: pytest.CaptureFixture[str
 def test_csv_has_each_probability_in_the_column_of_its_class(capsys: pytest.CaptureFixture[str]) -> None:
     good, bad = rows(ENGLISH._replace(everything=True), (PICTURE, SNEAKER), (BROKEN, None), capsys=capsys)
 
-    assert list(good) == ["path", "class_id", "label", "confidence", *CLASSES, "unsure", "milliseconds", "error", "garment_found"]
+    last = ["unsure", "milliseconds", "error", "garment_found", "kind"]
+    assert list(good) == ["path", "class_id", "label", "confidence", *CLASSES, *last]
     assert {name: float(good[name]) for name in CLASSES if float(good[name])} == {
         **{"Sandal": 0.125, "Sneaker": 0.75, "Bag": 0.0625, "Ankle boot": 0.0625},
     }
