@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from fmnist_edge.answers import FORMAT, by_label
+from fmnist_edge.answers import FORMAT, LEAST_TOLD, by_label, two_digits
 from fmnist_edge.classifier import Prediction
 from fmnist_edge.classify.reading import Item
 from fmnist_edge.errors import InputError
@@ -30,11 +30,11 @@ Show = Callable[[Item, Prediction | None, float], None]
 
 
 def as_text(style: Style) -> Show:
-    """A picture per line: ``shoe.png: Sneaker 0.98, Sandal 0.01, Ankle boot 0.01``; nothing for one that can't be read."""
+    """A picture per line: ``shoe.png: Sneaker 0.97, Sandal 0.02, Ankle boot 0.01``; nothing for one that can't be read."""
 
     def show(item: Item, prediction: Prediction | None, milliseconds: float) -> None:
         if prediction is not None:
-            first, *others = [f"{label} {probability:.2f}" for label, probability in labelled(prediction, style)]
+            first, *others = [f"{label} {two_digits(probability)}" for label, probability in labelled(prediction, style)]
             print(f"{printable(item.name)}: {', '.join([first + remark(prediction, style), *others])}")
 
     return show
@@ -50,7 +50,8 @@ def as_bars(style: Style) -> Show:
         if prediction is None:
             return
         for rank, (label, probability) in enumerate(labelled(prediction, style)):
-            line = f"{label}{' ' * (width - columns(label))}{probability:.2f} {block * round(BAR * probability)}".rstrip()
+            bar = block * round(BAR * probability)
+            line = f"{label}{' ' * (width - columns(label))}{two_digits(probability)} {bar}".rstrip()
             first = f"{unsure if prediction.unsure else sure}{line}{end}{remark(prediction, style)}"
             print(first if rank == 0 else line)
 
@@ -124,8 +125,9 @@ def to_record(name: str, found: Prediction | InputError | None, milliseconds: fl
 
 
 def labelled(prediction: Prediction, style: Style) -> list[tuple[str, float]]:
-    """The most probable classes' names and probabilities, the first with a question mark if the model is unsure."""
-    found = [(style.names[number], probability) for number, probability in prediction.top(style.top_k)]
+    """What people are told: the most probable classes' names and probabilities, the first with a question mark if the model is
+    unsure."""
+    found = [(style.names[number], share) for number, share in prediction.top(style.top_k) if share >= LEAST_TOLD]
     return [(f"{found[0][0]}?", found[0][1]), *found[1:]] if prediction.unsure else found
 
 

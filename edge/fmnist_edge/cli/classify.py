@@ -108,6 +108,7 @@ def explain(
 
     Exit status: 0 drawn, 1 the photo can't be read or the picture not be written, 2 usage, 3 the model is missing or damaged.
     """
+    from fmnist_edge.answers import two_digits
     from fmnist_edge.classifier import Classifier
     from fmnist_edge.classify.explain import explain
     from fmnist_edge.contract import NOTHING_STANDS_OUT
@@ -118,4 +119,4 @@ def explain(
     out = out or Path(f"{photo.stem}-explained.png")
     prediction = explain(photo, out, classifier)
     remark = "" if prediction.garment_found else f" ({NOTHING_STANDS_OUT['en']})"
-    print(f"{out}: {prediction.label}{'?' if prediction.unsure else ''} {prediction.confidence:.2f}{remark}", flush=True)
+    print(f"{out}: {prediction.label}{'?' if prediction.unsure else ''} {two_digits(prediction.confidence)}{remark}", flush=True)

@@ -118,9 +118,25 @@ def test_off_a_terminal_there_is_no_colour(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_a_class_without_a_bar_has_no_space_in_its_place(capsys: pytest.CaptureFixture[str]) -> None:
-    out = printed(as_bars(ENGLISH), (PICTURE, prediction(8, 1)), capsys=capsys)
+    out = printed(as_bars(ENGLISH), (PICTURE, prediction(8, 0.9)), capsys=capsys)
 
-    assert out.splitlines()[1:] == ["T-shirt/top  0.00", "Trouser      0.00"]
+    assert out.splitlines()[1:] == ["T-shirt/top  0.01", "Trouser      0.01"]
+
+
+def test_people_are_told_of_no_class_that_is_out_of_the_question(capsys: pytest.CaptureFixture[str]) -> None:
+    found = Prediction(np.array([0, 0.0049, 0, 0.0051, 0, 0, 0, 0, 0.99, 0], np.float32), 0.5)
+
+    assert printed(as_text(ENGLISH), (PICTURE, found), capsys=capsys) == "shoe.png: Bag 0.99, Dress 0.01\n"
+    assert printed(as_bars(ENGLISH), (PICTURE, found), capsys=capsys).count("\n") == 2
+
+
+@pytest.mark.parametrize(("confidence", "told"), [(0.994, "0.99"), (0.9951, ">0.99"), (1, ">0.99")])
+def test_people_are_told_of_no_certainty(confidence: float, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    found = prediction(8, confidence)
+
+    assert printed(as_text(ENGLISH), (PICTURE, found), capsys=capsys) == f"shoe.png: Bag {told}\n"
+    assert printed(as_bars(ENGLISH), (PICTURE, found), capsys=capsys).startswith(f"Bag          {told} ███")
+    assert json.loads(printed(as_json(ENGLISH), (PICTURE, found), capsys=capsys))["confidence"] == pytest.approx(confidence)
 
 
 def test_json_says_everything_of_a_picture(capsys: pytest.CaptureFixture[str]) -> None:

@@ -52,6 +52,16 @@ def test_a_line_in_place_says_label_bar_rate_age_dropped_and_the_next_two() -> N
     assert line.endswith(" ms  5 dropped  Sandal 0.19  Bag 0.06\033[K")
 
 
+def test_a_line_tells_of_no_certainty_and_of_no_class_that_is_out_of_the_question() -> None:
+    shares = np.zeros(11)
+    shares[7], shares[5] = 0.996, 0.004
+
+    line = shown(Answer(7, shares, 0.5, True))
+
+    assert line.startswith("\rSneaker       >0.99  ██████████   30 fps")
+    assert line.endswith("5 dropped\033[K")
+
+
 def test_a_sure_answer_is_green_and_a_guess_yellow_with_a_question_mark() -> None:
     assert shown(answer(sure_from=0.75), colour=True).startswith(f"\r{GREEN}Sneaker{END}        0.75  ████████     30 fps")
     assert shown(answer(sure_from=0.76), colour=True).startswith(f"\r{YELLOW}Sneaker?{END}       0.75  ████████     30 fps")
