@@ -13,7 +13,9 @@ class FmnistEdgeError(Exception):
 
 
 class InputError(FmnistEdgeError):
-    """A picture that can't be used; the others can."""
+    """A picture that can't be used; the others can. ``path``: its file, where that is known."""
+
+    path: str | None = None
 
 
 class BlankError(InputError):
@@ -28,6 +30,10 @@ class UsageError(FmnistEdgeError):
     """The command or call itself is wrong."""
 
     exit_status = 2
+
+
+class PictureError(UsageError, InputError):
+    """What was given as a picture is none."""
 
 
 class ModelError(FmnistEdgeError):

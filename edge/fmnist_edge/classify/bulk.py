@@ -12,15 +12,12 @@ from pathlib import Path
 
 from PIL import Image
 
-from fmnist_edge.classifier import BATCH, Classifier
+from fmnist_edge.classifier import BATCH, Classifier, batches
 from fmnist_edge.classify.output import Show
 from fmnist_edge.classify.reading import Item
 from fmnist_edge.contract import Tile
 from fmnist_edge.files import replacing
 from fmnist_edge.terminal import printable
-
-BATCH_SECONDS = 0.05
-"""Seconds that a picture waits, at most, for others to be classified with it."""
 
 LONGEST_NAME = 200
 """Bytes of a saved tile's name, without .png; file systems take 255."""
@@ -88,22 +85,6 @@ def uninterrupted() -> Iterator[None]:
         signal.signal(signal.SIGINT, handler)
     if came and callable(handler):
         handler(signal.SIGINT, None)
-
-
-def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """Items in groups of that size, or fewer where they come slowly."""
-    batch: list[Item] = []
-    began = 0.0
-    try:
-        for item in items:
-            began = began if batch else time.monotonic()
-            batch.append(item)
-            if len(batch) == size or time.monotonic() - began > BATCH_SECONDS:
-                full, batch = batch, []
-                yield full
-    finally:  # what was read before Ctrl-C is not lost
-        if batch:
-            yield batch
 
 
 def save_tile(tile: Tile, path: Path) -> None:

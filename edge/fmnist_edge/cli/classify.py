@@ -60,7 +60,6 @@ def classify(
     from fmnist_edge.classify.reading import Options, read_all
     from fmnist_edge.contract import LANGUAGES, NOTHING_STANDS_OUT
     from fmnist_edge.files import prepare_folder
-    from fmnist_edge.terminal import quiet_stderr
 
     if not paths and not stdin:
         raise UsageError("name a picture or a folder, or use --stdin; 'fmnist-edge classify --help' tells more")
@@ -75,8 +74,7 @@ def classify(
         raise UsageError("--all goes with --json or --csv")
     if save_tiles:
         prepare_folder(save_tiles, "tiles")
-    with quiet_stderr():
-        classifier = Classifier(model, min_confidence)
+    classifier = Classifier(model, min_confidence)
     names, options = paths or [], Options(recursive, input, max_pixels)
     # a list on stdin may come slowly, and each answer is wanted before the next path comes
     listed = "-" in names
@@ -112,10 +110,8 @@ def explain(
     from fmnist_edge.classifier import Classifier
     from fmnist_edge.classify.explain import explain
     from fmnist_edge.contract import NOTHING_STANDS_OUT
-    from fmnist_edge.terminal import quiet_stderr
 
-    with quiet_stderr():
-        classifier = Classifier(model)
+    classifier = Classifier(model)
     out = out or Path(f"{photo.stem}-explained.png")
     prediction = explain(photo, out, classifier)
     remark = "" if prediction.garment_found else f" ({NOTHING_STANDS_OUT['en']})"

@@ -26,10 +26,8 @@ def verify(
     from dataclasses import asdict
 
     from fmnist_edge.bundle.golden import to_lines, verify
-    from fmnist_edge.terminal import quiet_stderr
 
-    with quiet_stderr():
-        verdict = verify(model)
+    verdict = verify(model)
     print(dumps(asdict(verdict)) if json else "\n".join(to_lines(verdict)), flush=True)
     if not verdict.holds:
         raise ModelError(verdict.complaint)

@@ -49,9 +49,8 @@ def measure(
     tell("runtime")
     import_ms = import_runtime(path)
     tell("model")
-    with quiet_stderr():
-        classifier = Classifier(path)
-        load = time_calls(partial(open_model, path), seconds)
+    classifier = Classifier(path)
+    load = time_calls(partial(open_model, path), seconds)
     with tempfile.TemporaryDirectory(prefix="fmnist-edge-") as folder:
         tell("photo")
         steps = time_steps(classifier, photo or draw_elsewhere(Path(folder) / "drawn.jpg"), seconds, tell)
@@ -60,8 +59,7 @@ def measure(
     by_threads = {}
     for count in range(1, (threads or min(4, os.cpu_count() or 1)) + 1):
         tell(f"threads: {count}")
-        with quiet_stderr():
-            session = open_model(path, count).session
+        session = open_model(path, count).session
         by_threads[str(count)] = time_calls(partial(session.probabilities, tiles), seconds, BATCH)
     return {
         "model": path.name,

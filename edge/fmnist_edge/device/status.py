@@ -12,7 +12,6 @@ from fmnist_edge.bundle.untrusted import configured_keys
 from fmnist_edge.device.board import health
 from fmnist_edge.errors import FmnistEdgeError, SignatureError
 from fmnist_edge.live.pulse import read_pulse
-from fmnist_edge.terminal import quiet_stderr
 
 SILENCE = 30
 """Seconds without a word of the service that are too many: its watchdog's."""
@@ -29,8 +28,7 @@ def examine(model: Path | None) -> dict[str, Any]:
     try:
         path, content, _ = read_model(model)
         found |= {"model": str(path), "sha256": sha256(content).hexdigest(), "signature": configured_keys() and "valid"}
-        with quiet_stderr():
-            verdict = verify(path)
+        verdict = verify(path)
         found["verified"] = verdict.holds
         problem = None if verdict.holds else verdict.complaint
     except FmnistEdgeError as error:

@@ -4,7 +4,6 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +12,7 @@ from PIL import Image
 
 from fmnist_edge import Classifier
 from fmnist_edge.classifier import Prediction
-from fmnist_edge.classify import bulk
-from fmnist_edge.classify.bulk import Progress, batches, classify_all, name_of_tile, save_tile, uninterrupted
+from fmnist_edge.classify.bulk import Progress, classify_all, name_of_tile, save_tile, uninterrupted
 from fmnist_edge.classify.reading import Item
 from fmnist_edge.errors import InputError
 from fmnist_edge.pictures.tile import View
@@ -107,36 +105,6 @@ def test_in_no_time_the_rate_is_no_infinity(capsys: pytest.CaptureFixture[str], 
     Progress(2).advance(1)
 
     assert capsys.readouterr().err == "\r[===============               ] 1/2, 1,000 images/s "
-
-
-def test_batches_are_full_but_for_the_last() -> None:
-    assert [len(batch) for batch in batches(map(item, range(7)), 3)] == [3, 3, 1]
-    assert list(batches([], 3)) == []
-
-
-def test_what_comes_slowly_is_not_waited_for() -> None:
-    def slowly() -> Iterator[Item]:
-        yield item(0)
-        yield item(1)
-        time.sleep(0.06)
-        yield item(2)
-        yield item(3)
-
-    assert bulk.BATCH_SECONDS == 0.05
-    assert [len(batch) for batch in batches(slowly(), 64)] == [3, 1]
-
-
-def test_what_was_read_before_ctrl_c_is_not_lost() -> None:
-    def interrupted() -> Iterator[Item]:
-        yield item(0)
-        yield item(1)
-        raise KeyboardInterrupt
-
-    given = batches(interrupted(), 64)
-
-    assert [found.name for found in next(given)] == ["0.png", "1.png"]
-    with pytest.raises(KeyboardInterrupt):
-        next(given)
 
 
 def test_ctrl_c_waits_until_the_lines_are_whole() -> None:
