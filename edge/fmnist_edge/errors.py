@@ -79,5 +79,6 @@ def reported(program: str) -> Iterator[None]:
 
 
 def stop(program: str, message: str, status: int) -> NoReturn:
-    print(f"{program}: {message}", file=sys.stderr)
+    if sys.stderr is not None:  # closed by who started us; print would take stdout
+        print(f"{program}: {message}", file=sys.stderr)
     sys.exit(status)

@@ -1,4 +1,4 @@
-"""What makes text safe and fitting for a terminal, and keeps a runtime's own chatter away from it."""
+"""What makes text safe and fitting for a terminal, and what comes on stderr beside the output: messages, no runtime's chatter."""
 
 import os
 import sys
@@ -30,6 +30,12 @@ def quiet_stderr() -> Iterator[None]:
         finally:
             os.dup2(saved, 2)
             os.close(saved)
+
+
+def tell(message: str) -> None:
+    """A line on stderr, unless that was closed by who started us: print would take stdout."""
+    if sys.stderr is not None:
+        print(f"fmnist-edge: {message}", file=sys.stderr, flush=True)
 
 
 def printable(name: str) -> str:

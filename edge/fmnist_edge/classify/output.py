@@ -25,6 +25,9 @@ class Style(NamedTuple):
     nothing_stands_out: str
 
 
+RANKED = ("class_id", "label", "confidence")
+"""What a record says of each of the likeliest classes."""
+
 Show = Callable[[Item, Prediction | None, float], None]
 """Prints a picture's prediction, None if it could not be read. The number: milliseconds that reading and classifying took."""
 
@@ -69,21 +72,13 @@ def as_csv(style: Style) -> Show:
     import csv
 
     probabilities = style.names if style.everything else ()
+    others = [f"{name}_{rank}" for rank in range(2, style.top_k + 1) for name in RANKED]
     # new columns go to the end: programs may count
-    columns = (
-        "path",
-        "class_id",
-        "label",
-        "confidence",
-        *probabilities,
-        "unsure",
-        "milliseconds",
-        "error",
-        "garment_found",
-        "kind",
-    )
+    last = ("unsure", "milliseconds", "error", "garment_found", "kind", *others)
     # stdout turns line ends into the system's, as csv would
-    writer = csv.DictWriter(sys.stdout, columns, restval="", extrasaction="ignore", lineterminator="\n")
+    writer = csv.DictWriter(
+        sys.stdout, ("path", *RANKED, *probabilities, *last), restval="", extrasaction="ignore", lineterminator="\n"
+    )
     writer.writeheader()
 
     def show(item: Item, prediction: Prediction | None, milliseconds: float) -> None:
@@ -91,6 +86,8 @@ def as_csv(style: Style) -> Show:
         for name in ("unsure", "garment_found"):
             if name in record:
                 record[name] = json.dumps(record[name])
+        for rank, candidate in enumerate(record.get("top", [])[1:], start=2):
+            record |= {f"{name}_{rank}": candidate[name] for name in RANKED}
         writer.writerow(record | record.get("probabilities", {}))
 
     return show

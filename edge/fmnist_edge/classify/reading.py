@@ -1,5 +1,6 @@
 """Reads pictures that were found, in this process or in several: what each shows, or why it can't be read, in their order."""
 
+import io
 import signal
 import sys
 import time
@@ -11,8 +12,8 @@ from itertools import islice
 from typing import NamedTuple, NoReturn
 
 from fmnist_edge.errors import FmnistEdgeError, InputError, first_line
-from fmnist_edge.pictures.decode import MAX_PIXELS
-from fmnist_edge.pictures.tile import View, Wanted, look_at_bytes
+from fmnist_edge.pictures.decode import MAX_BYTES, MAX_PIXELS, TOO_LONG, decode
+from fmnist_edge.pictures.tile import View, Wanted, view_of
 
 ZIP, NPY, GZIP, IDX = b"PK\x03\x04", b"\x93NUM", b"\x1f\x8b", b"\0\0\x08\x03"
 ARCHIVES = (ZIP, NPY, GZIP, IDX)
@@ -53,7 +54,11 @@ def fail(error: InputError) -> NoReturn:
 
 def read_content(content: bytes, options: Options) -> View:
     """What the bytes of a picture's file show. Raises InputError."""
-    return look_at_bytes(content, options.wanted, options.max_pixels)
+    if len(content) > MAX_BYTES:
+        raise InputError(TOO_LONG)
+    if not content:
+        raise InputError("there is nothing in it")
+    return view_of(decode(io.BytesIO(content), options.max_pixels), options.wanted)
 
 
 def read_all(sources: Iterable[Source], jobs: int = 1) -> Iterator[Item]:

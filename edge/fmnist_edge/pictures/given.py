@@ -1,5 +1,6 @@
 """What Python users give as pictures, to what those show: paths, bytes, files, Pillow images and arrays. The rest is refused."""
 
+import io
 import os
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol, TypeAlias
@@ -10,8 +11,8 @@ from PIL import Image
 
 from fmnist_edge.contract import TILE_SIZE
 from fmnist_edge.errors import InputError, PictureError, first_line
-from fmnist_edge.pictures.decode import MAX_BYTES, TOO_LONG
-from fmnist_edge.pictures.tile import View, look, look_at_bytes, read_picture
+from fmnist_edge.pictures.decode import MAX_BYTES, TOO_LONG, decode
+from fmnist_edge.pictures.tile import View, look, read_picture, view_of
 
 
 class BinaryFile(Protocol):
@@ -95,6 +96,14 @@ def path_of(picture: Picture) -> str | None:
     return name if name and isinstance(name, str) else None
 
 
+def look_at_bytes(content: bytes) -> View:
+    if len(content) > MAX_BYTES:
+        raise InputError(TOO_LONG)
+    if not content:
+        raise InputError("there is nothing in it")
+    return view_of(decode(io.BytesIO(content)), "auto")
+
+
 def look_at_array(array: NDArray[Any]) -> View:
     check_array(array)
     if is_batch(array.shape):
@@ -142,8 +151,6 @@ def read_file(file: Any) -> bytes:
     content = bytearray()
     while len(content) <= MAX_BYTES and (piece := read_piece(file)):
         content += piece
-    if len(content) > MAX_BYTES:
-        raise InputError(TOO_LONG)
     if not content:
         raise InputError("there is nothing left to read in it; file.seek(0) goes back to its start")
     return bytes(content)

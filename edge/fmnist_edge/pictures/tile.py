@@ -4,7 +4,6 @@ A tile is what Fashion-MNIST is made of: uint8 (28, 28), garment bright, backgro
 and with a dark ground is taken for a tile and passes through untouched; anything else is a photo and is converted.
 """
 
-import io
 import os
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -13,7 +12,7 @@ from PIL import Image
 
 from fmnist_edge.contract import TILE_SIZE, Tile
 from fmnist_edge.errors import BlankError, InputError
-from fmnist_edge.pictures.decode import MAX_BYTES, MAX_PIXELS, TOO_LONG, as_input_error, check_size, decode, load, read_image
+from fmnist_edge.pictures.decode import MAX_PIXELS, as_input_error, check_size, load, read_image
 from fmnist_edge.pictures.upright import is_gray, to_gray
 
 if TYPE_CHECKING:  # a tile need not wait for what that imports
@@ -46,15 +45,6 @@ def read_picture(path: str | os.PathLike[str], wanted: Wanted = "auto", max_pixe
     Raises InputError, whose message does not repeat the path.
     """
     return view_of(read_image(path, max_pixels), wanted)
-
-
-def look_at_bytes(content: bytes, wanted: Wanted = "auto", max_pixels: int = MAX_PIXELS) -> View:
-    """The same of what such a file holds."""
-    if len(content) > MAX_BYTES:
-        raise InputError(TOO_LONG)
-    if not content:
-        raise InputError("there is nothing in it")
-    return view_of(decode(io.BytesIO(content), max_pixels), wanted)
 
 
 def look(image: Image.Image, wanted: Wanted = "auto", max_pixels: int = MAX_PIXELS) -> View:

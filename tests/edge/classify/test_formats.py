@@ -178,7 +178,7 @@ def rows(style: Style, *items: tuple[Item, Prediction | None], capsys: pytest.Ca
 
 
 def test_csv_is_a_line_per_picture_read_or_not(capsys: pytest.CaptureFixture[str]) -> None:
-    good, bad = rows(ENGLISH, (PICTURE, UNSURE), (BROKEN, None), capsys=capsys)
+    good, bad = rows(ENGLISH._replace(top_k=1), (PICTURE, UNSURE), (BROKEN, None), capsys=capsys)
 
     assert good == {
         **{"path": "shoe.png", "class_id": "7", "label": "Sneaker", "confidence": "0.75", "unsure": "true"},
@@ -188,7 +188,7 @@ def test_csv_is_a_line_per_picture_read_or_not(capsys: pytest.CaptureFixture[str
 
 
 def test_csv_has_each_probability_in_the_column_of_its_class(capsys: pytest.CaptureFixture[str]) -> None:
-    good, bad = rows(ENGLISH._replace(everything=True), (PICTURE, SNEAKER), (BROKEN, None), capsys=capsys)
+    good, bad = rows(ENGLISH._replace(top_k=1, everything=True), (PICTURE, SNEAKER), (BROKEN, None), capsys=capsys)
 
     last = ["unsure", "milliseconds", "error", "garment_found", "kind"]
     assert list(good) == ["path", "class_id", "label", "confidence", *CLASSES, *last]
@@ -197,6 +197,14 @@ def test_csv_has_each_probability_in_the_column_of_its_class(capsys: pytest.Capt
     }
     assert good["unsure"] == "false"
     assert {bad[name] for name in CLASSES} == {""}
+
+
+def test_csv_has_the_next_classes_in_its_last_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    good, bad = rows(ENGLISH._replace(top_k=2), (PICTURE, SNEAKER), (BROKEN, None), capsys=capsys)
+
+    assert list(good)[-3:] == ["class_id_2", "label_2", "confidence_2"]
+    assert list(good.values())[-3:] == ["5", "Sandal", "0.125"]
+    assert list(bad.values())[-3:] == ["", "", ""]
 
 
 def test_json_and_csv_say_whether_anything_stands_out(capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,6 @@ from PIL import Image
 from fmnist_edge.classify import reading
 from fmnist_edge.classify.reading import CHUNK, Options, Source, fail, read_all, read_content, read_item
 from fmnist_edge.errors import FmnistEdgeError, InputError
-from fmnist_edge.pictures import tile
 from fmnist_edge.pictures.tile import View
 
 TILE = np.arange(784, dtype=np.uint16).reshape(28, 28).astype(np.uint8) // 8
@@ -65,9 +64,9 @@ def test_a_picture_in_memory_with_too_many_pixels_is_refused() -> None:
 
 def test_more_bytes_than_fit_are_refused_undecoded(monkeypatch: pytest.MonkeyPatch) -> None:
     content = png(Image.fromarray(TILE))
-    monkeypatch.setattr(tile, "MAX_BYTES", len(content))
+    monkeypatch.setattr(reading, "MAX_BYTES", len(content))
     assert read_content(content, Options()).kind == "tile"
-    monkeypatch.setattr(tile, "MAX_BYTES", len(content) - 1)
+    monkeypatch.setattr(reading, "MAX_BYTES", len(content) - 1)
 
     with pytest.raises(InputError, match="larger than 256 MB; unpack it first"):
         read_content(content, Options())
