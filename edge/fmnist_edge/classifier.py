@@ -9,6 +9,7 @@ from typing import Literal, TypeVar, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from fmnist_edge.address import is_address, safe_name
 from fmnist_edge.answers import two_digits
 from fmnist_edge.bundle.description import NEVER_UNSURE
 from fmnist_edge.bundle.model import open_model
@@ -142,7 +143,10 @@ class Classifier:
         for batch in batches(seen, BATCH):
             predictions = iter(self.predict([view for _, view in batch if isinstance(view, View)]))
             for path, view in batch:
-                yield view if isinstance(view, InputError) else replace(next(predictions), path=path)
+                if isinstance(view, InputError):
+                    yield view
+                else:
+                    yield replace(next(predictions), path=path) if path else next(predictions)
 
     def predict(self, views: Sequence[View]) -> list[Prediction]:
         """Predictions for what some pictures show; the runtime gets all of them at once."""
@@ -177,7 +181,7 @@ def look_at(picture: Picture, name: str | None, on_error: Literal["raise", "retu
     try:
         return path, to_view(picture)
     except InputError as error:
-        called = path or name
+        called = safe_name(path) if path and is_address(path) else path or name
         problem = type(error)(f"{called}: {error}" if called else str(error))
         problem.path = path
     if on_error == "raise":

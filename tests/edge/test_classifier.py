@@ -240,6 +240,13 @@ def test_a_picture_without_a_file_is_named_by_its_number(classifier: Classifier)
         classifier.classify(Image.new("L", (0, 0)))
 
 
+def test_no_message_shows_a_password(classifier: Classifier) -> None:
+    with pytest.raises(InputError) as caught:
+        classifier.classify("rtsp://admin:hunter2@porch.local/live")
+    assert "hunter2" not in str(caught.value)
+    assert "an address" in str(caught.value)
+
+
 def test_another_way_with_errors_is_a_usage_error(classifier: Classifier) -> None:
     with pytest.raises(UsageError, match="on_error is 'raise' or 'return', not 'ignore'"):
         classifier.iter_classify([], on_error="ignore")  # type: ignore[call-overload]

@@ -3,12 +3,14 @@
 import io
 import os
 from collections.abc import Iterable, Mapping
+from glob import has_magic
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from fmnist_edge.address import is_address
 from fmnist_edge.contract import TILE_SIZE
 from fmnist_edge.errors import InputError, PictureError, first_line
 from fmnist_edge.pictures.decode import MAX_BYTES, TOO_LONG, decode
@@ -75,8 +77,10 @@ def each(given: Picture | Iterable[Picture]) -> Iterable[Picture]:
 
 def to_view(picture: Picture) -> View:
     """What one picture shows. Raises InputError if it can't be read, PictureError if it is none."""
+    if isinstance(picture, np.ndarray):  # soon known, and tiles come by the thousand
+        return look_at_array(picture)
     if isinstance(picture, str | os.PathLike):
-        return read_picture(picture)
+        return look_at_file(picture)
     if isinstance(picture, Image.Image):
         return look(picture)
     if isinstance(picture, Bytes):
@@ -90,10 +94,32 @@ def to_view(picture: Picture) -> View:
 
 def path_of(picture: Picture) -> str | None:
     """The file that a picture comes from, if it tells."""
+    if isinstance(picture, np.ndarray):
+        return None
     if isinstance(picture, str | os.PathLike):
         return os.fspath(picture)
     name = getattr(picture, "filename" if isinstance(picture, Image.Image) else "name", None)
     return name if name and isinstance(name, str) else None
+
+
+def look_at_file(path: str | os.PathLike[str]) -> View:
+    try:
+        return read_picture(path)
+    except InputError as error:
+        raise type(error)(what_to_give(os.fspath(path)) or str(error)) from None
+
+
+def what_to_give(path: str) -> str | None:
+    """What to give in place of a path that the command takes, and which is no picture; None if there is nothing to say."""
+    if os.path.isdir(path):
+        return "a folder; give the pictures in it, as in classify(Path('photos').glob('*.jpg'))"
+    if os.path.lexists(path):
+        is_archive = path.lower().endswith((".zip", ".npy", ".npz", ".gz"))
+        cure = "not a picture; give the pictures or arrays in it, by way of zipfile.ZipFile or numpy.load"
+        return cure if is_archive else None
+    if is_address(path):
+        return "an address; give what it sends, as in classify(urllib.request.urlopen(address))"
+    return "no such file; give the files that fit a pattern, as in classify(glob.glob('*.jpg'))" if has_magic(path) else None
 
 
 def look_at_bytes(content: bytes) -> View:
@@ -119,14 +145,18 @@ def check_array(array: NDArray[Any]) -> None:
     """Raises PictureError, with the cure, unless the array is a picture or several."""
     shape = array.shape
     if array.dtype != np.uint8:
-        raise PictureError(f"{described(array)}: {CURES.get(array.dtype.kind, ARRAYS)}; {ARRAYS}")
+        raise PictureError(f"{described(array)}: {CURES.get(array.dtype.kind, 'no pixels')}; {ARRAYS}")
     if len(shape) == 2 or is_batch(shape) or (len(shape) == 3 and shape[-1] in CHANNELS):
         return
+    if shape == (TILE_SIZE**2,):
+        raise PictureError(f"{described(array)}: a tile is a.reshape(28, 28); {ARRAYS}")
     if len(shape) == 1:
         raise PictureError(f"{described(array)}: if these are the bytes of a picture's file, a.tobytes(); {ARRAYS}")
     if len(shape) in (3, 4) and shape[-3] in CHANNELS:
         turned = "a.transpose(1, 2, 0)" if len(shape) == 3 else "a.transpose(0, 2, 3, 1)"
         raise PictureError(f"{described(array)}: the channels come last: {turned}; {ARRAYS}")
+    if len(shape) == 3 and shape[-1] > max(CHANNELS):
+        raise PictureError(f"{described(array)}: gray pictures one after the other are a[..., None]; {ARRAYS}")
     raise PictureError(f"{described(array)}: {ARRAYS}")
 
 
@@ -148,6 +178,8 @@ def to_array(given: Any) -> NDArray[Any]:
 
 def read_file(file: Any) -> bytes:
     """What is left to read in a file."""
+    if isinstance(file, io.TextIOBase):
+        raise PictureError("a file that was opened as text; open(path, 'rb') gives its bytes")
     content = bytearray()
     while len(content) <= MAX_BYTES and (piece := read_piece(file)):
         content += piece
@@ -163,8 +195,6 @@ def read_piece(file: Any) -> bytes:
         raise InputError((error.strerror or first_line(error)).lower()) from None
     except Exception as error:  # its read() is of another kind, as that of cv2.VideoCapture
         raise PictureError(f"{name_of_type(file)} can't be read ({first_line(error)}); {PICTURES}") from None
-    if isinstance(piece, str):
-        raise PictureError("a file that was opened as text; open(path, 'rb') gives its bytes")
     if not isinstance(piece, bytes):
         raise PictureError(f"{name_of_type(file)} gives no bytes, but {name_of_type(piece)}; {PICTURES}")
     return piece

@@ -126,7 +126,9 @@ def test_a_tile_does_not_change_when_its_array_does() -> None:
         (TILES > 9, "bool (5, 28, 28): (a * 255).astype('uint8'); "),
         (PHOTO.astype(np.uint16), "uint16 (40, 60, 3): 16 bits: (a // 257).astype('uint8'); "),
         (PHOTO.astype(np.int64), "int64 (40, 60, 3): numbers from 0 to 255: a.astype('uint8'); "),
-        (PHOTO.astype(complex), "complex128 (40, 60, 3): an array is uint8 and "),
+        (PHOTO.astype(complex), "complex128 (40, 60, 3): no pixels; an array is uint8 and "),
+        (TILES[0].reshape(-1), "uint8 (784,): a tile is a.reshape(28, 28); "),
+        (PHOTO[None, ..., 0].repeat(2, 0), "uint8 (2, 40, 60): gray pictures one after the other are a[..., None]; "),
         (np.array([[PHOTO, None]], object), "object (1, 2): pictures of different sizes stand in a list, "),
         (PHOTO.transpose(2, 0, 1), "uint8 (3, 40, 60): the channels come last: a.transpose(1, 2, 0); "),
         (PHOTO.transpose(2, 0, 1)[None], "uint8 (1, 3, 40, 60): the channels come last: a.transpose(0, 2, 3, 1); "),
@@ -161,6 +163,31 @@ def test_another_array_is_refused_with_its_shape_and_the_cure(array: Any, begin:
 )
 def test_what_is_no_picture_is_told_what_one_is(nonsense: Any, begin: str) -> None:
     assert refusal(nonsense).startswith(begin)
+
+
+@pytest.mark.parametrize(
+    ("path", "cure"),
+    [
+        ("folder", "a folder; give the pictures in it, as in classify(Path('photos').glob('*.jpg'))"),
+        ("shoes.zip", "not a picture; give the pictures or arrays in it, by way of zipfile.ZipFile or numpy.load"),
+        ("*.jpg", "no such file; give the files that fit a pattern, as in classify(glob.glob('*.jpg'))"),
+        ("http://porch.local/shoe.jpg", "an address; give what it sends, as in classify(urllib.request.urlopen(address))"),
+        ("gone.jpg", "no such file or directory"),
+        ("gone.zip", "no such file or directory"),
+        ("text.jpg", "not a PNG, JPEG, WebP, BMP, GIF or TIFF picture"),
+    ],
+)
+def test_of_what_only_the_command_takes_it_says_what_to_give(
+    path: str, cure: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    for name in ("shoes.zip", "text.jpg"):
+        (tmp_path / name).write_text("no picture")
+
+    with pytest.raises(InputError) as caught:
+        views(path)
+    assert str(caught.value) == cure
 
 
 def test_an_empty_picture_has_no_pixels() -> None:
