@@ -14,7 +14,7 @@ from contextlib import suppress
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -23,7 +23,7 @@ from fmnist_edge.bundle.model import default_model, open_model
 from fmnist_edge.classifier import BATCH, Classifier
 from fmnist_edge.contract import TILE_SIZE, ten_views
 from fmnist_edge.device.board import health, machine, peak_memory
-from fmnist_edge.errors import FmnistEdgeError, InputError, RuntimeUnavailableError
+from fmnist_edge.errors import FmnistEdgeError, RuntimeUnavailableError
 from fmnist_edge.pictures.decode import read_image
 from fmnist_edge.pictures.tile import look
 from fmnist_edge.runtimes.formats import format_of
@@ -36,25 +36,39 @@ CALLS = (10, 20_000)
 """So many of each step at least, however slow, and at most: that does for p99, and does not show in the memory."""
 
 
-def measure(
-    model: Path | None, photo: Path | None, threads: int | None, seconds: float, tell: Callable[[str], None]
-) -> dict[str, Any]:
+class Subject(NamedTuple):
+    """What is measured. photo: a drawn one if None. before: how the board was; import_ms: what importing the runtime took."""
+
+    path: Path
+    photo: Path | None
+    classifier: Classifier
+    before: dict[str, Any]
+    import_ms: float
+
+
+def open_subject(model: Path | None, photo: Path | None) -> Subject:
+    """The built-in model if None. Raises InputError for the photo, ModelError or RuntimeUnavailableError for the model."""
+    path, before = model or default_model(), health()
+    import_ms = import_runtime(path)
+    classifier = Classifier(path)
+    if photo:
+        classifier.classify(photo)
+    return Subject(path, photo, classifier, before, import_ms)
+
+
+def measure(subject: Subject, threads: int | None, seconds: float, tell: Callable[[str], None]) -> dict[str, Any]:
     """Everything, as `--json` prints it; None stands for what this device does not tell.
 
-    model, photo: the built-in model and a drawn photo if None. threads: 1 to so many are tried. seconds: for each step, about.
-    tell: gets the number and name of each step before it is measured. Raises InputError for the photo, ModelError or
-    RuntimeUnavailableError for the model.
+    threads: 1 to so many are tried. seconds: for each step, about. tell: gets the number and name of each step before it is
+    measured. Raises FmnistEdgeError if no photo can be drawn.
     """
-    path, numbers, steps_in_all = model or default_model(), count(1), count_steps(threads)
+    path, photo, classifier, before, import_ms = subject
+    numbers, steps_in_all = count(1), count_steps(threads)
 
     def begin(step: str) -> None:
         tell(f"{next(numbers)}/{steps_in_all} {step}")
 
-    before = health()
-    begin("runtime")
-    import_ms = import_runtime(path)
     begin("model")
-    classifier = Classifier(path)
     load = time_calls(partial(open_model, path), seconds)
     with tempfile.TemporaryDirectory(prefix="fmnist-edge-") as folder:
         begin("photo")
@@ -89,29 +103,26 @@ def default_threads() -> int:
 
 
 def count_steps(threads: int | None) -> int:
-    """Of what ``measure`` does: seven, and one for each number of threads."""
-    return 7 + (threads or default_threads())
+    """Of what ``measure`` does: six, and one for each number of threads."""
+    return 6 + (threads or default_threads())
 
 
 def time_steps(classifier: Classifier, photo: Path, seconds: float, begin: Callable[[str], None]) -> dict[str, Times]:
     """What it takes to decode the photo, to make its tile, to invoke the model with its views, and for all that from the file."""
-    try:
-        image = read_image(photo)
-        view = look(image)
-        tiles = ten_views(view.tile[None])[0] if view.kind == "photo" else view.tile[None]
-        calls: dict[str, Callable[[], Any]] = {
-            "decode": partial(read_image, photo),
-            "tile": partial(look, image),
-            "invoke": partial(classifier.model.session.probabilities, tiles),
-            "file to prediction": partial(classifier.classify, photo),
-        }
-        steps = {}
-        for step, call in calls.items():
-            begin(step)
-            steps[step] = time_calls(call, seconds)
-        return steps
-    except InputError as error:
-        raise InputError(f"{photo}: {error}") from None
+    image = read_image(photo)
+    view = look(image)
+    tiles = ten_views(view.tile[None])[0] if view.kind == "photo" else view.tile[None]
+    calls: dict[str, Callable[[], Any]] = {
+        "decode": partial(read_image, photo),
+        "tile": partial(look, image),
+        "invoke": partial(classifier.model.session.probabilities, tiles),
+        "file to prediction": partial(classifier.classify, photo),
+    }
+    steps = {}
+    for step, call in calls.items():
+        begin(step)
+        steps[step] = time_calls(call, seconds)
+    return steps
 
 
 def time_calls(call: Callable[[], object], seconds: float, images: int = 1) -> Times:
