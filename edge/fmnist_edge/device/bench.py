@@ -14,7 +14,7 @@ from contextlib import suppress
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -36,34 +36,22 @@ CALLS = (10, 20_000)
 """So many of each step at least, however slow, and at most: that does for p99, and does not show in the memory."""
 
 
-class Subject(NamedTuple):
-    """What is measured. photo: a drawn one if None. before: how the board was; import_ms: what importing the runtime took."""
+def measure(
+    model: Path | None, photo: Path | None, threads: int | None, seconds: float, tell: Callable[[str], None]
+) -> dict[str, Any]:
+    """Everything, as `--json` prints it; None stands for what this device does not tell.
 
-    path: Path
-    photo: Path | None
-    classifier: Classifier
-    before: dict[str, Any]
-    import_ms: float
-
-
-def open_subject(model: Path | None, photo: Path | None) -> Subject:
-    """The built-in model if None. Raises InputError for the photo, ModelError or RuntimeUnavailableError for the model."""
-    path, before = model or default_model(), health()
+    model, photo: the built-in model and a drawn photo if None. threads: 1 to so many are tried. seconds: for each step, about.
+    tell: gets the number and name of each step before it is measured, once model and photo are known to be good. Raises
+    InputError for the photo, ModelError or RuntimeUnavailableError for the model.
+    """
+    path, most_threads = model or default_model(), threads or min(4, os.cpu_count() or 1)
+    before = health()
     import_ms = import_runtime(path)
     classifier = Classifier(path)
     if photo:
         classifier.classify(photo)
-    return Subject(path, photo, classifier, before, import_ms)
-
-
-def measure(subject: Subject, threads: int | None, seconds: float, tell: Callable[[str], None]) -> dict[str, Any]:
-    """Everything, as `--json` prints it; None stands for what this device does not tell.
-
-    threads: 1 to so many are tried. seconds: for each step, about. tell: gets the number and name of each step before it is
-    measured. Raises FmnistEdgeError if no photo can be drawn.
-    """
-    path, photo, classifier, before, import_ms = subject
-    numbers, steps_in_all = count(1), count_steps(threads)
+    numbers, steps_in_all = count(1), 6 + most_threads
 
     def begin(step: str) -> None:
         tell(f"{next(numbers)}/{steps_in_all} {step}")
@@ -76,7 +64,7 @@ def measure(subject: Subject, threads: int | None, seconds: float, tell: Callabl
     memory = peak_memory()
     tiles = np.random.default_rng(0).integers(0, 256, (BATCH, TILE_SIZE, TILE_SIZE), dtype=np.uint8)
     by_threads = {}
-    for number in range(1, (threads or default_threads()) + 1):
+    for number in range(1, most_threads + 1):
         begin(f"{BATCH} tiles, threads: {number}")
         session = open_model(path, number).session
         by_threads[str(number)] = time_calls(partial(session.probabilities, tiles), seconds, BATCH)
@@ -96,15 +84,6 @@ def measure(subject: Subject, threads: int | None, seconds: float, tell: Callabl
         "before": before,
         "after": health(),
     }
-
-
-def default_threads() -> int:
-    return min(4, os.cpu_count() or 1)
-
-
-def count_steps(threads: int | None) -> int:
-    """Of what ``measure`` does: six, and one for each number of threads."""
-    return 6 + (threads or default_threads())
 
 
 def time_steps(classifier: Classifier, photo: Path, seconds: float, begin: Callable[[str], None]) -> dict[str, Times]:
