@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from fmnist_edge.bundle.model import default_model, open_model
 from fmnist_edge.classifier import BATCH, Classifier
 from fmnist_edge.contract import TILE_SIZE, ten_views
 from fmnist_edge.device.board import health, machine, peak_memory
-from fmnist_edge.errors import FmnistEdgeError, InputError, RuntimeUnavailableError
+from fmnist_edge.errors import FmnistEdgeError, RuntimeUnavailableError
 from fmnist_edge.pictures.decode import read_image
 from fmnist_edge.pictures.tile import look
 from fmnist_edge.runtimes.formats import format_of
@@ -41,28 +42,32 @@ def measure(
     """Everything, as `--json` prints it; None stands for what this device does not tell.
 
     model, photo: the built-in model and a drawn photo if None. threads: 1 to so many are tried. seconds: for each step, about.
-    tell: gets the name of each step before it is measured. Raises InputError for the photo, ModelError or
-    RuntimeUnavailableError for the model.
+    tell: gets the number and name of each step before it is measured, once model and photo are known to be good. Raises
+    InputError for the photo, ModelError or RuntimeUnavailableError for the model.
     """
-    path = model or default_model()
+    path, most_threads = model or default_model(), threads or min(4, os.cpu_count() or 1)
     before = health()
-    tell("runtime")
     import_ms = import_runtime(path)
-    tell("model")
-    with quiet_stderr():
-        classifier = Classifier(path)
-        load = time_calls(partial(open_model, path), seconds)
+    classifier = Classifier(path)
+    if photo:
+        classifier.classify(photo)
+    numbers, steps_in_all = count(1), 6 + most_threads
+
+    def begin(step: str) -> None:
+        tell(f"{next(numbers)}/{steps_in_all} {step}")
+
+    begin("model")
+    load = time_calls(partial(open_model, path), seconds)
     with tempfile.TemporaryDirectory(prefix="fmnist-edge-") as folder:
-        tell("photo")
-        steps = time_steps(classifier, photo or draw_elsewhere(Path(folder) / "drawn.jpg"), seconds, tell)
+        begin("photo")
+        steps = time_steps(classifier, photo or draw_elsewhere(Path(folder) / "drawn.jpg"), seconds, begin)
     memory = peak_memory()
     tiles = np.random.default_rng(0).integers(0, 256, (BATCH, TILE_SIZE, TILE_SIZE), dtype=np.uint8)
     by_threads = {}
-    for count in range(1, (threads or min(4, os.cpu_count() or 1)) + 1):
-        tell(f"threads: {count}")
-        with quiet_stderr():
-            session = open_model(path, count).session
-        by_threads[str(count)] = time_calls(partial(session.probabilities, tiles), seconds, BATCH)
+    for number in range(1, most_threads + 1):
+        begin(f"{BATCH} tiles, threads: {number}")
+        session = open_model(path, number).session
+        by_threads[str(number)] = time_calls(partial(session.probabilities, tiles), seconds, BATCH)
     return {
         "model": path.name,
         "runtime": classifier.model.session.runtime,
@@ -81,25 +86,22 @@ def measure(
     }
 
 
-def time_steps(classifier: Classifier, photo: Path, seconds: float, tell: Callable[[str], None]) -> dict[str, Times]:
+def time_steps(classifier: Classifier, photo: Path, seconds: float, begin: Callable[[str], None]) -> dict[str, Times]:
     """What it takes to decode the photo, to make its tile, to invoke the model with its views, and for all that from the file."""
-    try:
-        image = read_image(photo)
-        view = look(image)
-        tiles = ten_views(view.tile[None])[0] if view.kind == "photo" else view.tile[None]
-        calls: dict[str, Callable[[], Any]] = {
-            "decode": partial(read_image, photo),
-            "tile": partial(look, image),
-            "invoke": partial(classifier.model.session.probabilities, tiles),
-            "file to prediction": partial(classifier.classify, photo),
-        }
-        steps = {}
-        for step, call in calls.items():
-            tell(step)
-            steps[step] = time_calls(call, seconds)
-        return steps
-    except InputError as error:
-        raise InputError(f"{photo}: {error}") from None
+    image = read_image(photo)
+    view = look(image)
+    tiles = ten_views(view.tile[None])[0] if view.kind == "photo" else view.tile[None]
+    calls: dict[str, Callable[[], Any]] = {
+        "decode": partial(read_image, photo),
+        "tile": partial(look, image),
+        "invoke": partial(classifier.model.session.probabilities, tiles),
+        "file to prediction": partial(classifier.classify, photo),
+    }
+    steps = {}
+    for step, call in calls.items():
+        begin(step)
+        steps[step] = time_calls(call, seconds)
+    return steps
 
 
 def time_calls(call: Callable[[], object], seconds: float, images: int = 1) -> Times:

@@ -157,8 +157,9 @@ class Watch:
         answer = self.steady.update(prediction, self.now)
         self.tally.count_result(self.screen.show(answer, frame, self.feed.dropped, self.tally.fps))
         self.systemd.say("STATUS", self.screen.names[answer.class_id])
-        if self.collection and view and view.garment_found and prediction and prediction.unsure:
-            self.collection.add(picture, view.tile, prediction.class_id, self.now)
+        # what is said may be a guess although each frame is clear, when it is the mean of two garments
+        if self.collection and view and prediction and (prediction.unsure or answer.unsure):
+            self.collection.add(picture, view, prediction.class_id, self.now)
 
     def is_enough(self) -> bool:
         seconds = time.monotonic() - self.tally.began if self.feed.live else self.now
@@ -179,6 +180,8 @@ class Watch:
         self.systemd.say("STOPPING")
         self.screen.end()
         self.screen.tell(self.tally.summary(self.feed.dropped))
+        if self.collection:
+            self.screen.tell(self.collection.summary())
 
 
 def prepare(image: Image.Image, options: Options) -> Image.Image:

@@ -55,30 +55,30 @@ def test_many_images_get_a_progress_bar_on_a_terminal(shoes: Path) -> None:
 
     assert "150/150, " in bar
     assert "images/s" in bar
-    assert bar.endswith("\r\033[K")
+    assert re.search(r"\r\033\[Kfmnist-edge: 150 pictures in [\d.]+ s: \d+ unsure, 0 failed\s+$", bar)
 
 
 @pytest.mark.slow
 def test_few_images_get_none(shoes: Path) -> None:
-    assert on_a_terminal("stderr", "classify", "000.png", "001.png", cwd=shoes) == ""
+    assert "\r\033" not in on_a_terminal("stderr", "classify", "000.png", "001.png", cwd=shoes)
 
 
 def test_no_terminal_gets_no_progress_bar(shoes: Path) -> None:
-    assert fmnist_edge("classify", ".", cwd=shoes).stderr == ""
+    assert len(fmnist_edge("classify", ".", cwd=shoes).stderr.splitlines()) == 1
 
 
 def test_json_with_all_has_every_probability(shoes: Path, classifier: Classifier) -> None:
     result = fmnist_edge("classify", "--json", "--all", "000.png", cwd=shoes)
 
     expected = classifier.classify(shoes / "000.png")[0].probabilities
-    np.testing.assert_allclose(json.loads(result.stdout)["probabilities"], expected, atol=1e-6)
+    np.testing.assert_allclose(list(json.loads(result.stdout)["probabilities"].values()), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["json", "csv"])
 def test_a_format_and_its_short_form_print_the_same(name: str, shoes: Path) -> None:
     long, short = (fmnist_edge("classify", *option, "000.png", cwd=shoes) for option in (["--format", name], [f"--{name}"]))
 
-    without_times = [re.sub(r"[\d.]+(?=(,,true)?}?$)", "", result.stdout, flags=re.MULTILINE) for result in (long, short)]
+    without_times = [re.sub(r"[\d.]+(?=(,,true,tile)?}?$)", "", result.stdout, flags=re.MULTILINE) for result in (long, short)]
     assert without_times[0] == without_times[1] != ""
 
 
@@ -86,7 +86,7 @@ def test_bars_can_be_had_of_several_pictures_and_text_of_one(shoes: Path) -> Non
     bars = fmnist_edge("classify", "--format", "bars", "--top-k", "2", "000.png", "001.png", cwd=shoes).stdout.splitlines()
     text = fmnist_edge("classify", "--format", "text", "000.png", cwd=shoes).stdout
 
-    assert len(bars) == 4
+    assert len(bars) == 2
     assert text.startswith("000.png: ")
 
 
@@ -144,8 +144,8 @@ def test_photos_have_a_threshold_of_their_own(classifier: Classifier, dataset: D
 def test_several_processes_print_the_same_in_the_same_order(shoes: Path) -> None:
     (shoes / "075b.png").write_text("no picture")
 
-    one = fmnist_edge("classify", ".", cwd=shoes)
-    two = fmnist_edge("classify", "--jobs", "2", ".", cwd=shoes)
+    one = fmnist_edge("classify", "-q", ".", cwd=shoes)
+    two = fmnist_edge("classify", "-q", "-j", "2", ".", cwd=shoes)
 
     assert (two.stdout, two.stderr, two.returncode) == (one.stdout, one.stderr, 1)
 
