@@ -1,36 +1,51 @@
 """`fmnist-edge camera`: its options, and how they go together."""
 
+import os
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from fmnist_edge.cli.options import Input, LanguageOption, MinConfidenceOption, ModelOption
+from fmnist_edge.address import safe_name
+from fmnist_edge.cli.options import CertificateOption, Input, LanguageOption, MinConfidenceOption, ModelOption
 from fmnist_edge.errors import UsageError, reported
 
+if TYPE_CHECKING:
+    from fmnist_edge.cameras.camera import Camera, FeedOptions
+
 SAVE_MB = 100
+
+SOURCE = "FMNIST_EDGE_SOURCE"
 
 
 @reported("fmnist-edge")
 def camera(
-    source: Annotated[
-        str,
-        typer.Option(
-            envvar="FMNIST_EDGE_SOURCE",  # a command line is seen by all users
-            help="picamera, /dev/videoN or N, a video file, frames/%04d.png, rtsp://... or http://..., FFmpeg's moving 'test' "
-            "picture; 'auto': the first camera that works; 'list': say which there are.",
-        ),
-    ] = "auto",
-    certificate: Annotated[
-        str | None,
-        typer.Option(
-            help="That an https:// camera shows which nobody else vouches for: a PEM file, or its SHA-256.",
-            metavar="FILE|SHA-256",
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="picamera, /dev/videoN or N, a video file, rtsp://... or http(s)://..., FFmpeg's moving 'test' picture; "
+            "pictures, folders, 'patterns*', frames/%04d.png and archives, which are shown in order; '-': a video on stdin, or a "
+            "list of pictures; 'auto', or nothing: the first camera that works; 'list': say which there are.",
+            metavar="[SOURCE...]",
+            show_default=False,
         ),
     ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            envvar=SOURCE,  # a command line is seen by all users
+            help="The same, of one source; for scripts, and for passwords, which only the environment hides.",
+        ),
+    ] = None,
+    certificate: CertificateOption = None,
     size: Annotated[str, typer.Option(help="What the camera is asked for.", metavar="WxH")] = "640x480",
-    fps: Annotated[float | None, typer.Option(min=0.1, help="Frames a second that the camera is asked for.")] = None,
+    fps: Annotated[
+        float | None,
+        typer.Option(
+            min=0.1, help="Frames a second that the camera is asked for; pictures a second, 1 if not given, of %04d.png 30."
+        ),
+    ] = None,
     roi: Annotated[str | None, typer.Option(help="Look at this part of each frame, in pixels.", metavar="X,Y,W,H")] = None,
     rotate: Annotated[Literal["0", "90", "180", "270"], typer.Option(help="Turn each frame clockwise.")] = "0",
     mirror: Annotated[bool, typer.Option("--mirror", help="Mirror each frame, left to right, once it is turned.")] = False,
@@ -73,7 +88,10 @@ def camera(
     Exit status: 0 the end of the video, of what was asked for, or SIGTERM; 1 the camera or the output is lost; 2 usage; 3 the
     model is missing or damaged; 130 Ctrl-C.
     """
-    if source == "list":
+    if sources and source and source != os.environ.get(SOURCE):
+        raise UsageError("name the source once: --source takes its place")
+    names = sources or [source or "auto"]
+    if names == ["list"]:
         from fmnist_edge.cameras.devices import listing
 
         print("\n".join(listing()), flush=True)
@@ -103,12 +121,40 @@ def camera(
     collection = Collection(save_unsure, (save_mb or SAVE_MB) * 10**6, screen.tell) if save_unsure else None
     with quiet_stderr():
         classifier = Classifier(model, min_confidence)
-    with Feed(source, wanted, screen.tell) as feed:
+    with Feed(cameras_for(names, wanted, whole=part is not None), wanted, screen.tell) as feed:
         if fast and feed.live:
             raise UsageError("--fast goes with files")
         screen.tell(feed.name)
         gc.enable()
         Watch(feed, classifier, options, screen, Systemd(systemd), collection).run()
+
+
+def cameras_for(sources: list[str], options: "FeedOptions", whole: bool) -> "list[Camera]":
+    """What delivers the frames of one source that is watched, or of any number that are pictures."""
+    from fmnist_edge.source import OTHER, SEQUENCE, STDIN, WEB, kind_of
+
+    kinds = [kind_of(source) for source in sources]
+    if len(kinds) > 1 and (watched := [name for name, kind in zip(sources, kinds, strict=True) if kind.watched or kind == WEB]):
+        raise UsageError(f"{safe_name(watched[0])} can't be shown together with others; name one source")
+    from fmnist_edge.classify.find import find, on_stdin
+
+    piped = kinds == [STDIN] and on_stdin() == "a picture"
+    if piped or (len(kinds) == 1 and (kinds[0].watched or kinds[0] in (WEB, OTHER))):
+        from fmnist_edge.cameras.devices import cameras
+
+        return cameras(sources[0], options)
+    if options.certificate:
+        raise UsageError("--certificate goes with https://")
+    from dataclasses import replace
+
+    from fmnist_edge.cameras.slides import Slides
+    from fmnist_edge.classify.reading import Options
+
+    if kinds == [SEQUENCE] and not options.fps:
+        options = replace(options, fps=30)
+    slides = ((source.name, source.open) for source in find(sources, Options(whole=whole)))
+    name = f"{len(sources)} sources" if len(sources) > 1 else "stdin" if kinds == [STDIN] else sources[0]
+    return [Slides(name, slides, options)]
 
 
 def to_size(text: str) -> tuple[int, int]:
