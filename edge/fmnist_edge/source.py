@@ -58,6 +58,8 @@ VIDEOS = (
 
 def kind_of(text: str) -> Kind:
     """Raises UsageError for an address that can't be meant so."""
+    if not text:
+        raise UsageError("a source has no name; is a variable empty?")
     if text in ON_STDIN:
         return STDIN
     if is_address(text):

@@ -130,6 +130,11 @@ class Piped(Video):
     def target(self) -> dict[str, Any]:
         return {"file": SimpleNamespace(read=sys.stdin.buffer.read1), "options": NO_PROTOCOL}  # type: ignore[union-attr]
 
+    def explain(self, error: Exception) -> str:
+        if isinstance(error, av.InvalidDataError):
+            return "it is no video that can be read from its beginning to its end, as most MP4 files can't; name the file instead"
+        return super().explain(error)
+
 
 class Rtsp(Video):
     def target(self) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def find_or_fail(name: str, options: Options) -> Iterator[Source]:
         yield from find_in(name, kind_of(name), options)
     except (InputError, UsageError) as error:
         shown = name if os.path.lexists(name) else safe_name(name)
-        yield Source(shown, partial(fail, InputError(str(error).removeprefix(f"{shown}: "))))
+        yield Source(shown or "''", partial(fail, InputError(str(error).removeprefix(f"{shown}: "))))
 
 
 def find_in(name: str, kind: Kind, options: Options) -> Iterator[Source]:

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from fmnist_edge.address import safe_name
-from fmnist_edge.cli.options import CertificateOption, Input, LanguageOption, MinConfidenceOption, ModelOption
+from fmnist_edge.cli.options import CertificateOption, Input, LanguageOption, MinConfidenceOption, ModelOption, RecursiveOption
 from fmnist_edge.errors import UsageError, reported
 
 if TYPE_CHECKING:
     from fmnist_edge.cameras.camera import Camera, FeedOptions
 
 SAVE_MB = 100
+
+ANIMATED = (".gif", ".apng")
+"""Pictures that may be films."""
 
 SOURCE = "FMNIST_EDGE_SOURCE"
 
@@ -38,6 +41,7 @@ def camera(
             help="The same, of one source; for scripts, and for passwords, which only the environment hides.",
         ),
     ] = None,
+    recursive: RecursiveOption = False,
     certificate: CertificateOption = None,
     size: Annotated[str, typer.Option(help="What the camera is asked for.", metavar="WxH")] = "640x480",
     fps: Annotated[
@@ -89,7 +93,7 @@ def camera(
     model is missing or damaged; 130 Ctrl-C.
     """
     if sources and source and source != os.environ.get(SOURCE):
-        raise UsageError("name the source once: --source takes its place")
+        raise UsageError("name the source once: here, or with --source")
     names = sources or [source or "auto"]
     if names == ["list"]:
         from fmnist_edge.cameras.devices import listing
@@ -121,7 +125,7 @@ def camera(
     collection = Collection(save_unsure, (save_mb or SAVE_MB) * 10**6, screen.tell) if save_unsure else None
     with quiet_stderr():
         classifier = Classifier(model, min_confidence)
-    with Feed(cameras_for(names, wanted, whole=part is not None), wanted, screen.tell) as feed:
+    with Feed(cameras_for(names, wanted, recursive, whole=part is not None), wanted, screen.tell) as feed:
         if fast and feed.live:
             raise UsageError("--fast goes with files")
         screen.tell(feed.name)
@@ -129,17 +133,17 @@ def camera(
         Watch(feed, classifier, options, screen, Systemd(systemd), collection).run()
 
 
-def cameras_for(sources: list[str], options: "FeedOptions", whole: bool) -> "list[Camera]":
+def cameras_for(sources: list[str], options: "FeedOptions", recursive: bool, whole: bool) -> "list[Camera]":
     """What delivers the frames of one source that is watched, or of any number that are pictures."""
-    from fmnist_edge.source import OTHER, SEQUENCE, STDIN, WEB, kind_of
+    from fmnist_edge.classify.find import find, on_stdin
+    from fmnist_edge.source import OTHER, PICTURE, SEQUENCE, STDIN, WEB, kind_of
 
     kinds = [kind_of(source) for source in sources]
     if len(kinds) > 1 and (watched := [name for name, kind in zip(sources, kinds, strict=True) if kind.watched or kind == WEB]):
         raise UsageError(f"{safe_name(watched[0])} can't be shown together with others; name one source")
-    from fmnist_edge.classify.find import find, on_stdin
-
     piped = kinds == [STDIN] and on_stdin() == "a picture"
-    if piped or (len(kinds) == 1 and (kinds[0].watched or kinds[0] in (WEB, OTHER))):
+    animated = kinds == [PICTURE] and sources[0].lower().endswith(ANIMATED)
+    if piped or animated or (len(kinds) == 1 and (kinds[0].watched or kinds[0] in (WEB, OTHER))):
         from fmnist_edge.cameras.devices import cameras
 
         return cameras(sources[0], options)
@@ -152,7 +156,7 @@ def cameras_for(sources: list[str], options: "FeedOptions", whole: bool) -> "lis
 
     if kinds == [SEQUENCE] and not options.fps:
         options = replace(options, fps=30)
-    slides = ((source.name, source.open) for source in find(sources, Options(whole=whole)))
+    slides = ((source.name, source.open) for source in find(sources, Options(recursive, whole=whole)))
     name = f"{len(sources)} sources" if len(sources) > 1 else "stdin" if kinds == [STDIN] else sources[0]
     return [Slides(name, slides, options)]
 

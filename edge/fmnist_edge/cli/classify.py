@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from fmnist_edge.cli.options import CertificateOption, Input, LanguageOption, MinConfidenceOption, ModelOption, RotateOption
+from fmnist_edge.cli.options import (
+    CertificateOption,
+    Input,
+    LanguageOption,
+    MinConfidenceOption,
+    ModelOption,
+    RecursiveOption,
+    RotateOption,
+)
 from fmnist_edge.errors import InputError, UsageError, reported
 
 if TYPE_CHECKING:
@@ -27,7 +35,7 @@ def classify(
             metavar="SOURCE...",
         ),
     ] = None,
-    recursive: Annotated[bool, typer.Option("-r", "--recursive", help="Look into the folders of folders too.")] = False,
+    recursive: RecursiveOption = False,
     stdin: Annotated[bool, typer.Option("--stdin", help="The same as '-'.")] = False,
     input: Annotated[Input, typer.Option(help="What pictures are: 28x28 tiles of Fashion-MNIST, photos, or find out.")] = "auto",
     top_k: Annotated[int, typer.Option(min=1, max=10, help="How many classes to print for each picture.")] = 3,
@@ -72,7 +80,7 @@ def classify(
     if not paths and not stdin:
         raise UsageError("name a picture or a folder, or use --stdin; 'fmnist-edge classify --help' tells more")
     if stdin and paths:
-        raise UsageError("--stdin takes the place of the sources")
+        raise UsageError("--stdin takes the place of the paths")
     options_given = {f"--format {format}": format, "--json": "json" if json else None, "--csv": "csv" if csv else None}
     given = {option: name for option, name in options_given.items() if name}
     if len(set(given.values())) > 1:
@@ -121,7 +129,7 @@ def explain(
             help="The .png to write, or the folder for several; NAME-explained.png in this folder if not given.",
         ),
     ] = None,
-    recursive: Annotated[bool, typer.Option("-r", "--recursive", help="Look into the folders of folders too.")] = False,
+    recursive: RecursiveOption = False,
     rotate: RotateOption = "0",
     certificate: CertificateOption = None,
     model: ModelOption = None,
@@ -145,6 +153,8 @@ def explain(
     # explanations that lie in a folder are not explained
     sources = (source for source in found if source.name in pictures or not source.name.endswith(EXPLAINED))
     first = list(islice(sources, 2))
+    if not first and "-" not in pictures:
+        raise InputError(f"there are only explanations (*{EXPLAINED}); one that is named is explained too")
     check_out(out, several=len(first) > 1)
     complete, taken = True, dict[Path, str]()
     for source in chain(first, sources):

@@ -19,6 +19,8 @@ MinConfidenceOption = Annotated[
     typer.Option(min=0, max=1, help="Mark a label '?' below this confidence, in place of the model's own thresholds."),
 ]
 
+RecursiveOption = Annotated[bool, typer.Option("-r", "--recursive", help="Look into the folders of folders too.")]
+
 CertificateOption = Annotated[
     str | None,
     typer.Option(

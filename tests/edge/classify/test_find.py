@@ -314,7 +314,7 @@ UNREADABLE = {
     "d.cr3": (b"\0\0\0\x18ftypcrx \0\0\0\x01", "but a raw picture; save it as JPEG or PNG"),
     "e.jpg": (b"\0\0\0\x18ftypmif1\0\0\0\0", "but HEIC; save it as JPEG or PNG"),
     "f.png": (b"\0\x05\x16\x07\0\x02\0\0Mac OS X", "but what macOS keeps beside a picture"),
-    "g.jpg": (b"\0\0\0\x20ftypisom\0\0\x02\0", "but a video; see 'fmnist-edge camera --source'"),
+    "g.jpg": (b"\0\0\0\x20ftypisom\0\0\x02\0", "but a video; 'fmnist-edge camera' watches it"),
 }
 
 
