@@ -94,16 +94,20 @@ def kind_of_address(text: str) -> Kind:
 
 def kind_of_file(path: str) -> Kind:
     """Of something that exists. Pictures are known by their names: nobody opens them twice."""
-    if os.path.isdir(path):
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:  # a link that leads nowhere
+        return OTHER
+    if stat.S_ISDIR(mode):
         return FOLDER
+    if stat.S_ISCHR(mode):
+        return DEVICE
     if is_picture(os.path.basename(path)):
         return PICTURE
     begin = first_bytes(path)
     if begin.startswith(ARCHIVES):
         return ARCHIVE
-    if is_film(begin) or path.lower().endswith(VIDEOS):
-        return VIDEO
-    return DEVICE if path.startswith("/dev/") else OTHER
+    return VIDEO if is_film(begin) or path.lower().endswith(VIDEOS) else OTHER
 
 
 def first_bytes(path: str) -> bytes:

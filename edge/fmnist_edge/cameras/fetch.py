@@ -46,6 +46,8 @@ class Url:
             return self.why(reason) if isinstance(reason, Exception) else heard(reason, self._source) + self._way()
         if isinstance(error, ssl.SSLCertVerificationError):
             return distrusted(error, self._address)
+        if isinstance(error, ssl.SSLError):
+            return f"it does not speak HTTPS as it should ({heard(error.reason or error, self._source)}); is it http://?{self._way()}"
         if isinstance(error, HTTPException) or type(error) is ValueError:  # FFmpeg's are of types derived from it
             return f"it does not speak HTTP as it should ({heard(error, self._source)}){self._way()}"
         return in_words(error, self._source) + self._way()
@@ -58,9 +60,10 @@ class Url:
 def fetch_picture(source: str, certificate: str | None) -> bytes | None:
     """The bytes of the picture at an address; None if it is a stream. Raises InputError, or UsageError for the address itself.
 
+    certificate: as for Url, if the address is one of https://.
     What comes is known by its first bytes, not by what the header says of it.
     """
-    url = Url(source, certificate)
+    url = Url(source, certificate if source.lower().startswith("https://") else None)
     try:
         with url.open(TIMEOUT) as response:
             kind, begin = content_type(response), first_bytes(response)

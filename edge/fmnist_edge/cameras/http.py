@@ -20,9 +20,10 @@ from PIL import Image
 from fmnist_edge.cameras import mjpeg
 from fmnist_edge.cameras.camera import FeedOptions, Shot
 from fmnist_edge.cameras.fetch import Url, content_type, first_bytes, is_page, is_stream
-from fmnist_edge.cameras.video import NO_PROTOCOL, Video, to_image
+from fmnist_edge.cameras.video import IN_ORDER, NO_PROTOCOL, Video, to_image
 from fmnist_edge.errors import SourceError
 from fmnist_edge.pictures.decode import MAX_PIXELS
+from fmnist_edge.pictures.kinds import is_film
 
 PICTURES_PER_SECOND = 1.0
 """That are fetched where a URL sends one at a time."""
@@ -35,7 +36,7 @@ class Web(Video):
         super().__init__(source, options)
         self._url = Url(source, options.certificate)
         self._response: HTTPResponse | None = None
-        self._begin, self._trouble = b"", ""
+        self._begin, self._trouble, self._is_film = b"", "", False
         self._codecs: dict[str, Any] = {}
 
     def shots(self) -> Generator[Shot, None, None]:
@@ -50,6 +51,7 @@ class Web(Video):
                 raise SourceError("it sends nothing")
             if is_page(kind, self._begin):
                 raise SourceError(f"it sends {self.heard(kind or 'a web page')}, not a video; is the path right?")
+            self._is_film = is_film(self._begin)
             yield from super().shots()
             if self._trouble:
                 raise SourceError(self._trouble)
@@ -64,6 +66,8 @@ class Web(Video):
     def explain(self, error: Exception) -> str:
         if self._trouble or isinstance(error, SourceError):
             return self._trouble or str(error)
+        if self._is_film and isinstance(error, av.InvalidDataError):
+            return f"{IN_ORDER}; download it first"
         return super().explain(error) if isinstance(error, av.FFmpegError) else self._url.why(error)
 
     def _pictures(self, boundary: Any) -> Generator[Shot, None, None]:

@@ -25,6 +25,8 @@ except ImportError:
     raise RuntimeUnavailableError("cameras and videos need PyAV: pip install 'fmnist-edge[camera]'") from None
 
 
+IN_ORDER = "it is no video that can be read from its beginning to its end, as few MP4 files can"
+
 STANDING_ALONE = ("mjpeg", "rawvideo")
 """Codecs whose frames need no other frame: only those that are wanted are decoded."""
 
@@ -131,9 +133,7 @@ class Piped(Video):
         return {"file": SimpleNamespace(read=sys.stdin.buffer.read1), "options": NO_PROTOCOL}  # type: ignore[union-attr]
 
     def explain(self, error: Exception) -> str:
-        if isinstance(error, av.InvalidDataError):
-            return "it is no video that can be read from its beginning to its end, as most MP4 files can't; name the file instead"
-        return super().explain(error)
+        return f"{IN_ORDER}; name the file instead" if isinstance(error, av.InvalidDataError) else super().explain(error)
 
 
 class Rtsp(Video):

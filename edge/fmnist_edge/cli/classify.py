@@ -75,6 +75,7 @@ def classify(
     from fmnist_edge.classify.reading import Options, read_all
     from fmnist_edge.contract import LANGUAGES, NOTHING_STANDS_OUT
     from fmnist_edge.files import prepare_folder
+    from fmnist_edge.source import ON_STDIN
     from fmnist_edge.terminal import quiet_stderr
 
     if not paths and not stdin:
@@ -88,21 +89,24 @@ def classify(
     chosen = next(iter(given.values()), None)
     if all and chosen not in ("json", "csv"):
         raise UsageError("--all goes with --json or --csv")
+    names = paths or ["-"]
+    check_certificate(certificate, names)
     if save_tiles:
         prepare_folder(save_tiles, "tiles")
     with quiet_stderr():
         classifier = Classifier(model, min_confidence)
-    names, options = paths or ["-"], Options(recursive, input, max_pixels, degrees(rotate), certificate)
-    piped = on_stdin() if names == ["-"] else "names"
+    options = Options(recursive, input, max_pixels, degrees(rotate), certificate)
+    from_stdin = any(name in ON_STDIN for name in names)
+    piped = on_stdin() if from_stdin and len(names) == 1 else "names"
     # a list on stdin may come slowly, and each answer is wanted before the next path comes
-    listed = "-" in names and piped == "names"
+    listed = from_stdin and piped == "names"
     sources = iter([picture_on_stdin(options)]) if stdin and piped == "nothing" else find(names, options)
     first = list(islice(sources, 0 if listed else 2))
     alone = len(first) == 1 and (piped != "names" or first[0].name in (names[0], safe_name(names[0])))
     style = Style(top_k, all, LANGUAGES[labels_lang], NOTHING_STANDS_OUT[labels_lang])
     show = FORMATS[chosen or ("bars" if alone else "text")](style)
     progress = None
-    if "-" not in names and sys.stderr is not None and sys.stderr.isatty():
+    if not from_stdin and sys.stderr is not None and sys.stderr.isatty():
         count = sum(1 for _ in find(names, options))
         progress = Progress(count) if count > MANY else None
     gc.freeze()  # all of this stays: it need not be looked through again and again
@@ -147,6 +151,7 @@ def explain(
     from fmnist_edge.contract import NOTHING_STANDS_OUT
     from fmnist_edge.terminal import printable, quiet_stderr
 
+    check_certificate(certificate, pictures)
     with quiet_stderr():
         classifier = Classifier(model)
     found = find(pictures, Options(recursive, rotate=degrees(rotate), certificate=certificate, frames=True))
@@ -169,6 +174,11 @@ def explain(
         label = f"{prediction.label}{'?' if prediction.unsure else ''}"
         print(f"{printable(str(place))}: {label} {prediction.confidence:.2f}{remark}", flush=True)
     raise typer.Exit(0 if complete else 1)
+
+
+def check_certificate(certificate: str | None, names: list[str]) -> None:
+    if certificate and not any(name == "-" or name.lower().startswith("https://") for name in names):
+        raise UsageError("--certificate goes with https://")
 
 
 def degrees(rotate: str) -> int:
