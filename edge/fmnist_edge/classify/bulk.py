@@ -5,26 +5,22 @@ import signal
 import sys
 import time
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
 from PIL import Image
 
-from fmnist_edge.classifier import BATCH, Classifier, Prediction
+from fmnist_edge.classifier import BATCH, Classifier
 from fmnist_edge.classify.output import Show
 from fmnist_edge.classify.reading import Item
 from fmnist_edge.contract import Tile
 from fmnist_edge.files import replacing
-from fmnist_edge.pictures.tile import View
 from fmnist_edge.terminal import printable
 
 BATCH_SECONDS = 0.05
 """Seconds that a picture waits, at most, for others to be classified with it."""
-
-Predict = Callable[[Classifier, Sequence[View]], list[Prediction]]
-"""What makes predictions of what pictures show: ``Classifier.predict``, or ``turns.predict_any_way``."""
 
 LONGEST_NAME = 200
 """Bytes of a saved tile's name, without .png; file systems take 255."""
@@ -54,14 +50,13 @@ def classify_all(
     save_tiles: Path | None = None,
     progress: Progress | None = None,
     batch_size: int = BATCH,
-    predict: Predict = Classifier.predict,
 ) -> bool:
     """Shows each picture's prediction, in order, and names those without one on stderr. Returns whether all have one."""
     complete = True
     names: dict[str, str] = {}
     for batch in batches(items, batch_size):
         began = time.perf_counter()
-        predictions = iter(predict(classifier, [item.view for item in batch if item.view]))
+        predictions = iter(classifier.predict([item.view for item in batch if item.view]))
         milliseconds = 1000 * (time.perf_counter() - began) / len(batch)
         with uninterrupted():
             if progress:

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 
 from fmnist_edge.classifier import Classifier, Prediction
-from fmnist_edge.classify.bulk import Predict, name_of_tile
+from fmnist_edge.classify.bulk import name_of_tile
 from fmnist_edge.classify.reading import Source
 from fmnist_edge.contract import CLASSES, TILE_SIZE
 from fmnist_edge.errors import FmnistEdgeError, InputError, UsageError
@@ -34,7 +34,7 @@ PAPER, FAINT, GRAY, INK, OUTLINE = "#ffffff", "#edf0f3", "#9aa5b1", "#1f2933", "
 SURE, UNSURE = "#2563c9", "#d9730d"
 
 
-def explain(source: Source, out: Path, classifier: Classifier, predict: Predict = Classifier.predict) -> Prediction:
+def explain(source: Source, out: Path, classifier: Classifier) -> Prediction:
     """Writes the picture that explains a photo, or a tile. Returns what the model says.
 
     out: a .png; replaced if there is one. Raises InputError for a picture that can't be read, UsageError for an ``out`` that
@@ -48,7 +48,7 @@ def explain(source: Source, out: Path, classifier: Classifier, predict: Predict 
         panels = [] if view.kind == "tile" else photo_and_garment(upright(image)[0], cut_out(image))
     except InputError as error:
         raise InputError(f"{printable(source.name)}: {error}") from None
-    (prediction,) = predict(classifier, [view])
+    (prediction,) = classifier.predict([view])
     enlarged = Image.fromarray(view.tile).resize((EDGE, EDGE), Image.Resampling.NEAREST)
     page = draw([*panels, ("The tile that the model gets", enlarged)], prediction)
     try:

@@ -19,7 +19,7 @@ from fmnist_edge.cli.options import (
 from fmnist_edge.errors import InputError, UsageError, reported
 
 if TYPE_CHECKING:
-    from fmnist_edge.classify.bulk import Predict
+    from fmnist_edge.classifier import Classifier
 
 MANY = 100
 """More pictures get a progress bar, on a terminal."""
@@ -68,7 +68,7 @@ def classify(
     from itertools import chain, islice
 
     from fmnist_edge.address import safe_name
-    from fmnist_edge.classifier import BATCH, Classifier
+    from fmnist_edge.classifier import BATCH
     from fmnist_edge.classify.bulk import Progress, classify_all
     from fmnist_edge.classify.find import find, on_stdin, picture_on_stdin
     from fmnist_edge.classify.output import FORMATS, Style
@@ -94,7 +94,7 @@ def classify(
     if save_tiles:
         prepare_folder(save_tiles, "tiles")
     with quiet_stderr():
-        classifier = Classifier(model, min_confidence)
+        classifier = kind_of_classifier(rotate)(model, min_confidence)
     options = Options(recursive, input, max_pixels, degrees(rotate), certificate)
     from_stdin = any(name in ON_STDIN for name in names)
     piped = on_stdin() if from_stdin and len(names) == 1 else "names"
@@ -112,8 +112,7 @@ def classify(
     gc.freeze()  # all of this stays: it need not be looked through again and again
     gc.enable()
     items = read_all(chain(first, sources), jobs)
-    predict = way_to_predict(rotate)
-    complete = classify_all(items, classifier, show, save_tiles, progress, batch_size=1 if listed else BATCH, predict=predict)
+    complete = classify_all(items, classifier, show, save_tiles, progress, batch_size=1 if listed else BATCH)
     raise typer.Exit(0 if complete else 1)
 
 
@@ -144,7 +143,6 @@ def explain(
     """
     from itertools import chain, islice
 
-    from fmnist_edge.classifier import Classifier
     from fmnist_edge.classify.explain import EXPLAINED, check_out, explain, place_for
     from fmnist_edge.classify.find import find
     from fmnist_edge.classify.reading import Options
@@ -153,7 +151,7 @@ def explain(
 
     check_certificate(certificate, pictures)
     with quiet_stderr():
-        classifier = Classifier(model)
+        classifier = kind_of_classifier(rotate)(model)
     found = find(pictures, Options(recursive, rotate=degrees(rotate), certificate=certificate, frames=True))
     # explanations that lie in a folder are not explained
     sources = (source for source in found if source.name in pictures or not source.name.endswith(EXPLAINED))
@@ -165,7 +163,7 @@ def explain(
     for source in chain(first, sources):
         place = place_for(source.name, out, taken)
         try:
-            prediction = explain(source, place, classifier, way_to_predict(rotate))
+            prediction = explain(source, place, classifier)
         except InputError as error:
             complete = False
             print(f"fmnist-edge: {error}", file=sys.stderr)
@@ -185,11 +183,11 @@ def degrees(rotate: str) -> int:
     return 0 if rotate == "auto" else int(rotate)
 
 
-def way_to_predict(rotate: str) -> "Predict":
+def kind_of_classifier(rotate: str) -> "type[Classifier]":
     if rotate == "auto":
-        from fmnist_edge.classify.turns import predict_any_way
+        from fmnist_edge.classify.turns import AnyWayUp
 
-        return predict_any_way
+        return AnyWayUp
     from fmnist_edge.classifier import Classifier
 
-    return Classifier.predict
+    return Classifier

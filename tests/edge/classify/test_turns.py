@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fmnist_edge import Classifier
-from fmnist_edge.classify.turns import agreed, open_turned, predict_any_way
+from fmnist_edge.classify.turns import AnyWayUp, agreed, open_turned
 from fmnist_edge.pictures.orientation import orientation_of
 from fmnist_edge.pictures.tile import View
+from support.commands import MODELS
 from support.predictions import prediction
 
 CORNERS = np.array([[1, 2, 3], [4, 5, 6]], np.uint8)
@@ -66,12 +66,12 @@ def test_a_class_that_one_way_calls_impossible_may_still_be_the_answer() -> None
     assert found.probabilities.sum() == pytest.approx(1, abs=1e-6)
 
 
-def test_the_answer_is_the_same_whichever_way_a_tile_lies(classifier: Classifier) -> None:
+def test_the_answer_is_the_same_whichever_way_a_tile_lies() -> None:
     tile = np.zeros((28, 28), np.uint8)
     tile[4:24, 8:14] = np.arange(120, 240, 6)[:, None]
     views = [View(np.ascontiguousarray(np.rot90(tile, way)), kind) for kind in ("tile", "photo") for way in range(4)]  # type: ignore[arg-type]
 
-    found = [answer.probabilities for answer in predict_any_way(classifier, views)]
+    found = [answer.probabilities for answer in AnyWayUp(MODELS / "fmnist-int8.tflite").predict(views)]
 
     assert len(found) == 8
     for one, other in zip(found, found[1:4] + found[:1] + found[5:] + found[4:5], strict=True):
