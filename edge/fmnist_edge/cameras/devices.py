@@ -1,12 +1,19 @@
 """From a source to the camera that delivers its frames; and which cameras there are."""
 
+import time
 from collections.abc import Iterator
 
-from fmnist_edge.address import parse
+from PIL import Image
+
+from fmnist_edge.address import parse, safe_name
 from fmnist_edge.cameras import picamera, v4l2
 from fmnist_edge.cameras.camera import Camera, FeedOptions
-from fmnist_edge.errors import RuntimeUnavailableError, SourceError, UsageError
+from fmnist_edge.cameras.feed import EndOfFeed, Feed
+from fmnist_edge.errors import FmnistEdgeError, InputError, RuntimeUnavailableError, SourceError, UsageError
 from fmnist_edge.source import AUTO, DEVICE, PICAMERA, STDIN, STREAM, TEST, WEB, kind_of
+
+WARM_UP = 1.0
+"""Seconds after which a camera's frame is taken where it is the only one: many begin dark."""
 
 NONE = "no camera is connected; 'fmnist-edge camera test' works without one"
 
@@ -37,6 +44,21 @@ def cameras(source: str, options: FeedOptions) -> list[Camera]:
     if kind == STDIN:
         return [video.Piped("stdin", options)]
     return [video.TestPicture(source, options) if kind == TEST else video.VideoFile(source, options)]
+
+
+def next_frame(source: str, certificate: str | None = None) -> Image.Image:
+    """The first of a video, the newest of a camera or stream. Raises InputError, whose message does not repeat the source."""
+    options = FeedOptions(certificate=certificate, retry=False)
+    try:
+        with Feed(cameras(source, options), options, lambda message: None) as feed:
+            frame, end = None, time.monotonic() + (WARM_UP if feed.live else 0)
+            while frame is None or time.monotonic() < end:
+                frame = feed.next(0.1) or frame
+            return frame.image
+    except EndOfFeed:
+        raise InputError("no frame of it can be decoded") from None
+    except FmnistEdgeError as error:
+        raise InputError(str(error).removeprefix(f"{safe_name(source)}: ")) from None
 
 
 def every_camera(options: FeedOptions) -> list[Camera]:

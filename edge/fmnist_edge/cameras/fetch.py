@@ -59,11 +59,9 @@ class Url:
 
 def fetch_picture(source: str, certificate: str | None) -> bytes | None:
     """The bytes of the picture at an address; None if it is a stream. Raises InputError, or UsageError for the address itself.
-
-    certificate: as for Url, if the address is one of https://.
     What comes is known by its first bytes, not by what the header says of it.
     """
-    url = Url(source, certificate if source.lower().startswith("https://") else None)
+    url = Url(source, certificate)
     try:
         with url.open(TIMEOUT) as response:
             kind, begin = content_type(response), first_bytes(response)

@@ -76,9 +76,9 @@ def find_in(name: str, kind: Kind, options: Options) -> Iterator[Source]:
     if kind.watched and not options.frames:
         raise InputError(how_to_watch(name, kind))
     if kind.watched:
-        from fmnist_edge.cameras.frame import next_frame
+        from fmnist_edge.cameras.devices import next_frame
 
-        yield Source(safe_name(name), partial(next_frame, name, options.certificate), options.wanted)
+        yield Source(safe_name(name), partial(next_frame, name), options.wanted)
     elif kind == WEB:
         parse(name)
         yield Source(safe_name(name), partial(open_address, name, options), options.wanted)
@@ -106,14 +106,15 @@ def open_address(address: str, options: Options) -> Image.Image:
     """The picture at an address of the web."""
     from fmnist_edge.cameras.fetch import fetch_picture
 
-    content = fetch_picture(address, options.certificate)
+    certificate = options.certificate if address.lower().startswith("https://") else None
+    content = fetch_picture(address, certificate)
     if content is not None:
         return open_content(content, options)
     if not options.frames:
         raise InputError(how_to_watch(address, STREAM))
-    from fmnist_edge.cameras.frame import next_frame
+    from fmnist_edge.cameras.devices import next_frame
 
-    return next_frame(address, options.certificate)
+    return next_frame(address, certificate)
 
 
 def numbered(pattern: str) -> list[str]:

@@ -37,8 +37,8 @@ def camera(
     source: Annotated[
         str | None,
         typer.Option(
-            envvar=SOURCE,  # a command line is seen by all users
-            help="The same, of one source; for scripts, and for passwords, which only the environment hides.",
+            envvar=SOURCE,
+            help="The same of one source. The variable is for passwords: a command line is seen by all users.",
         ),
     ] = None,
     recursive: RecursiveOption = False,
