@@ -59,6 +59,7 @@ class Url:
 
 def fetch_picture(source: str, certificate: str | None) -> bytes | None:
     """The bytes of the picture at an address; None if it is a stream. Raises InputError, or UsageError for the address itself.
+
     What comes is known by its first bytes, not by what the header says of it.
     """
     url = Url(source, certificate)
