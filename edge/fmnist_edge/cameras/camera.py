@@ -48,9 +48,10 @@ class Camera:
 
     name: without secrets. form: of its frames, known once there is one: ``640x480 yuyv422 at 30``.
     live: whether it has no end, as cameras and streams. paced: whether frames are due at the times that they carry, as in a file.
+    unrelated: whether one frame says nothing of the next, as with pictures of a folder.
     """
 
-    live, paced = True, False
+    live, paced, unrelated = True, False, False
 
     def __init__(self, source: str, options: FeedOptions) -> None:
         self.source, self.options = source, options

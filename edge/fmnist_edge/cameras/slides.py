@@ -13,8 +13,8 @@ from fmnist_edge.pictures.decode import as_input_error
 from fmnist_edge.pictures.orientation import orientation_of, turn
 from fmnist_edge.pictures.upright import flatten, plain
 
-SLIDES_PER_SECOND = 1.0
-"""Where nothing else is asked for: slow enough to read each answer."""
+FPS, SEQUENCE_FPS = 1.0, 30.0
+"""Where nothing else is asked for: slow enough to read each answer; as a film, where pictures are numbered as its frames."""
 
 Slide = tuple[str, Callable[[], Image.Image]]
 """A picture's name, and what opens it, which raises InputError."""
@@ -25,12 +25,12 @@ class Slides(Camera):
 
     live, paced = False, True
 
-    def __init__(self, source: str, slides: Iterable[Slide], options: FeedOptions) -> None:
+    def __init__(self, source: str, slides: Iterable[Slide], options: FeedOptions, unrelated: bool = True) -> None:
         super().__init__(source, options)
-        self._slides = slides
+        self._slides, self.unrelated = slides, unrelated
 
     def shots(self) -> Generator[Shot, None, None]:
-        fps = self.options.fps or SLIDES_PER_SECOND
+        fps = self.options.fps or FPS
         slides, seen = iter(self._slides), list[Slide]()
         self.form = f"{self._size(slides, seen)} at {fps:g}"
         began = time.monotonic()

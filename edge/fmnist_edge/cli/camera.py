@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 
 SAVE_MB = 100
 
+MOST_FPS = 1000.0
+
+SMOOTH = 0.15
+"""Seconds of a half-life, for what shows the same from one frame to the next."""
+
 ANIMATED = (".gif", ".apng")
 """Pictures that may be films."""
 
@@ -62,9 +67,16 @@ def camera(
     labels_lang: LanguageOption = "en",
     min_confidence: MinConfidenceOption = None,
     smooth: Annotated[
-        float, typer.Option(min=0, max=60, help="Seconds after which what was seen counts half as much; 0: each frame alone.")
-    ] = 0.15,
-    idle_fps: Annotated[float, typer.Option(min=0.1, max=1000, help="How often a second to classify while nothing moves.")] = 2,
+        float | None,
+        typer.Option(
+            min=0,
+            max=60,
+            help=f"Seconds after which what was seen counts half as much, {SMOOTH} if not given; 0, as for pictures: each alone.",
+        ),
+    ] = None,
+    idle_fps: Annotated[
+        float, typer.Option(min=0.1, max=MOST_FPS, help="How often a second to classify while nothing moves.")
+    ] = 2,
     empty_scene: Annotated[
         bool,
         typer.Option(
@@ -93,7 +105,7 @@ def camera(
     model is missing or damaged; 130 Ctrl-C.
     """
     if sources and source and source != os.environ.get(SOURCE):
-        raise UsageError("name the source once: here, or with --source")
+        raise UsageError("name the source once: by itself, or with --source")
     names = sources or [source or "auto"]
     if names == ["list"]:
         from fmnist_edge.cameras.devices import listing
@@ -121,11 +133,15 @@ def camera(
     if on_change and screen.in_place:
         raise UsageError("--on-change goes with --json, or with output that is no terminal")
     wanted = FeedOptions(to_size(size), fps, certificate, fast, not no_retry)
-    options = Options(part, int(rotate), mirror, input, smooth, idle_fps, empty_scene, seconds, frames)
     collection = Collection(save_unsure, (save_mb or SAVE_MB) * 10**6, screen.tell) if save_unsure else None
     with quiet_stderr():
         classifier = Classifier(model, min_confidence)
-    with Feed(cameras_for(names, wanted, recursive, whole=part is not None), wanted, screen.tell) as feed:
+    cameras = cameras_for(names, wanted, recursive, whole=part is not None)
+    if cameras[0].unrelated:  # each is an answer of its own
+        idle_fps, smooth = MOST_FPS, smooth or 0
+    smooth = SMOOTH if smooth is None else smooth
+    options = Options(part, int(rotate), mirror, input, smooth, idle_fps, empty_scene, seconds, frames)
+    with Feed(cameras, wanted, screen.tell) as feed:
         if fast and feed.live:
             raise UsageError("--fast goes with files")
         screen.tell(feed.name)
@@ -151,14 +167,15 @@ def cameras_for(sources: list[str], options: "FeedOptions", recursive: bool, who
         raise UsageError("--certificate goes with https://")
     from dataclasses import replace
 
-    from fmnist_edge.cameras.slides import Slides
+    from fmnist_edge.cameras.slides import SEQUENCE_FPS, Slides
     from fmnist_edge.classify.reading import Options
 
-    if kinds == [SEQUENCE] and not options.fps:
-        options = replace(options, fps=30)
+    is_film = kinds == [SEQUENCE]
+    if is_film and not options.fps:
+        options = replace(options, fps=SEQUENCE_FPS)
     slides = ((source.name, source.open) for source in find(sources, Options(recursive, whole=whole)))
     name = f"{len(sources)} sources" if len(sources) > 1 else "stdin" if kinds == [STDIN] else sources[0]
-    return [Slides(name, slides, options)]
+    return [Slides(name, slides, options, unrelated=not is_film)]
 
 
 def to_size(text: str) -> tuple[int, int]:

@@ -1,11 +1,13 @@
 """How `fmnist-edge camera` is told its source: by position, by option, by a variable."""
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
-from support.commands import fmnist_edge
+from support.commands import ROOT, fmnist_edge
 
 GONE = {"FMNIST_EDGE_SOURCE": "gone.mp4"}
 
@@ -29,7 +31,7 @@ def test_what_stands_in_the_command_comes_before_the_variable(
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["a.png", "--source", "b.png"], "name the source once: here, or with --source"),
+        (["a.png", "--source", "b.png"], "name the source once: by itself, or with --source"),
         (["a.png", "test"], "test can't be shown together with others; name one source"),
         (["rtsp://me:geheim@h/live", "a.png"], "rtsp://h/live can't be shown together with others; name one source"),
         (["", "a.png"], "a source has no name; is a variable empty?"),
@@ -65,3 +67,20 @@ def test_a_part_of_a_photo_is_in_the_pixels_that_the_photo_has(tmp_path: Path) -
 
     assert result.returncode == 0
     assert result.stderr.startswith("fmnist-edge: photo.jpg, 2000x1500 at 1\n")
+
+
+def test_each_picture_is_an_answer_of_its_own_as_classify_gives_it(tmp_path: Path) -> None:
+    trousers = Image.new("RGB", (300, 400), (120, 200, 120))
+    ImageDraw.Draw(trousers).polygon([(100, 40), (200, 40), (220, 360), (150, 120), (80, 360)], (40, 40, 90))
+    trousers.save(tmp_path / "a.png")
+    shutil.copy(ROOT / "docs" / "shoe.png", tmp_path / "b.png")
+    shutil.copy(tmp_path / "a.png", tmp_path / "c.png")
+    shutil.copy(tmp_path / "a.png", tmp_path / "d.png")
+
+    shown = fmnist_edge("camera", ".", "--fast", "--fps", "20", cwd=tmp_path)
+    classified = fmnist_edge("classify", ".", "--json", cwd=tmp_path)
+
+    first, second = ([json.loads(line) for line in result.stdout.splitlines()] for result in (shown, classified))
+    assert len(first) == 4
+    assert [answer["label"] for answer in first] == [answer["label"] for answer in second]
+    assert [answer["confidence"] for answer in first] == [answer["confidence"] for answer in second]
