@@ -18,7 +18,7 @@ import fmnist_edge.pictures
 from fmnist_edge.classify.reading import Source, read_all
 from fmnist_edge.contract import CLASSES, TILE_SIZE, Tile, Tiles
 from fmnist_edge.files import replacing
-from fmnist_edge.pictures.tile import read_picture
+from fmnist_edge.pictures.decode import read_image
 from train.clothing import Photo, cache, digest, say
 
 PICTURES = Path(fmnist_edge.pictures.__file__ or "").parent
@@ -104,7 +104,7 @@ def from_cache(photos: Sequence[Photo]) -> list[Tile | None]:
 
 
 def cut_anew(photos: Sequence[Photo]) -> list[Tile | None]:
-    sources = [Source(str(photo.path), partial(read_picture, photo.path, "photo")) for photo in photos]
+    sources = [Source(str(photo.path), partial(read_image, photo.path), "photo") for photo in photos]
     found: list[Tile | None] = []
     for item in track(
         read_all(sources, PROCESSES), f"cutting tiles out of {len(photos):,} photos", len(photos), console=Console(stderr=True)

@@ -7,7 +7,7 @@ import re
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
-from fmnist_edge.errors import UsageError
+from fmnist_edge.errors import UsageError, first_line
 
 HIDDEN = "***"
 
@@ -112,6 +112,11 @@ def scrub(text: str, source: str) -> str:
         if len(secret) >= SHORTEST:
             text = re.sub(re.escape(secret), HIDDEN, text, flags=re.IGNORECASE)
     return text
+
+
+def heard(said: object, source: str) -> str:
+    """What a library or a camera says, in one line and without the source's secrets."""
+    return first_line(scrub(str(said).strip(), source) or type(said).__name__)
 
 
 def mask_addresses(text: str) -> str:

@@ -1,5 +1,6 @@
 """What each kind of camera offers: shots, one after the other, in a thread of their own. A new kind subclasses ``Camera``."""
 
+import socket
 import threading
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -7,8 +8,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from fmnist_edge.address import safe_name, scrub
-from fmnist_edge.errors import first_line
+from fmnist_edge.address import heard, safe_name
 
 POLL_SECONDS = 0.25
 """Seconds that anything is waited for before it is looked whether it is still wanted, where the wait can't be interrupted."""
@@ -48,9 +48,10 @@ class Camera:
 
     name: without secrets. form: of its frames, known once there is one: ``640x480 yuyv422 at 30``.
     live: whether it has no end, as cameras and streams. paced: whether frames are due at the times that they carry, as in a file.
+    unrelated: whether one frame says nothing of the next, as with pictures of a folder.
     """
 
-    live, paced = True, False
+    live, paced, unrelated = True, False, False
 
     def __init__(self, source: str, options: FeedOptions) -> None:
         self.source, self.options = source, options
@@ -63,11 +64,11 @@ class Camera:
 
     def explain(self, error: Exception) -> str:
         """What an error of ``shots`` means, in words for the user and without secrets."""
-        return self.heard(error)
+        return in_words(error, self.source)
 
     def heard(self, said: object) -> str:
         """What a library or the camera says, in one line and without the source's secrets."""
-        return first_line(scrub(str(said).strip(), self.source) or type(said).__name__)
+        return heard(said, self.source)
 
     def interrupt(self) -> None:
         """Comes from another thread and makes ``shots`` end, as far as it can."""
@@ -77,3 +78,13 @@ class Camera:
 def capture_time(clock: float | None, now: float) -> float:
     """When a camera took a frame: its driver's time stamp if that is of the monotonic clock, which no other is near."""
     return clock if clock is not None and now - 1 < clock <= now else now
+
+
+def in_words(error: Exception, source: str) -> str:
+    """What an error says, without the source's secrets."""
+    if isinstance(error, TimeoutError):
+        return "no answer"
+    if isinstance(error, socket.gaierror):
+        return "host not found" + ("; is this device on the network?" if error.errno == socket.EAI_AGAIN else "")
+    text: str | None = getattr(error, "strerror", None)
+    return heard(text.lower() if text else error, source)

@@ -1,50 +1,64 @@
-"""From what ``--source`` names to the camera that delivers frames; and which there are."""
+"""From a source to the camera that delivers its frames; and which cameras there are."""
 
-import difflib
-import os
-import re
+import time
 from collections.abc import Iterator
 
-from fmnist_edge.address import HIDDEN, is_address, parse, safe_name
+from PIL import Image
+
+from fmnist_edge.address import parse, safe_name
 from fmnist_edge.cameras import picamera, v4l2
 from fmnist_edge.cameras.camera import Camera, FeedOptions
-from fmnist_edge.errors import RuntimeUnavailableError, SourceError, UsageError
+from fmnist_edge.cameras.feed import EndOfFeed, Feed
+from fmnist_edge.errors import FmnistEdgeError, InputError, RuntimeUnavailableError, SourceError, UsageError
+from fmnist_edge.source import AUTO, DEVICE, PICAMERA, STDIN, STREAM, TEST, WEB, kind_of
 
-NONE = "no camera is connected; '--source test' works without one"
+WARM_UP = 1.0
+"""Seconds after which a camera's frame is taken where it is the only one: many begin dark."""
+
+NONE = "no camera is connected; 'fmnist-edge camera test' works without one"
 
 
 def cameras(source: str, options: FeedOptions) -> list[Camera]:
-    """What is to be tried for a source, in this order. Raises UsageError, SourceError, or RuntimeUnavailableError."""
-    if source == "auto":
+    """What is to be tried for a source that is watched, in this order; a file of another kind is tried as a video.
+
+    Raises UsageError, SourceError, or RuntimeUnavailableError.
+    """
+    kind = kind_of(source)
+    if options.certificate and not source.lower().startswith("https://"):
+        raise UsageError("--certificate goes with https://")
+    if kind == AUTO:
         return every_camera(options)
-    if source == "picamera":
+    if kind == PICAMERA:
         return [picamera.PiCamera(source, options)]
     from fmnist_edge.cameras import video
 
-    if source == "test":
-        return [video.TestPicture(source, options)]
-    if is_address(source):
+    if kind == WEB:
         from fmnist_edge.cameras.http import Web
 
-        kinds = {"http": Web, "https": Web, "rtsp": video.Rtsp, "rtsps": video.Rtsp}
-        scheme = source.partition("://")[0].lower()
-        if scheme not in kinds:
-            near = difflib.get_close_matches(scheme, kinds, 1)
-            cure = f"did you mean {near[0]}://?" if near else "rtsp:// and http:// are known"
-            raise UsageError(f"{scheme}:// is unknown; {cure}")
-        if options.certificate and scheme != "https":
-            raise UsageError("--certificate goes with https://")
+        return [Web(source, options)]
+    if kind == STREAM:
         parse(source)
-        return [kinds[scheme](source, options)]
-    if options.certificate:
-        raise UsageError("--certificate goes with https://")
-    if safe_name(source) != source and not os.path.exists(source):
-        raise UsageError(f"{HIDDEN}: there is no such file, and an address begins as in rtsp://HOST/ or http://HOST/")
-    if source.isdecimal() or source.startswith("/dev/"):
+        return [video.Rtsp(source, options)]
+    if kind == DEVICE:
         return [video.V4L2(f"/dev/video{source}" if source.isdecimal() else source, options)]
-    if re.search(r"%\d*d", source) and not os.path.exists(source):
-        return [video.Sequence(source, options)]
-    return [video.VideoFile(source, options)]
+    if kind == STDIN:
+        return [video.Piped("stdin", options)]
+    return [video.TestPicture(source, options) if kind == TEST else video.VideoFile(source, options)]
+
+
+def next_frame(source: str, certificate: str | None = None) -> Image.Image:
+    """The first of a video, the newest of a camera or stream. Raises InputError, whose message does not repeat the source."""
+    options = FeedOptions(certificate=certificate, retry=False)
+    try:
+        with Feed(cameras(source, options), options, lambda message: None) as feed:
+            frame, end = None, time.monotonic() + (WARM_UP if feed.live else 0)
+            while frame is None or time.monotonic() < end:
+                frame = feed.next(0.1) or frame
+            return frame.image
+    except EndOfFeed:
+        raise InputError("no frame of it can be decoded") from None
+    except FmnistEdgeError as error:
+        raise InputError(str(error).removeprefix(f"{safe_name(source)}: ")) from None
 
 
 def every_camera(options: FeedOptions) -> list[Camera]:
@@ -68,7 +82,7 @@ def every_camera(options: FeedOptions) -> list[Camera]:
 
 
 def listing() -> Iterator[str]:
-    """A line for each camera: what ``--source`` calls it, its name, formats and sizes; or why it can't be used."""
+    """A line for each camera: what a source calls it, its name, formats and sizes; or why it can't be used."""
     nothing = True
     try:
         for camera in picamera.found():

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from PIL import Image
 
 from fmnist_edge.cameras.camera import POLL_SECONDS, Camera, FeedOptions, Shot
-from fmnist_edge.errors import FmnistEdgeError, SourceError
+from fmnist_edge.errors import FmnistEdgeError, InputError, SourceError
 from fmnist_edge.terminal import printable
 
 CLOSE_TIMEOUT = 0.9
@@ -42,18 +42,15 @@ class Frame(NamedTuple):
 
 
 class Feed(AbstractContextManager["Feed"]):
-    """Frames of a source, the newest first. Raises SourceError or UsageError if it can't be opened.
+    """Frames of the first camera that works, the newest first. Raises SourceError if none does.
 
     dropped: frames before the last one that were not handed out.
     tell: gets a line when the source is lost, comes back, or delivers something corrupt; in the thread that asks for frames.
     """
 
-    def __init__(self, source: str, options: FeedOptions, tell: Callable[[str], None]) -> None:
-        from fmnist_edge.cameras.devices import cameras
-
+    def __init__(self, cameras: list[Camera], options: FeedOptions, tell: Callable[[str], None]) -> None:
         self.dropped = self._handed_out = 0
-        self._cameras = cameras(source, options)
-        self._camera = self._cameras[0]
+        self._cameras, self._camera = cameras, cameras[0]
         self._options, self._tell = options, tell
         self._messages: deque[str] = deque()
         self._changed = threading.Condition()
@@ -120,6 +117,9 @@ class Feed(AbstractContextManager["Feed"]):
             number, shot = newest
             try:
                 image = shot.develop()
+            except InputError as error:  # one picture of several, of which each may have another fault
+                self._messages.append(printable(str(error)))
+                continue
             except Exception:  # SourceError, or whatever a decoder's or Pillow's error is
                 if not self._corrupt:
                     self._say("a corrupt frame; going on with the next")

@@ -6,7 +6,6 @@ its first bytes, not by what the header says of it.
 
 import os
 import socket
-import ssl
 import time
 from collections.abc import Generator
 from contextlib import suppress
@@ -14,24 +13,20 @@ from functools import partial
 from http.client import HTTPException, HTTPResponse
 from types import SimpleNamespace
 from typing import Any
-from urllib.error import HTTPError, URLError
-from urllib.parse import quote
 
 import av
 from PIL import Image
 
-from fmnist_edge.address import PRINTABLE, parse
 from fmnist_edge.cameras import mjpeg
 from fmnist_edge.cameras.camera import FeedOptions, Shot
-from fmnist_edge.cameras.connection import distrusted, opener, proxy
-from fmnist_edge.cameras.video import NO_PROTOCOL, Video, to_image
+from fmnist_edge.cameras.fetch import Url, content_type, first_bytes, is_page, is_stream
+from fmnist_edge.cameras.video import IN_ORDER, NO_PROTOCOL, Video, to_image
 from fmnist_edge.errors import SourceError
 from fmnist_edge.pictures.decode import MAX_PIXELS
+from fmnist_edge.pictures.kinds import is_film
 
 PICTURES_PER_SECOND = 1.0
 """That are fetched where a URL sends one at a time."""
-
-CURES = {401: "; name user and password: http://USER:PASSWORD@...", 404: "; look for the right path"}
 
 
 class Web(Video):
@@ -39,25 +34,24 @@ class Web(Video):
 
     def __init__(self, source: str, options: FeedOptions) -> None:
         super().__init__(source, options)
-        self._address = parse(source)
-        self._url = self._address.place + quote(self._address.rest.partition("#")[0], safe=PRINTABLE)
-        self._opener = opener(self._address, options.certificate)
+        self._url = Url(source, options.certificate)
         self._response: HTTPResponse | None = None
-        self._begin, self._trouble = b"", ""
+        self._begin, self._trouble, self._is_film = b"", "", False
         self._codecs: dict[str, Any] = {}
 
     def shots(self) -> Generator[Shot, None, None]:
         try:
             self._trouble = ""
-            headers = self._fetch()
-            kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
-            if kind.startswith("multipart/") or mjpeg.begins(self._begin):
-                yield from self._pictures(headers.get_param("boundary", ""))
+            response = self._fetch()
+            kind = content_type(response)
+            if is_stream(kind, self._begin) or mjpeg.is_picture(self._begin):
+                yield from self._pictures(response.headers.get_param("boundary", ""))
                 return
             if not self._begin:
                 raise SourceError("it sends nothing")
-            if kind.startswith("text/") or self._begin.lstrip().startswith(b"<"):
+            if is_page(kind, self._begin):
                 raise SourceError(f"it sends {self.heard(kind or 'a web page')}, not a video; is the path right?")
+            self._is_film = is_film(self._begin)
             yield from super().shots()
             if self._trouble:
                 raise SourceError(self._trouble)
@@ -72,19 +66,9 @@ class Web(Video):
     def explain(self, error: Exception) -> str:
         if self._trouble or isinstance(error, SourceError):
             return self._trouble or str(error)
-        if isinstance(error, HTTPError):
-            return f"{error.code} {self.heard(error.reason)}{CURES.get(error.code, '')}{self._way()}"
-        if isinstance(error, URLError):
-            return self.explain(error.reason) if isinstance(error.reason, Exception) else self.heard(error.reason) + self._way()
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return distrusted(error, self._address)
-        if isinstance(error, HTTPException) or type(error) is ValueError:  # FFmpeg's are of types derived from it
-            return f"it does not speak HTTP as it should ({super().explain(error)}){self._way()}"
-        return super().explain(error) + (self._way() if isinstance(error, OSError) else "")
-
-    def _way(self) -> str:
-        between = proxy(self._address)
-        return f" (by way of {between}, which {self._address.scheme}_proxy names)" if between else ""
+        if self._is_film and isinstance(error, av.InvalidDataError):
+            return f"{IN_ORDER}; download it first"
+        return super().explain(error) if isinstance(error, av.FFmpegError) else self._url.why(error)
 
     def _pictures(self, boundary: Any) -> Generator[Shot, None, None]:
         """Of a stream; or of a bare picture, which is fetched again when it is time."""
@@ -121,14 +105,11 @@ class Web(Video):
         begin, self._begin = self._begin[:size], self._begin[size:]
         return begin or (self._response.read1(size) if self._response else b"")
 
-    def _fetch(self) -> Any:
-        """Asks for the URL. Returns the headers of what comes; ``_begin`` are its first bytes."""
-        response: HTTPResponse = self._opener.open(self._url, timeout=self.timeout)
-        self._response, begin = response, b""
-        while len(begin.lstrip()) < mjpeg.ENOUGH and (more := response.read1(mjpeg.READ_AT_ONCE)):
-            begin += more
-        self._begin = begin
-        return response.headers
+    def _fetch(self) -> HTTPResponse:
+        """Asks for the URL. ``_begin`` are the first bytes of what comes."""
+        self._response = response = self._url.open(self.timeout)
+        self._begin = first_bytes(response)
+        return response
 
     def interrupt(self) -> None:
         super().interrupt()

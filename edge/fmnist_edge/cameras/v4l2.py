@@ -99,7 +99,7 @@ def trouble(path: str, number: int | None) -> str | None:
     if number == errno.EBUSY:
         return f"another program uses it; 'fuser -v {path}' says which"
     if number == errno.ENOTTY:
-        return "it is no camera; --source list says what there is"
+        return "it is no camera; 'fmnist-edge camera list' says what there is"
     if number in (errno.EINVAL, errno.ENOMEM):
-        return "it does not deliver what is asked for; --source list says which sizes it has"
+        return "it does not deliver what is asked for; 'fmnist-edge camera list' says which sizes it has"
     return None

@@ -1,12 +1,14 @@
-"""Frames out of what FFmpeg reads: video files, image sequences, RTSP, USB cameras, its test picture; HTTP builds on this."""
+"""Frames out of what FFmpeg reads: video files, RTSP, USB cameras, its test picture; HTTP builds on this."""
 
 import os
-import re
+import socket
 import stat
+import sys
 import time
 from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from io import FileIO
+from types import SimpleNamespace
 from typing import Any
 
 from PIL import Image
@@ -23,11 +25,13 @@ except ImportError:
     raise RuntimeUnavailableError("cameras and videos need PyAV: pip install 'fmnist-edge[camera]'") from None
 
 
+IN_ORDER = "it is no video that can be read from its beginning to its end, as few MP4 files can"
+
 STANDING_ALONE = ("mjpeg", "rawvideo")
 """Codecs whose frames need no other frame: only those that are wanted are decoded."""
 
 FPS = 30.0
-"""Of the test picture and of image sequences, where nothing else is asked for."""
+"""Of the test picture, where nothing else is asked for."""
 
 NO_PROTOCOL = {"protocol_whitelist": "none"}
 """FFmpeg reads what we have opened, and opens nothing by itself, whatever a playlist in it names."""
@@ -61,10 +65,9 @@ class Video(Camera):
     def explain(self, error: Exception) -> str:
         if isinstance(error, av.InvalidDataError):
             return "it is no video that can be read, or damaged"
-        if isinstance(error, av.ExitError | TimeoutError):
+        if isinstance(error, av.ExitError):
             return "no answer"
-        text: str | None = getattr(error, "strerror", None)
-        return self.heard(text.lower() if text else error)
+        return super().explain(error)
 
     def shots(self) -> Generator[Shot, None, None]:
         with av.open(**self.target()) as container:
@@ -83,7 +86,8 @@ class Video(Camera):
                         yield Shot(capture_time(clock, now), None, develop)
                         continue
                     seconds = max((clock or 0.0) - start, 0.0)
-                    due = now if self.options.fast else began + seconds
+                    # raw streams have no time of their own
+                    due = now if self.options.fast or clock is None else began + seconds
                     if not alone:
                         codec.skip_frame = "NONKEY" if now - due > BEHIND else "DEFAULT"
                     self.interrupted.wait(due - time.monotonic())
@@ -114,20 +118,22 @@ class VideoFile(Video):
     def target(self) -> dict[str, Any]:
         status = os.stat(self.source)
         if not stat.S_ISREG(status.st_mode):
-            raise SourceError("a folder or device, not a video; pictures go by a pattern such as 'frames/%04d.png'")
+            raise SourceError("a folder, pipe or device, not a video")
         if status.st_size == 0:
             raise SourceError("the file is empty")
         return {"file": FileIO(self.source), "options": NO_PROTOCOL}
 
 
-class Sequence(Video):
-    """Pictures whose names differ in a number: ``frames/%04d.png``."""
+class Piped(Video):
+    """A video that another program writes into our stdin."""
 
     live, paced = False, True
 
     def target(self) -> dict[str, Any]:
-        settings = {"start_number": str(first_number(self.source)), "framerate": f"{self.options.fps or FPS:g}"}
-        return {"file": self.source, "format": "image2", "options": {**settings, "protocol_whitelist": "file"}}
+        return {"file": SimpleNamespace(read=sys.stdin.buffer.read1), "options": NO_PROTOCOL}  # type: ignore[union-attr]
+
+    def explain(self, error: Exception) -> str:
+        return f"{IN_ORDER}; name the file instead" if isinstance(error, av.InvalidDataError) else super().explain(error)
 
 
 class Rtsp(Video):
@@ -136,6 +142,8 @@ class Rtsp(Video):
             from fmnist_edge.cameras.connection import keep_off_proxies  # which takes longer than all that is imported here
 
             keep_off_proxies(address.host)  # FFmpeg asks $http_proxy for a way to TLS
+        else:
+            socket.getaddrinfo(address.host.strip("[]"), None)  # FFmpeg has no word for a host that does not exist
         return {"file": self.source, "timeout": (self.timeout, POLL_SECONDS), "options": RTSP}
 
     def explain(self, error: Exception) -> str:
@@ -148,7 +156,7 @@ class V4L2(Video):
     def target(self) -> dict[str, Any]:
         device = v4l2.look_at(self.source)
         if not device.camera:
-            raise SourceError(f"{device.card} is no camera; --source list says what there is")
+            raise SourceError(f"{device.card} is no camera; 'fmnist-edge camera list' says what there is")
         self.name = f"{self.source} ({device.card})"
         width, height = self.options.size
         settings = {"video_size": f"{width}x{height}"} | ({"framerate": f"{self.options.fps:g}"} if self.options.fps else {})
@@ -162,22 +170,6 @@ class V4L2(Video):
     def interrupt(self) -> None:
         super().interrupt()
         v4l2.stop(self.source)  # FFmpeg waits for a frame for ever
-
-
-def first_number(pattern: str) -> int:
-    """The lowest number of the files that a pattern fits. Raises SourceError if it fits none, or one is missing in between."""
-    folder, name = os.path.split(pattern)
-    before, number, after = re.split(r"(%\d*d)", name, maxsplit=1)
-    fitting = re.compile(re.escape(before) + r"(\d+)" + re.escape(after))
-    found = (fitting.fullmatch(entry) for entry in os.listdir(folder or "."))
-    numbers = sorted(int(match[1]) for match in found if match and match[1] == number % int(match[1]))
-    if not numbers:
-        raise SourceError("no file fits this pattern")
-    for expected, there in enumerate(numbers, start=numbers[0]):
-        if expected != there:  # where FFmpeg would stop, as if that were the end
-            missing = f"{before}{number % expected}{after}"
-            raise SourceError(f"{missing} is missing, while {before}{number % there}{after} is there; number them without a gap")
-    return numbers[0]
 
 
 def form_of(stream: Any) -> str:

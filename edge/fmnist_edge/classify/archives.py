@@ -10,21 +10,22 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from fmnist_edge.classify.reading import GZIP, IDX, NPY, ZIP, Options, Source, read_content
+from fmnist_edge.classify.reading import Options, Source, open_content
 from fmnist_edge.contract import TILE_SIZE
 from fmnist_edge.errors import InputError, first_line
 from fmnist_edge.pictures.decode import MAX_BYTES, TOO_LONG
 from fmnist_edge.pictures.kinds import READABLE, is_kept_aside, is_picture
-from fmnist_edge.pictures.tile import View
+from fmnist_edge.source import GZIP, IDX, NPY, ZIP
 
 
 def find_in_archive(name: str, begin: bytes, options: Options) -> Iterator[Source]:
     """Each picture or tile in it, named as ``shoes.zip/left.png`` or ``tiles.npy[3]``. Raises InputError if there are none.
 
-    begin: the file's first four bytes.
+    begin: the file's first bytes.
     """
-    if begin == ZIP:
+    if begin.startswith(ZIP):
         with damage_named():
             members = [member for member in open_zip(name).namelist() if not is_kept_aside(member)]
         if not all(member.endswith(".npy") for member in members):
@@ -32,7 +33,7 @@ def find_in_archive(name: str, begin: bytes, options: Options) -> Iterator[Sourc
         batches = {f"{name}/{member.removesuffix('.npy')}": read_array(read_zipped(name, member)) for member in members}
     else:
         content = read_file(name, begin)
-        batches = {name: read_array(content) if begin == NPY else read_idx(content)}
+        batches = {name: read_array(content) if begin.startswith(NPY) else read_idx(content)}
     return find_tiles(batches, options)
 
 
@@ -41,7 +42,7 @@ def find_pictures(name: str, members: list[str], options: Options) -> Iterator[S
     if not pictures:
         raise InputError(f"no pictures in this archive ({READABLE})")
     for member in pictures:
-        yield Source(f"{name}/{member}", partial(read_member, name, member, options))
+        yield Source(f"{name}/{member}", partial(open_member, name, member, options), options.wanted)
 
 
 def find_tiles(batches: dict[str, NDArray[Any]], options: Options) -> Iterator[Source]:
@@ -54,7 +55,7 @@ def find_tiles(batches: dict[str, NDArray[Any]], options: Options) -> Iterator[S
         raise InputError(f"tiles are uint8 (N, 28, 28), background 0; this holds {found}")
     for batch, array in tiles.items():
         for number, tile in enumerate(array.reshape(-1, TILE_SIZE, TILE_SIZE)):
-            yield Source(f"{batch}[{number}]", partial(View, tile, "tile"))
+            yield Source(f"{batch}[{number}]", partial(Image.fromarray, tile), "tile")
 
 
 @lru_cache(maxsize=1)
@@ -62,8 +63,8 @@ def open_zip(name: str) -> zipfile.ZipFile:
     return zipfile.ZipFile(name)
 
 
-def read_member(name: str, member: str, options: Options) -> View:
-    return read_content(read_zipped(name, member), options)
+def open_member(name: str, member: str, options: Options) -> Image.Image:
+    return open_content(read_zipped(name, member), options)
 
 
 def read_zipped(name: str, member: str) -> bytes:

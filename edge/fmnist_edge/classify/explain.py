@@ -8,16 +8,21 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 
 from fmnist_edge.answers import LEAST_TOLD, two_digits
 from fmnist_edge.classifier import Classifier, Prediction
+from fmnist_edge.classify.bulk import name_of_tile
+from fmnist_edge.classify.reading import Source
 from fmnist_edge.contract import CLASSES, TILE_SIZE
 from fmnist_edge.errors import FmnistEdgeError, InputError, UsageError
-from fmnist_edge.files import replacing
-from fmnist_edge.pictures.decode import read_image
+from fmnist_edge.files import prepare_folder, replacing
 from fmnist_edge.pictures.photo import CutOut, cut_out, fitted
 from fmnist_edge.pictures.tile import look
 from fmnist_edge.pictures.upright import upright
+from fmnist_edge.terminal import printable
 
 Panel = tuple[str, Image.Image]
 """A heading, and the picture under it."""
+
+EXPLAINED = "-explained.png"
+"""How what is written is called, behind the picture's name."""
 
 EDGE = 10 * TILE_SIZE
 """Pixels of a panel's edges, so that each of the tile's pixels becomes a square of whole ones."""
@@ -30,22 +35,20 @@ PAPER, FAINT, GRAY, INK, OUTLINE = "#ffffff", "#edf0f3", "#9aa5b1", "#1f2933", "
 SURE, UNSURE = "#2563c9", "#d9730d"
 
 
-def explain(photo: Path, out: Path, classifier: Classifier) -> Prediction:
+def explain(source: Source, out: Path, classifier: Classifier) -> Prediction:
     """Writes the picture that explains a photo, or a tile. Returns what the model says.
 
     out: a .png; replaced if there is one. Raises InputError for a picture that can't be read, UsageError for an ``out`` that
-    can't be meant, FmnistEdgeError if it can't be written.
+    is the picture itself, FmnistEdgeError if it can't be written.
     """
-    if out.suffix.lower() != ".png":
-        raise UsageError(f"{out} must end in .png")
-    if os.path.exists(out) and os.path.exists(photo) and os.path.samefile(out, photo):
+    if os.path.exists(out) and os.path.exists(source.name) and os.path.samefile(out, source.name):
         raise UsageError(f"{out} is the picture itself; name another file with --out")
     try:
-        image = read_image(photo)
-        view = look(image)
+        image = source.open()
+        view = look(image, source.wanted)
         panels = [] if view.kind == "tile" else photo_and_garment(upright(image)[0], cut_out(image))
     except InputError as error:
-        raise InputError(f"{photo}: {error}") from None
+        raise InputError(f"{printable(source.name)}: {error}") from None
     (prediction,) = classifier.predict([view])
     enlarged = Image.fromarray(view.tile).resize((EDGE, EDGE), Image.Resampling.NEAREST)
     page = draw([*panels, ("The tile that the model gets", enlarged)], prediction)
@@ -55,6 +58,33 @@ def explain(photo: Path, out: Path, classifier: Classifier) -> Prediction:
     except OSError as error:
         raise FmnistEdgeError(f"{out} can't be written ({(error.strerror or str(error)).lower()})") from None
     return prediction
+
+
+def check_out(out: Path | None, several: bool) -> None:
+    """Raises UsageError if ``out``, a .png or a folder, can't be meant for one picture, or for several."""
+    if out is None:
+        return
+    if is_folder(out):
+        prepare_folder(out, "explanations")
+    elif out.suffix.lower() != ".png":
+        raise UsageError(f"{out} must end in .png")
+    elif several:
+        raise UsageError(f"{out} is one file, but there are several pictures; name a folder with --out")
+
+
+def place_for(name: str, out: Path | None, taken: dict[Path, str]) -> Path:
+    """Where the picture that explains another goes. taken: the names of those before it, by place; it gets this one."""
+    if out and not is_folder(out):
+        return out
+    folder = out or Path()
+    short, long = (folder / f"{stem}{EXPLAINED}" for stem in (Path(name).stem, name_of_tile(name, {})))
+    place = short if taken.get(short, name) == name else long
+    taken[place] = name
+    return place
+
+
+def is_folder(out: Path) -> bool:
+    return out.is_dir() or not out.suffix
 
 
 def photo_and_garment(photo: Image.Image, cut: CutOut) -> list[Panel]:

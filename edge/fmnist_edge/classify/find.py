@@ -1,4 +1,4 @@
-"""From what the command line names to the pictures there, one after the other: what each is called, and what reads it.
+"""From what the command line names to the pictures there, one after the other: what each is called, and what opens it.
 
 Nothing is read before it is its turn, and nothing is kept, however many there are.
 """
@@ -7,51 +7,128 @@ import codecs
 import glob
 import io
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import cast
+from typing import Literal, cast
 
-from fmnist_edge.address import is_address, safe_name
-from fmnist_edge.classify.reading import ARCHIVES, Options, Source, fail, read_content
+from PIL import Image
+
+from fmnist_edge.address import parse, safe_name
+from fmnist_edge.classify.reading import Options, Source, fail, open_content
 from fmnist_edge.errors import InputError, UsageError
 from fmnist_edge.files import UTF_16
-from fmnist_edge.pictures.decode import MAX_BYTES
-from fmnist_edge.pictures.kinds import READABLE, is_kept_aside, is_picture
-from fmnist_edge.pictures.tile import read_picture
+from fmnist_edge.pictures.decode import MAX_BYTES, read_image
+from fmnist_edge.pictures.kinds import OTHERS, READABLE, format_of, is_kept_aside, is_picture
+from fmnist_edge.source import (
+    ARCHIVE,
+    FOLDER,
+    NUMBER,
+    ON_STDIN,
+    PATTERN,
+    SEQUENCE,
+    STREAM,
+    WEB,
+    Kind,
+    first_bytes,
+    how_to_watch,
+    kind_of,
+)
+
+CONTROL = re.compile(rb"[\x01-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f]")
+"""What names hardly have, and files of pictures, archives and videos have among their first bytes. Names may end with 0."""
+
+NOTHING_FITS = "no such file or directory, and nothing fits it as a pattern"
 
 
 def find(arguments: Iterable[str], options: Options) -> Iterator[Source]:
-    """Every picture that the arguments name, in order. "-" stands for the lines of stdin, each an argument too."""
+    """Every picture that the arguments name, in order. "-" stands for the lines of stdin, each an argument too, or a picture."""
+    for source in find_each(arguments, options):
+        if options.rotate:
+            from fmnist_edge.classify.turns import open_turned
+
+            source = source._replace(open=partial(open_turned, source.open, options.rotate))
+        yield source
+
+
+def find_each(arguments: Iterable[str], options: Options) -> Iterator[Source]:
     for argument in arguments:
-        for name in lines_of_stdin() if argument == "-" else [argument]:
-            try:
-                yield from find_in(name, options)
-            except InputError as error:
-                yield Source(safe_name(name) if is_address(name) else name, partial(fail, error))
+        if argument not in ON_STDIN:
+            yield from find_or_fail(argument, options)
+        elif on_stdin() == "a picture":
+            yield picture_on_stdin(options)
+        else:
+            for name in lines_of_stdin():
+                yield from find_or_fail(name, options)
 
 
-def find_in(name: str, options: Options) -> Iterator[Source]:
-    """The pictures in a file, folder or archive, or that a pattern as ``*.jpg`` fits. Raises InputError if there are none."""
-    if is_address(name):
-        raise InputError("an address of a camera; 'fmnist-edge camera --source' takes it")
-    if glob.has_magic(name) and not os.path.lexists(name):
-        matches = sorted(glob.glob(name, recursive=True))
+def find_or_fail(name: str, options: Options) -> Iterator[Source]:
+    try:
+        yield from find_in(name, kind_of(name), options)
+    except (InputError, UsageError) as error:
+        shown = name if os.path.lexists(name) else safe_name(name)
+        yield Source(shown or "''", partial(fail, InputError(str(error).removeprefix(f"{shown}: "))))
+
+
+def find_in(name: str, kind: Kind, options: Options) -> Iterator[Source]:
+    """The pictures that a source other than stdin is. Raises InputError if there are none."""
+    if kind.watched and not options.frames:
+        raise InputError(how_to_watch(name, kind))
+    if kind.watched:
+        from fmnist_edge.cameras.devices import next_frame
+
+        yield Source(safe_name(name), partial(next_frame, name), options.wanted)
+    elif kind == WEB:
+        parse(name)
+        yield Source(safe_name(name), partial(open_address, name, options), options.wanted)
+    elif kind in (PATTERN, SEQUENCE):
+        matches = sorted(glob.glob(name, recursive=True)) if kind == PATTERN else numbered(name)
         if not matches:
-            raise InputError("no such file or directory, and nothing fits it as a pattern")
-        yield from find(matches, options)
-    elif os.path.isdir(name):
+            raise InputError(NOTHING_FITS)
+        for match in matches:
+            yield from find_or_fail(match, options)
+    elif kind == FOLDER:
         yield from find_in_folder(name, options)
-    elif not is_picture(os.path.basename(name)) and os.path.isfile(name) and (begin := first_bytes(name)).startswith(ARCHIVES):
+    elif kind == ARCHIVE:
         from fmnist_edge.classify.archives import find_in_archive
 
-        yield from find_in_archive(name, begin, options)
+        yield from find_in_archive(name, first_bytes(name), options)
     else:
         yield picture(name, options)
 
 
 def picture(path: str, options: Options) -> Source:
-    return Source(path, partial(read_picture, path, options.wanted, options.max_pixels))
+    return Source(path, partial(read_image, path, options.max_pixels, options.whole), options.wanted)
+
+
+def open_address(address: str, options: Options) -> Image.Image:
+    """The picture at an address of the web."""
+    from fmnist_edge.cameras.fetch import fetch_picture
+
+    certificate = options.certificate if address.lower().startswith("https://") else None
+    content = fetch_picture(address, certificate)
+    if content is not None:
+        return open_content(content, options)
+    if not options.frames:
+        raise InputError(how_to_watch(address, STREAM))
+    from fmnist_edge.cameras.devices import next_frame
+
+    return next_frame(address, certificate)
+
+
+def numbered(pattern: str) -> list[str]:
+    """The files that fit a name such as ``frames/%04d.png``, by number."""
+    folder, name = os.path.split(pattern)
+    if not (number := NUMBER.search(name)):
+        return []
+    fitting = re.compile(re.escape(name[: number.start()]) + r"(\d+)" + re.escape(name[number.end() :]))
+    try:
+        matches = [match for match in map(fitting.fullmatch, os.listdir(folder or ".")) if match]
+    except OSError:
+        return []
+    found = {int(match[1]): match[0] for match in matches if match[1] == number[0] % int(match[1])}
+    return [os.path.join(folder, found[key]) for key in sorted(found)]
 
 
 def find_in_folder(folder: str, options: Options) -> Iterator[Source]:
@@ -94,33 +171,45 @@ def list_folder(folder: str) -> tuple[list[str], list[str]]:
     return sorted(files), sorted(folders)
 
 
-def first_bytes(name: str) -> bytes:
-    """A file's first four, by which archives are known; none if it can't be read, as reading it will say."""
-    try:
-        with open(name, "rb") as file:
-            return file.read(4)
-    except OSError:
-        return b""
+def on_stdin() -> Literal["names", "a picture", "nothing"]:
+    """Waits until something comes."""
+    begin = stdin().peek(32)[:32]
+    if begin.startswith((codecs.BOM_UTF8, *UTF_16)) or not begin:
+        return "names" if begin else "nothing"
+    # a name may well begin with BM
+    known = format_of(begin) not in (None, "BMP") or begin.startswith(tuple(OTHERS))
+    return "a picture" if known or CONTROL.search(begin) else "names"
+
+
+def stdin() -> io.BufferedReader:
+    if sys.stdin is None:
+        raise UsageError("stdin is closed; nothing can be read from it")
+    return cast(io.BufferedReader, sys.stdin.buffer)
 
 
 def lines_of_stdin() -> Iterator[str]:
-    if sys.stdin is None:
-        raise UsageError("stdin is closed; '-' reads paths from it")
-    stream = cast(io.BufferedReader, sys.stdin.buffer)
-    begin = stream.peek(3)[:3]
+    stream = stdin()
+    begin = stream.peek(3)
     if begin.startswith(UTF_16):  # as Windows PowerShell writes what goes to a file
         for text in io.TextIOWrapper(stream, "utf-16", "replace"):
             if name := text.rstrip("\r\n"):
                 yield name
         return
-    if begin == codecs.BOM_UTF8:
+    if begin.startswith(codecs.BOM_UTF8):
         stream.read(3)
-    for line in stream:
+    for line in parts_ended_by_0(stream) if b"\0" in begin else stream:
         if name := os.fsdecode(line.rstrip(b"\r\n")):
             yield name
 
 
+def parts_ended_by_0(stream: io.BufferedReader) -> Iterator[bytes]:
+    """As ``find -print0`` writes names."""
+    rest = b""
+    while content := stream.read1():
+        *names, rest = (rest + content).split(b"\0")
+        yield from names
+    yield rest
+
+
 def picture_on_stdin(options: Options) -> Source:
-    if sys.stdin is None:
-        raise UsageError("stdin is closed; --stdin reads a picture from it")
-    return Source("stdin", partial(read_content, sys.stdin.buffer.read(MAX_BYTES + 1), options))
+    return Source("stdin", partial(open_content, stdin().read(MAX_BYTES + 1), options), options.wanted)

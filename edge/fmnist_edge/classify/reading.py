@@ -11,31 +11,42 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import NamedTuple, NoReturn
 
+from PIL import Image
+
 from fmnist_edge.errors import FmnistEdgeError, InputError, first_line
 from fmnist_edge.pictures.decode import MAX_BYTES, MAX_PIXELS, TOO_LONG, decode
 from fmnist_edge.pictures.tile import View, Wanted, view_of
-
-ZIP, NPY, GZIP, IDX = b"PK\x03\x04", b"\x93NUM", b"\x1f\x8b", b"\0\0\x08\x03"
-ARCHIVES = (ZIP, NPY, GZIP, IDX)
-"""How files begin. IDX: of bytes, in three dimensions."""
 
 CHUNK = 8
 """Pictures that a process gets at once: enough for tiles, which take no time, few enough to come back soon."""
 
 
 class Options(NamedTuple):
-    """How pictures are looked for, and read."""
+    """How pictures are looked for, and read.
+
+    rotate: degrees, clockwise, that each is turned by. certificate: that an https:// server has to show.
+    whole: photos are decoded in full, and not only as large as a tile needs. frames: of a video, stream or camera, the next frame
+    is a picture too.
+    """
 
     recursive: bool = False
     wanted: Wanted = "auto"
     max_pixels: int = MAX_PIXELS
+    rotate: int = 0
+    certificate: str | None = None
+    whole: bool = False
+    frames: bool = False
 
 
 class Source(NamedTuple):
-    """A picture that was found. ``read`` raises InputError; it may be sent to another process."""
+    """A picture that was found. It may be sent to another process. ``open`` and ``read`` raise InputError."""
 
     name: str
-    read: Callable[[], View]
+    open: Callable[[], Image.Image]
+    wanted: Wanted = "auto"
+
+    def read(self) -> View:
+        return view_of(self.open(), self.wanted)
 
 
 class Item(NamedTuple):
@@ -52,13 +63,13 @@ def fail(error: InputError) -> NoReturn:
     raise error
 
 
-def read_content(content: bytes, options: Options) -> View:
-    """What the bytes of a picture's file show. Raises InputError."""
+def open_content(content: bytes, options: Options) -> Image.Image:
+    """The picture in the bytes of its file. Raises InputError."""
     if len(content) > MAX_BYTES:
         raise InputError(TOO_LONG)
     if not content:
         raise InputError("there is nothing in it")
-    return view_of(decode(io.BytesIO(content), options.max_pixels), options.wanted)
+    return decode(io.BytesIO(content), options.max_pixels, options.whole)
 
 
 def read_all(sources: Iterable[Source], jobs: int = 1) -> Iterator[Item]:

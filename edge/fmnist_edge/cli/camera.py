@@ -1,36 +1,60 @@
 """`fmnist-edge camera`: its options, and how they go together."""
 
+import os
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from fmnist_edge.cli.options import Input, LanguageOption, MinConfidenceOption, ModelOption
+from fmnist_edge.address import safe_name
+from fmnist_edge.cli.options import CertificateOption, Input, LanguageOption, MinConfidenceOption, ModelOption, RecursiveOption
 from fmnist_edge.errors import UsageError, reported
 
+if TYPE_CHECKING:
+    from fmnist_edge.cameras.camera import Camera, FeedOptions
+
 SAVE_MB = 100
+
+MOST_FPS = 1000.0
+
+SMOOTH = 0.15
+"""Seconds of a half-life, for what shows the same from one frame to the next."""
+
+ANIMATED = (".gif", ".apng")
+"""Pictures that may be films."""
+
+SOURCE = "FMNIST_EDGE_SOURCE"
 
 
 @reported("fmnist-edge")
 def camera(
-    source: Annotated[
-        str,
-        typer.Option(
-            envvar="FMNIST_EDGE_SOURCE",  # a command line is seen by all users
-            help="picamera, /dev/videoN or N, a video file, frames/%04d.png, rtsp://... or http://..., FFmpeg's moving 'test' "
-            "picture; 'auto': the first camera that works; 'list': say which there are.",
-        ),
-    ] = "auto",
-    certificate: Annotated[
-        str | None,
-        typer.Option(
-            help="That an https:// camera shows which nobody else vouches for: a PEM file, or its SHA-256.",
-            metavar="FILE|SHA-256",
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="picamera, /dev/videoN or N, a video file, rtsp://... or http(s)://..., FFmpeg's moving 'test' picture; "
+            "pictures, folders, 'patterns*', frames/%04d.png and archives, which are shown in order; '-': a video on stdin, or a "
+            "list of pictures; 'auto', or nothing: the first camera that works; 'list': say which there are.",
+            metavar="[SOURCE...]",
+            show_default=False,
         ),
     ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            envvar=SOURCE,
+            help="The same of one source. The variable is for passwords: a command line is seen by all users.",
+        ),
+    ] = None,
+    recursive: RecursiveOption = False,
+    certificate: CertificateOption = None,
     size: Annotated[str, typer.Option(help="What the camera is asked for.", metavar="WxH")] = "640x480",
-    fps: Annotated[float | None, typer.Option(min=0.1, help="Frames a second that the camera is asked for.")] = None,
+    fps: Annotated[
+        float | None,
+        typer.Option(
+            min=0.1, help="Frames a second that the camera is asked for; pictures a second, 1 if not given, of %04d.png 30."
+        ),
+    ] = None,
     roi: Annotated[str | None, typer.Option(help="Look at this part of each frame, in pixels.", metavar="X,Y,W,H")] = None,
     rotate: Annotated[Literal["0", "90", "180", "270"], typer.Option(help="Turn each frame clockwise.")] = "0",
     mirror: Annotated[bool, typer.Option("--mirror", help="Mirror each frame, left to right, once it is turned.")] = False,
@@ -43,9 +67,16 @@ def camera(
     labels_lang: LanguageOption = "en",
     min_confidence: MinConfidenceOption = None,
     smooth: Annotated[
-        float, typer.Option(min=0, max=60, help="Seconds after which what was seen counts half as much; 0: each frame alone.")
-    ] = 0.15,
-    idle_fps: Annotated[float, typer.Option(min=0.1, max=1000, help="How often a second to classify while nothing moves.")] = 2,
+        float | None,
+        typer.Option(
+            min=0,
+            max=60,
+            help=f"Seconds after which what was seen counts half as much, {SMOOTH} if not given; 0, as for pictures: each alone.",
+        ),
+    ] = None,
+    idle_fps: Annotated[
+        float, typer.Option(min=0.1, max=MOST_FPS, help="How often a second to classify while nothing moves.")
+    ] = 2,
     empty_scene: Annotated[
         bool,
         typer.Option(
@@ -73,7 +104,10 @@ def camera(
     Exit status: 0 the end of the video, of what was asked for, or SIGTERM; 1 the camera or the output is lost; 2 usage; 3 the
     model is missing or damaged; 130 Ctrl-C.
     """
-    if source == "list":
+    if sources and source and source != os.environ.get(SOURCE):
+        raise UsageError("name the source once: by itself, or with --source")
+    names = sources or [source or "auto"]
+    if names == ["list"]:
         from fmnist_edge.cameras.devices import listing
 
         print("\n".join(listing()), flush=True)
@@ -98,15 +132,48 @@ def camera(
     if on_change and screen.in_place:
         raise UsageError("--on-change goes with --json, or with output that is no terminal")
     wanted = FeedOptions(to_size(size), fps, certificate, fast, not no_retry)
-    options = Options(part, int(rotate), mirror, input, smooth, idle_fps, empty_scene, seconds, frames)
     collection = Collection(save_unsure, (save_mb or SAVE_MB) * 10**6, screen.tell) if save_unsure else None
     classifier = Classifier(model, min_confidence)
-    with Feed(source, wanted, screen.tell) as feed:
+    cameras = cameras_for(names, wanted, recursive, whole=part is not None)
+    if cameras[0].unrelated:  # each is an answer of its own
+        idle_fps, smooth = MOST_FPS, smooth or 0
+    smooth = SMOOTH if smooth is None else smooth
+    options = Options(part, int(rotate), mirror, input, smooth, idle_fps, empty_scene, seconds, frames)
+    with Feed(cameras, wanted, screen.tell) as feed:
         if fast and feed.live:
             raise UsageError("--fast goes with files")
         screen.tell(feed.name)
         gc.enable()
         Watch(feed, classifier, options, screen, Systemd(systemd), collection).run()
+
+
+def cameras_for(sources: list[str], options: "FeedOptions", recursive: bool, whole: bool) -> "list[Camera]":
+    """What delivers the frames of one source that is watched, or of any number that are pictures."""
+    from fmnist_edge.classify.find import find, on_stdin
+    from fmnist_edge.source import OTHER, PICTURE, SEQUENCE, STDIN, WEB, kind_of
+
+    kinds = [kind_of(source) for source in sources]
+    if len(kinds) > 1 and (watched := [name for name, kind in zip(sources, kinds, strict=True) if kind.watched or kind == WEB]):
+        raise UsageError(f"{safe_name(watched[0])} can't be shown together with others; name one source")
+    piped = kinds == [STDIN] and on_stdin() == "a picture"
+    animated = kinds == [PICTURE] and sources[0].lower().endswith(ANIMATED)
+    if piped or animated or (len(kinds) == 1 and (kinds[0].watched or kinds[0] in (WEB, OTHER))):
+        from fmnist_edge.cameras.devices import cameras
+
+        return cameras(sources[0], options)
+    if options.certificate:
+        raise UsageError("--certificate goes with https://")
+    from dataclasses import replace
+
+    from fmnist_edge.cameras.slides import SEQUENCE_FPS, Slides
+    from fmnist_edge.classify.reading import Options
+
+    is_film = kinds == [SEQUENCE]
+    if is_film and not options.fps:
+        options = replace(options, fps=SEQUENCE_FPS)
+    slides = ((source.name, source.open) for source in find(sources, Options(recursive, whole=whole)))
+    name = f"{len(sources)} sources" if len(sources) > 1 else "stdin" if kinds == [STDIN] else sources[0]
+    return [Slides(name, slides, options, unrelated=not is_film)]
 
 
 def to_size(text: str) -> tuple[int, int]:

@@ -3,12 +3,23 @@
 import gc
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from fmnist_edge.cli.options import Input, LanguageOption, MinConfidenceOption, ModelOption
-from fmnist_edge.errors import UsageError, reported
+from fmnist_edge.cli.options import (
+    CertificateOption,
+    Input,
+    LanguageOption,
+    MinConfidenceOption,
+    ModelOption,
+    RecursiveOption,
+    RotateOption,
+)
+from fmnist_edge.errors import InputError, UsageError, reported
+
+if TYPE_CHECKING:
+    from fmnist_edge.classifier import Classifier
 
 MANY = 100
 """More pictures get a progress bar, on a terminal."""
@@ -19,12 +30,13 @@ def classify(
     paths: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Pictures, folders, ZIP archives of pictures, tiles as .npy, .npz or IDX; '-': a list of paths on stdin.",
-            metavar="PATH...",
+            help="Pictures, folders, 'patterns*', frames/%04d.png, ZIP archives of pictures, tiles as .npy, .npz or IDX, "
+            "http(s):// pictures; '-': a list of all that on stdin, or a picture's bytes.",
+            metavar="SOURCE...",
         ),
     ] = None,
-    recursive: Annotated[bool, typer.Option("-r", "--recursive", help="Look into the folders of folders too.")] = False,
-    stdin: Annotated[bool, typer.Option("--stdin", help="Classify the picture whose bytes come on stdin.")] = False,
+    recursive: RecursiveOption = False,
+    stdin: Annotated[bool, typer.Option("--stdin", help="The same as '-'.")] = False,
     input: Annotated[Input, typer.Option(help="What pictures are: 28x28 tiles of Fashion-MNIST, photos, or find out.")] = "auto",
     top_k: Annotated[
         int | None,
@@ -42,6 +54,8 @@ def classify(
     save_tiles: Annotated[
         Path | None, typer.Option(help="Write what the model was shown, as 28x28 PNG files.", metavar="DIR", file_okay=False)
     ] = None,
+    rotate: RotateOption = "0",
+    certificate: CertificateOption = None,
     jobs: Annotated[int, typer.Option("-j", "--jobs", min=1, help="Processes that read pictures; worth it for many photos.")] = 1,
     max_pixels: Annotated[
         int, typer.Option(min=1, max=178_000_000, help="Refuse pictures of which more would have to be decoded.")
@@ -57,13 +71,15 @@ def classify(
     """
     from itertools import chain, islice
 
-    from fmnist_edge.classifier import BATCH, Classifier
+    from fmnist_edge.address import safe_name
+    from fmnist_edge.classifier import BATCH
     from fmnist_edge.classify.bulk import Progress, classify_all
-    from fmnist_edge.classify.find import find, picture_on_stdin
+    from fmnist_edge.classify.find import find, on_stdin, picture_on_stdin
     from fmnist_edge.classify.output import FORMATS, Style
     from fmnist_edge.classify.reading import Options, read_all
     from fmnist_edge.contract import LANGUAGES, NOTHING_STANDS_OUT
     from fmnist_edge.files import prepare_folder
+    from fmnist_edge.source import ON_STDIN
     from fmnist_edge.terminal import tell
 
     if not paths and not stdin:
@@ -77,19 +93,23 @@ def classify(
     chosen = next(iter(given.values()), None)
     if all and chosen not in ("json", "csv"):
         raise UsageError("--all goes with --json or --csv")
+    names = paths or ["-"]
+    check_certificate(certificate, names)
     if save_tiles:
         prepare_folder(save_tiles, "tiles")
-    classifier = Classifier(model, min_confidence)
-    names, options = paths or [], Options(recursive, input, max_pixels)
+    classifier = kind_of_classifier(rotate)(model, min_confidence)
+    options = Options(recursive, input, max_pixels, degrees(rotate), certificate)
+    from_stdin = any(name in ON_STDIN for name in names)
+    piped = on_stdin() if from_stdin and len(names) == 1 else "names"
     # a list on stdin may come slowly, and each answer is wanted before the next path comes
-    listed = "-" in names
-    sources = iter([picture_on_stdin(options)] if stdin else find(names, options))
+    listed = from_stdin and piped == "names"
+    sources = iter([picture_on_stdin(options)]) if stdin and piped == "nothing" else find(names, options)
     first = list(islice(sources, 0 if listed else 2))
-    alone = len(first) == 1 and (stdin or first[0].name == names[0])
+    alone = len(first) == 1 and (piped != "names" or first[0].name in (names[0], safe_name(names[0])))
     style = Style(top_k or (1 if chosen == "csv" else 3), all, LANGUAGES[labels_lang], NOTHING_STANDS_OUT[labels_lang])
     show = FORMATS[chosen or ("bars" if alone else "text")](style)
     progress = None
-    if not (quiet or stdin or listed) and sys.stderr is not None and sys.stderr.isatty():
+    if not (quiet or from_stdin) and sys.stderr is not None and sys.stderr.isatty():
         count = sum(1 for _ in find(names, options))
         progress = Progress(count) if count > MANY else None
     gc.freeze()  # all of this stays: it need not be looked through again and again
@@ -103,24 +123,78 @@ def classify(
 
 @reported("fmnist-edge")
 def explain(
-    photo: Annotated[Path, typer.Argument(help="A picture.", metavar="PHOTO", readable=False)],
+    pictures: Annotated[
+        list[str],
+        typer.Argument(
+            help="What classify takes; of a video, a stream or a camera (/dev/videoN, picamera, test) the next frame.",
+            metavar="SOURCE...",
+        ),
+    ],
     out: Annotated[
         Path | None,
-        typer.Option("-o", "--out", readable=False, help="The .png to write; NAME-explained.png in this folder if not given."),
+        typer.Option(
+            "-o",
+            "--out",
+            readable=False,
+            help="The .png to write, or the folder for several; NAME-explained.png in this folder if not given.",
+        ),
     ] = None,
+    recursive: RecursiveOption = False,
+    rotate: RotateOption = "0",
+    certificate: CertificateOption = None,
     model: ModelOption = None,
 ) -> None:
-    """Draw one picture that explains an answer: the photo, the garment found in it, the tile, and ten bars.
+    """Draw a picture that explains an answer: the photo, the garment found in it, the tile, and ten bars.
 
-    Exit status: 0 drawn, 1 the photo can't be read or the picture not be written, 2 usage, 3 the model is missing or damaged.
+    Exit status: 0 drawn, 1 a photo can't be read or a picture not be written, 2 usage, 3 the model is missing or damaged.
     """
-    from fmnist_edge.answers import two_digits
-    from fmnist_edge.classifier import Classifier
-    from fmnist_edge.classify.explain import explain
-    from fmnist_edge.contract import NOTHING_STANDS_OUT
+    from itertools import chain, islice
 
-    classifier = Classifier(model)
-    out = out or Path(f"{photo.stem}-explained.png")
-    prediction = explain(photo, out, classifier)
-    remark = "" if prediction.garment_found else f" ({NOTHING_STANDS_OUT['en']})"
-    print(f"{out}: {prediction.label}{'?' if prediction.unsure else ''} {two_digits(prediction.confidence)}{remark}", flush=True)
+    from fmnist_edge.answers import two_digits
+    from fmnist_edge.classify.explain import EXPLAINED, check_out, explain, place_for
+    from fmnist_edge.classify.find import find
+    from fmnist_edge.classify.reading import Options
+    from fmnist_edge.contract import NOTHING_STANDS_OUT
+    from fmnist_edge.terminal import printable
+
+    check_certificate(certificate, pictures)
+    classifier = kind_of_classifier(rotate)(model)
+    found = find(pictures, Options(recursive, rotate=degrees(rotate), certificate=certificate, frames=True))
+    # explanations that lie in a folder are not explained
+    sources = (source for source in found if source.name in pictures or not source.name.endswith(EXPLAINED))
+    first = list(islice(sources, 2))
+    if not first and "-" not in pictures:
+        raise InputError(f"there are only explanations (*{EXPLAINED}); one that is named is explained too")
+    check_out(out, several=len(first) > 1)
+    complete, taken = True, dict[Path, str]()
+    for source in chain(first, sources):
+        place = place_for(source.name, out, taken)
+        try:
+            prediction = explain(source, place, classifier)
+        except InputError as error:
+            complete = False
+            print(f"fmnist-edge: {error}", file=sys.stderr)
+            continue
+        remark = "" if prediction.garment_found else f" ({NOTHING_STANDS_OUT['en']})"
+        label = f"{prediction.label}{'?' if prediction.unsure else ''}"
+        print(f"{printable(str(place))}: {label} {two_digits(prediction.confidence)}{remark}", flush=True)
+    raise typer.Exit(0 if complete else 1)
+
+
+def check_certificate(certificate: str | None, names: list[str]) -> None:
+    if certificate and not any(name == "-" or name.lower().startswith("https://") for name in names):
+        raise UsageError("--certificate goes with https://")
+
+
+def degrees(rotate: str) -> int:
+    return 0 if rotate == "auto" else int(rotate)
+
+
+def kind_of_classifier(rotate: str) -> "type[Classifier]":
+    if rotate == "auto":
+        from fmnist_edge.classify.turns import AnyWayUp
+
+        return AnyWayUp
+    from fmnist_edge.classifier import Classifier
+
+    return Classifier

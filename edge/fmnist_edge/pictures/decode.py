@@ -38,8 +38,8 @@ MAX_BYTES = 256_000_000
 TOO_LONG = f"larger than {MAX_BYTES // 10**6} MB; unpack it first"
 
 
-def read_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """The picture in a file, decoded; a JPEG at a fraction of its size. Raises InputError."""
+def read_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS, whole: bool = False) -> Image.Image:
+    """The picture in a file, decoded; a JPEG at a fraction of its size, unless the whole is wanted. Raises InputError."""
     try:
         # without blocking: a pipe would let us wait for who writes into it
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
@@ -51,22 +51,22 @@ def read_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Im
                 raise InputError("the file is empty")
             if status.st_size > SMALL:
                 with open(descriptor, "rb", closefd=False) as file:
-                    return decode(file, max_pixels)
+                    return decode(file, max_pixels, whole)
             content = os.read(descriptor, SMALL)
         finally:
             os.close(descriptor)
         # Pillow reads a tile's few hundred bytes in many pieces, which takes longer from a file
-        return decode(io.BytesIO(content), max_pixels)
+        return decode(io.BytesIO(content), max_pixels, whole)
     except OSError as error:
         raise InputError((error.strerror or first_line(error)).lower()) from None
     except ValueError as error:  # a path that can't be one
         raise InputError(first_line(error)) from None
 
 
-def decode(file: IO[bytes], max_pixels: int = MAX_PIXELS) -> Image.Image:
+def decode(file: IO[bytes], max_pixels: int = MAX_PIXELS, whole: bool = False) -> Image.Image:
     """The same of an open file."""
     try:
-        return decode_as_it_is(file, max_pixels)
+        return decode_as_it_is(file, max_pixels, whole)
     except Exception as error:
         problem = error
     file.seek(0)
@@ -76,16 +76,17 @@ def decode(file: IO[bytes], max_pixels: int = MAX_PIXELS) -> Image.Image:
 
         with suppress(Exception):  # what is wrong was found before
             file.seek(0)
-            return mend(file.read(MAX_BYTES), lambda content: decode_as_it_is(io.BytesIO(content), max_pixels))
+            return mend(file.read(MAX_BYTES), lambda content: decode_as_it_is(io.BytesIO(content), max_pixels, whole))
     raise as_input_error(problem, begin) from None
 
 
-def decode_as_it_is(file: IO[bytes], max_pixels: int) -> Image.Image:
+def decode_as_it_is(file: IO[bytes], max_pixels: int, whole: bool) -> Image.Image:
     """Raises InputError, or whatever Pillow raises."""
     image = open_jpeg(file) if file.read(3) == JPEG else Image.open(file, formats=FORMATS)
     if image.format != "JPEG" or not comes_in_one_scan(image, file):
         check_size(image, max_pixels)
-    image.draft(None, (WORKING_EDGE, WORKING_EDGE))  # many times faster, of a JPEG
+    if not whole:
+        image.draft(None, (WORKING_EDGE, WORKING_EDGE))  # many times faster, of a JPEG
     check_size(image, max_pixels)
     load(image)
     return image

@@ -35,6 +35,12 @@ BRANDS = {
 }
 """What files of ISO media are, by the four letters after "ftyp" (ISO/IEC 14496-12; for HEIC 23008-12)."""
 
+FILMS = (
+    *(b"\x1aE\xdf\xa3", b"\0\0\x01\xba", b"\0\0\x01\xb3", b"\0\0\0\x01", b"FLV\x01", b"OggS", b"0&\xb2u"),
+    *(b"YUV4MPEG2", b"DKIF"),
+)
+"""How videos begin: Matroska and WebM, MPEG, H.264 and H.265, Flash, Ogg, Windows Media, Y4M, IVF."""
+
 OTHERS = {
     **dict.fromkeys((b"\xff\x0a", b"\0\0\0\x0cJXL "), f"JPEG XL; {CONVERT}"),
     b"\0\0\0\x0cjP  ": f"JPEG 2000; {CONVERT}",
@@ -44,6 +50,7 @@ OTHERS = {
     b"\0\x05\x16\x07": "what macOS keeps beside a picture; the picture has the name without '._'",
     b"7z\xbc\xaf\x27\x1c": "a 7z archive; unpack it first",
     b"Rar!": "a RAR archive; unpack it first",
+    b"PK\x03\x04": "a ZIP archive; its name should end in .zip",
 }
 
 
@@ -65,12 +72,22 @@ def format_of(begin: bytes) -> str | None:
     return next((name for name, beginning in BEGINNINGS.items() if begin.startswith(beginning)), None)
 
 
+def is_film(begin: bytes) -> bool:
+    """Whether a file is a video, by its first 16 bytes."""
+    if begin[4:8] == b"ftyp":
+        return begin[8:12] not in BRANDS
+    in_quicktime = begin[4:8] in (b"moov", b"mdat", b"wide")
+    return begin.startswith(FILMS) or in_quicktime or (begin[:4] == b"RIFF" and begin[8:12] == b"AVI ")
+
+
 def why_not(begin: bytes) -> str:
     """Why a file that is no picture for Pillow can't be read, and what to do, by its first 16 bytes."""
     if known := format_of(begin):
         return f"damaged, or a kind of {known} that can't be read here; {CONVERT}"
-    if begin[4:8] == b"ftyp":
-        found = BRANDS.get(begin[8:12], "a video; see 'fmnist-edge camera --source'")
+    if is_film(begin):
+        found = "a video; 'fmnist-edge camera' watches it"
+    elif begin[4:8] == b"ftyp":
+        found = BRANDS[begin[8:12]]
     else:
         found = next((text for beginning, text in OTHERS.items() if begin.startswith(beginning)), "")
     return f"not a {READABLE} picture" + (found and f", but {found}")

@@ -1,10 +1,13 @@
 """Frames of cameras, streams and videos: the newest, however slow one is; and what happens when they are lost."""
 
 import io
+import json
 import os
 import re
+import subprocess
 import threading
 import time
+import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -15,10 +18,12 @@ import pytest
 from PIL import Image
 
 from fmnist_edge.cameras.camera import FeedOptions
+from fmnist_edge.cameras.devices import cameras
 from fmnist_edge.cameras.feed import EndOfFeed, Feed, Frame
 from fmnist_edge.errors import SourceError
+from fmnist_edge.pictures.kinds import READABLE
 from support.camera_server import CameraServer, RtspServer, jpeg
-from support.commands import fmnist_edge
+from support.commands import FMNIST_EDGE, fmnist_edge
 
 RED, BLUE = (200, 0, 0), (0, 0, 200)
 
@@ -27,7 +32,7 @@ IMPATIENT = FeedOptions(patience=1.0, pauses=(0.05, 0.2))
 
 
 def open_feed(source: object, options: FeedOptions = IMPATIENT, tell: Callable[[str], None] = print) -> Feed:
-    return Feed(str(source), options, tell)
+    return Feed(cameras(str(source), options), options, tell)
 
 
 def next_frame(feed: Feed, seconds: float = 10) -> Frame:
@@ -120,16 +125,32 @@ def test_a_slow_reader_gets_the_newest_frame(codec: str, tmp_path: Path) -> None
     assert feed.dropped == frame.number - 1
 
 
-@pytest.mark.parametrize("first", [7, 20240107])
-def test_pictures_with_numbered_names_are_a_video(first: int, tmp_path: Path) -> None:
-    for number in range(10):
-        Image.new("RGB", (64, 48), (10 * number, 0, 0)).save(tmp_path / f"{first + number:04}.png")
+@pytest.mark.parametrize("source", [["%04d.png"], ["."], ["*.png"], ["pictures.zip"], [f"{n:04}.png" for n in (7, 8, 10)], ["-"]])
+def test_pictures_are_shown_in_their_order(source: list[str], tmp_path: Path) -> None:
+    (tmp_path / "list").write_text("0007.png\n0008.png\n0010.png\n")
+    with zipfile.ZipFile(tmp_path / "pictures.zip", "w") as archive:
+        for number in (7, 8, 10):
+            Image.new("RGB", (64, 48), (20 * number, 0, 0)).save(tmp_path / f"{number:04}.png")
+            archive.write(tmp_path / f"{number:04}.png", f"{number}.png")
 
-    with open_feed(tmp_path / "%04d.png", FeedOptions(fps=10, fast=True)) as feed:
-        frames = all_frames(feed)
+    result = fmnist_edge(
+        "camera", *source, "--fast", "--fps", "10", "--json", cwd=tmp_path, input=(tmp_path / "list").read_text()
+    )
 
-    assert [frame.image.getpixel((0, 0))[0] for frame in frames] == list(range(0, 100, 10))
-    assert [frame.seconds for frame in frames] == pytest.approx([number / 10 for number in range(10)])
+    name = {"-": "stdin", "0007.png": "3 sources"}.get(source[0], source[0])
+    assert result.returncode == 0
+    assert result.stderr.startswith(f"fmnist-edge: {name}, 64x48 at 10\nfmnist-edge: 3 frames in ")
+    assert [json.loads(line)["seconds"] for line in result.stdout.splitlines()] == [0, 0.1, 0.2]
+
+
+@pytest.mark.slow
+def test_a_video_that_comes_on_stdin_is_shown(tmp_path: Path) -> None:
+    video = write_video(tmp_path / "film.ts", 0.5, "mpeg2video").read_bytes()
+
+    done = subprocess.run([FMNIST_EDGE, "camera", "-", "--fast"], input=video, capture_output=True)
+
+    assert done.returncode == 0
+    assert done.stderr.startswith(b"fmnist-edge: stdin, 320x240 mpeg2video at 30\n")
 
 
 def test_a_film_of_a_phone_is_turned_upright(tmp_path: Path) -> None:
@@ -356,12 +377,13 @@ def test_where_nobody_listens_is_an_error() -> None:
         ("rstp://camera/live", "rstp:// is unknown; did you mean rtsp://?"),
         ("ftp://camera/live", "ftp:// is unknown; rtsp:// and http:// are known"),
         ("gone.mp4", "gone.mp4: no such file or directory"),
-        ("//[gone://film.mp4", "//[gone://film.mp4: no such file or directory"),
+        ("//[gone://film.mp4", "//[gone://film.mp4: no such file or directory, and nothing fits it as a pattern"),
         ("empty.mp4", "empty.mp4: the file is empty"),
         ("text.mp4", "text.mp4: it is no video that can be read, or damaged"),
-        ("folder", "folder: a folder or device, not a video; pictures go by a pattern such as 'frames/%04d.png'"),
-        ("folder/%d.png", "folder/%d.png: no file fits this pattern"),
-        ("/dev/null", "/dev/null: it is no camera; --source list says what there is"),
+        ("folder", f"folder: no pictures in this folder ({READABLE}); -r looks into its folders too"),
+        ("folder/%d.png", "folder/%d.png: no such file or directory, and nothing fits it as a pattern"),
+        ("pipe", "pipe: a folder, pipe or device, not a video"),
+        ("/dev/null", "/dev/null: it is no camera; 'fmnist-edge camera list' says what there is"),
         ("/dev/video77", "/dev/video77: no camera is connected there; plug it in"),
         ("77", "/dev/video77: no camera is connected there; plug it in"),
     ],
@@ -370,11 +392,18 @@ def test_what_can_not_be_opened_is_one_line(source: str, complaint: str, tmp_pat
     (tmp_path / "empty.mp4").touch()
     (tmp_path / "text.mp4").write_text("not a video")
     (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
 
-    result = fmnist_edge("camera", "--source", source, cwd=tmp_path)
+    result = fmnist_edge("camera", source, cwd=tmp_path)
 
     assert (result.returncode, result.stdout) == (2 if re.match(r"\w+://", source) else 1, "")
     assert result.stderr == f"fmnist-edge: {complaint}\n"
+
+
+@pytest.mark.parametrize("scheme", ["http", "https", "rtsp"])
+def test_a_host_that_does_not_exist_is_not_found(scheme: str) -> None:
+    with pytest.raises(SourceError, match=f"^{scheme}://no-such-host.invalid/live: host not found"):
+        open_feed(f"{scheme}://no-such-host.invalid/live")
 
 
 NO_CAMERA = pytest.mark.skipif(any(Path("/dev").glob("video*")), reason="this machine has a camera")
@@ -386,7 +415,7 @@ def test_without_a_camera_auto_says_what_it_has_tried() -> None:
 
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr.startswith(
-        "fmnist-edge: no camera is connected; '--source test' works without one; picamera: picamera2 "
+        "fmnist-edge: no camera is connected; 'fmnist-edge camera test' works without one; picamera: picamera2 "
     )
     assert len(result.stderr.splitlines()) == 1
 
@@ -396,7 +425,7 @@ def test_without_a_camera_the_list_names_the_test_source() -> None:
     result = fmnist_edge("camera", "--source", "list")
 
     assert (result.returncode, result.stderr) == (0, "")
-    assert "no camera is connected; '--source test' works without one\ntest " in result.stdout
+    assert "no camera is connected; 'fmnist-edge camera test' works without one\ntest " in result.stdout
 
 
 def test_a_playlist_opens_no_other_file(tmp_path: Path) -> None:
@@ -418,20 +447,3 @@ def test_a_video_larger_than_can_be_decoded_here_is_refused(tmp_path: Path) -> N
 
     with pytest.raises(SourceError, match="nothing in it can be decoded"):
         open_feed(tmp_path / "large.png")
-
-
-def test_a_numbered_sequence_with_a_gap_names_the_number(tmp_path: Path) -> None:
-    for number in (8, 9, 10, 12):
-        Image.new("RGB", (64, 64)).save(tmp_path / f"{number:02}.png")
-    (tmp_path / "7.png").touch()  # does not fit
-
-    with pytest.raises(SourceError, match=r"11\.png is missing, while 12\.png is there; number them without a gap") as caught:
-        open_feed(tmp_path / "%02d.png", FeedOptions())
-
-    assert caught.value.exit_status == 1
-    (tmp_path / "12.png").rename(tmp_path / "11.png")
-    with open_feed(tmp_path / "%02d.png", FeedOptions(fast=True)) as feed:
-        for number in range(4):
-            frame = feed.next(5)
-            assert frame is not None
-            assert frame.number == number

@@ -6,6 +6,7 @@ import os
 import re
 import ssl
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from urllib.parse import quote
@@ -27,9 +28,13 @@ USER, PASSWORD = "jörg", 'pä:ss/"\\'
 LOGIN = f"{quote(USER, safe='')}:{quote(PASSWORD, safe='')}@"
 
 
+SOON = FeedOptions(patience=2, fps=50)
+
+
 def shots(source: str, count: int = 2, **options: object) -> list[tuple[int, int]]:
     """The sizes of the first pictures. Raises what the feed does."""
-    with Feed(source, FeedOptions(patience=2, fps=50, **options), print) as feed:  # type: ignore[arg-type]
+    wanted = replace(SOON, **options)  # type: ignore[arg-type]
+    with Feed(cameras(source, wanted), wanted, print) as feed:
         frames = [feed.next(5) for _ in range(count)]
     return [frame.image.size for frame in frames if frame]
 
@@ -49,7 +54,7 @@ def test_a_snapshot_is_known_by_its_first_bytes(form: str, kind: str | None) -> 
     content = picture(form)
     with (
         answering(lambda handler: send_once(handler, kind, content)) as place,
-        Feed(f"http://{place}/snap", FeedOptions(patience=2, fps=50), said.append) as feed,
+        Feed(cameras(f"http://{place}/snap", SOON), SOON, said.append) as feed,
     ):
         frames = [feed.next(5) for _ in range(3)]
 

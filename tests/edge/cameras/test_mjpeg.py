@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fmnist_edge.cameras.camera import FeedOptions
+from fmnist_edge.cameras.devices import cameras
 from fmnist_edge.cameras.feed import Feed
 from fmnist_edge.cameras.mjpeg import split
 from support.camera_server import answering, send_forever
@@ -130,7 +131,7 @@ def test_a_camera_is_watched_whatever_its_header_says(dialect: str, kind: str | 
     part = DIALECTS[dialect](JPEGS[0])
     with (
         answering(lambda handler: send_forever(handler, kind, part)) as place,
-        Feed(f"http://{place}/video", FeedOptions(patience=2), print) as feed,
+        Feed(cameras(f"http://{place}/video", FeedOptions(patience=2)), FeedOptions(patience=2), print) as feed,
     ):
         frames = [feed.next(5) for _ in range(3)]
 

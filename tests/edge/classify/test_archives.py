@@ -13,9 +13,10 @@ from PIL import Image
 
 from fmnist_edge.classify import archives
 from fmnist_edge.classify.archives import find_in_archive, open_zip, read_array, read_file, read_idx, read_zipped
-from fmnist_edge.classify.reading import GZIP, IDX, NPY, ZIP, Options, Source
+from fmnist_edge.classify.reading import Options, Source
 from fmnist_edge.errors import InputError
 from fmnist_edge.pictures.tile import View
+from fmnist_edge.source import GZIP, IDX, NPY, ZIP
 
 DEFAULT = Options()
 TILES = np.random.default_rng(0).integers(0, 256, (3, 28, 28), np.uint8)

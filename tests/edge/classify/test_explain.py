@@ -160,7 +160,6 @@ def test_what_it_writes_is_a_png(tmp_path: Path) -> None:
     [
         ("gone.png", "no such file or directory"),
         ("notes.png", "not a PNG, JPEG, WebP, BMP, GIF or TIFF picture"),
-        (".", "is a directory"),
     ],
 )
 def test_what_is_no_picture_is_one_line(name: str, reason: str, tmp_path: Path) -> None:
@@ -170,6 +169,40 @@ def test_what_is_no_picture_is_one_line(name: str, reason: str, tmp_path: Path) 
 
     assert (result.returncode, result.stdout, result.stderr) == (1, "", f"fmnist-edge: {name}: {reason}\n")
     assert [path.name for path in tmp_path.iterdir()] == ["notes.png"]
+
+
+def test_several_are_explained_a_video_by_its_first_frame_and_explanations_are_not(shirt: Image.Image, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    for name in ("shirt.png", "old-explained.png"):
+        shirt.save(tmp_path / "photos" / name)
+
+    result = fmnist_edge("explain", "photos", "gone.png", Path("docs/clothes.mp4").resolve(), "--out", "why", cwd=tmp_path)
+
+    assert (result.returncode, result.stderr) == (1, "fmnist-edge: gone.png: no such file or directory\n")
+    assert [line.split(": ")[0] for line in result.stdout.splitlines()] == [
+        "why/shirt-explained.png",
+        "why/clothes-explained.png",
+    ]
+    assert sorted(path.name for path in (tmp_path / "why").iterdir()) == ["clothes-explained.png", "shirt-explained.png"]
+
+
+def test_several_do_not_fit_into_one_file(shirt: Image.Image, tmp_path: Path) -> None:
+    for name in ("one.png", "two.png"):
+        shirt.save(tmp_path / name)
+
+    result = fmnist_edge("explain", "one.png", "two.png", "--out", "why.png", cwd=tmp_path)
+
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == "fmnist-edge: why.png is one file, but there are several pictures; name a folder with --out\n"
+
+
+def test_a_photo_that_lies_on_its_side_is_turned_as_is_said(shirt: Image.Image, tmp_path: Path) -> None:
+    shirt.save(tmp_path / "upright.png")
+    shirt.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "lying.png")
+
+    turned = explained("lying.png", tmp_path, "--rotate", "90")
+
+    np.testing.assert_array_equal(turned, explained("upright.png", tmp_path))
 
 
 def test_half_a_photo_is_one_line(shirt: Image.Image, tmp_path: Path) -> None:

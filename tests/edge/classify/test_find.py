@@ -63,14 +63,19 @@ def test_a_list_on_stdin_is_answered_line_by_line(tree: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_picture_on_stdin_is_classified(shoe: Image.Image) -> None:
+@pytest.mark.parametrize("argument", ["-", "--stdin"])
+def test_a_picture_on_stdin_is_classified(argument: str, shoe: Image.Image) -> None:
     content = io.BytesIO()
     shoe.save(content, "png")
 
-    done = subprocess.run([FMNIST_EDGE, "classify", "--stdin"], input=content.getvalue(), capture_output=True)
+    done = subprocess.run([FMNIST_EDGE, "classify", argument], input=content.getvalue(), capture_output=True)
 
     assert done.returncode == 0
     assert done.stdout.startswith(b"Sneaker")
+
+
+def test_a_list_is_a_list_for_stdin_too(tree: Path) -> None:
+    assert paths("--stdin", cwd=tree, input="b.png\ngone.png\n") == ["b.png", "gone.png"]
 
 
 def test_no_picture_on_stdin_is_an_error() -> None:
@@ -220,7 +225,7 @@ UNREADABLE = {
     "d.cr3": (b"\0\0\0\x18ftypcrx \0\0\0\x01", "but a raw picture; save it as JPEG or PNG"),
     "e.jpg": (b"\0\0\0\x18ftypmif1\0\0\0\0", "but HEIC; save it as JPEG or PNG"),
     "f.png": (b"\0\x05\x16\x07\0\x02\0\0Mac OS X", "but what macOS keeps beside a picture"),
-    "g.jpg": (b"\0\0\0\x20ftypisom\0\0\x02\0", "but a video; see 'fmnist-edge camera --source'"),
+    "g.jpg": (b"\0\0\0\x20ftypisom\0\0\x02\0", "but a video; 'fmnist-edge camera' watches it"),
 }
 
 

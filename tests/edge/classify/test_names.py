@@ -6,11 +6,12 @@ import sys
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from fmnist_edge.classify import find as module
-from fmnist_edge.classify.find import find, first_bytes, lines_of_stdin, list_folder, picture_on_stdin
+from fmnist_edge.classify.find import find, lines_of_stdin, list_folder, on_stdin, picture_on_stdin
 from fmnist_edge.classify.reading import Options
 from fmnist_edge.errors import InputError, UsageError
 
@@ -96,7 +97,7 @@ def test_an_archive_is_known_by_its_content_and_a_picture_by_its_name(tree: Path
     assert found("shoes.data") == ["shoes.data/b.png"]
 
     (tree / "shoes.data").rename(tree / "shoes.png")
-    assert found("shoes.png") == [f"shoes.png: not a {PICTURES} picture"]
+    assert found("shoes.png") == [f"shoes.png: not a {PICTURES} picture, but a ZIP archive; its name should end in .zip"]
 
 
 def test_another_file_is_read_as_a_picture() -> None:
@@ -128,31 +129,115 @@ def test_a_folder_has_its_pictures_and_its_folders_by_name() -> None:
     assert list_folder(".") == (["a.PNG", "b.png"], ["d", "empty", "z"])
 
 
-def test_an_archive_is_known_by_its_first_four_bytes(tree: Path) -> None:
-    (tree / "x").write_bytes(b"PK\x03\x04more")
-
-    assert first_bytes("x") == b"PK\x03\x04"
-    assert first_bytes("gone") == b""
-
-
-def on_stdin(content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def put_on_stdin(content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(content))))  # type: ignore[arg-type]
 
 
 def test_a_list_on_stdin_is_a_path_a_line_whatever_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    on_stdin(b"b.png\r\n\nwith space.png \ncaf\xe9.png\nlast.png", monkeypatch)
+    put_on_stdin(b"b.png\r\n\nwith space.png \ncaf\xe9.png\nlast.png", monkeypatch)
 
     assert list(lines_of_stdin()) == ["b.png", "with space.png ", os.fsdecode(b"caf\xe9.png"), "last.png"]
 
 
 def test_a_list_on_stdin_stands_where_its_dash_stands(monkeypatch: pytest.MonkeyPatch) -> None:
-    on_stdin(b"b.png\nd\ngone.png\n", monkeypatch)
+    put_on_stdin(b"b.png\nd\ngone.png\n", monkeypatch)
 
     assert found("a.PNG", "-", "z") == ["a.PNG", "b.png", "d/one.png", "gone.png: no such file or directory", "z/two.png"]
 
 
+def test_a_list_may_be_as_find_print0_writes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    put_on_stdin(b"two\nlines.png\0b.png\0", monkeypatch)
+
+    assert list(lines_of_stdin()) == ["two\nlines.png", "b.png"]
+
+
+NAMES = {"BMW.jpg\n": "names", "鞋.png\n": "names", "\ufeffb.png\n": "names", "b.png\0a.PNG\0": "names", "": "nothing"}
+
+
+@pytest.mark.parametrize(("text", "what"), NAMES.items())
+def test_what_comes_on_stdin_may_be_names(text: str, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    put_on_stdin(text.encode(), monkeypatch)
+
+    assert on_stdin() == what
+
+
+@pytest.mark.parametrize("form", ["png", "jpeg", "webp", "bmp", "gif", "tiff"])
+def test_what_comes_on_stdin_may_be_a_picture(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (64, 64), (250, 251, 252)).save(file, form)
+    put_on_stdin(file.getvalue(), monkeypatch)
+
+    assert on_stdin() == "a picture"
+    assert found("-") == ["stdin"]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"\0\0\0\x20ftypisom\0\0\x02\0", "but a video; 'fmnist-edge camera' watches it"),
+        (b"PK\x03\x04\x14\0", "but a ZIP archive; its name should end in .zip"),
+        (b"%PDF-1.7\n", "but a PDF; save it as JPEG or PNG"),
+        (b"\x89PNH\r\n\x1a\n\x01", ""),
+    ],
+)
+def test_bytes_on_stdin_that_are_no_picture_are_one_complaint(
+    content: bytes, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_on_stdin(content + b"\n1\n2\n3", monkeypatch)
+
+    (said,) = found("-")
+
+    assert said == f"stdin: not a {PICTURES} picture" + (reason and f", {reason}")
+
+
+def test_numbered_pictures_come_by_number_and_gaps_do_not_matter(tree: Path) -> None:
+    (tree / "f%d").mkdir()
+    for number in ("8", "9", "11", "011", "x"):
+        Image.new("L", (28, 28)).save(f"f%d/{number}.png")
+
+    assert found("f%d/%d.png") == ["f%d/8.png", "f%d/9.png", "f%d/11.png"]
+    assert found("f%d/%03d.png") == ["f%d/011.png"]
+    nothing = "no such file or directory, and nothing fits it as a pattern"
+    assert found("%d.jpg", "gone/%d.png", "my%20dir/a.png") == [
+        *(f"{name}: {nothing}" for name in ("%d.jpg", "gone/%d.png", "my%20dir/a.png"))
+    ]
+
+
+def test_what_only_the_camera_takes_is_named_with_the_command(tree: Path) -> None:
+    (tree / "my film").write_bytes(b"\0\0\0\x20ftypisom\0\0\x02\0")
+    (tree / "-film.avi").write_bytes(b"RIFF....AVI ")
+
+    assert found("my film", "-film.avi", "rtsp://porch.local/live", "0", "b.png") == [
+        "my film: a video; watch it with: fmnist-edge camera 'my film'",
+        "-film.avi: a video; watch it with: fmnist-edge camera -- -film.avi",
+        "rtsp://porch.local/live: a stream; watch it with: fmnist-edge camera rtsp://porch.local/live",
+        "0: a camera; watch it with: fmnist-edge camera 0",
+        "b.png",
+    ]
+
+
+def test_no_complaint_holds_a_password() -> None:
+    said = found("rtsp://me:geheim@porch.local/live", "rtsp:/me:geheim@porch.local", "rtps://me:geheim@h/", "http://a:ge/heim@h/")
+
+    assert said == [
+        "rtsp://porch.local/live: a stream; 'fmnist-edge camera' takes the same address",
+        "***: there is no such file, and an address begins as in rtsp://HOST/ or http://HOST/",
+        "rtps://h/: rtps:// is unknown; did you mean rtsps://?",
+        "http://***: what stands before the path is no host; "
+        "write / # ? in a password as %2F %23 %3F, and @ as %40, in a path too",
+    ]
+
+
+def test_a_picture_may_be_turned_before_it_is_looked_at(tree: Path) -> None:
+    Image.fromarray(np.array([[0, 50, 100], [150, 200, 250]], np.uint8)).save("corners.png")
+
+    (source,) = find(["corners.png"], Options(rotate=90))
+
+    assert np.asarray(source.open()).tolist() == [[150, 0], [200, 50], [250, 100]]
+
+
 def test_a_picture_on_stdin_is_read(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    on_stdin((tree / "b.png").read_bytes(), monkeypatch)
+    put_on_stdin((tree / "b.png").read_bytes(), monkeypatch)
 
     source = picture_on_stdin(Options(wanted="photo"))
 
@@ -167,7 +252,7 @@ def test_more_bytes_on_stdin_than_fit_are_not_read(tree: Path, monkeypatch: pyte
     for limit in (len(content), len(content) - 1):
         monkeypatch.setattr(module, "MAX_BYTES", limit)
         monkeypatch.setattr(reading, "MAX_BYTES", limit)
-        on_stdin(content + bytes(limit == len(content) - 1), monkeypatch)
+        put_on_stdin(content + bytes(limit == len(content) - 1), monkeypatch)
         source = picture_on_stdin(Options())
         if limit == len(content):
             assert source.read().kind == "tile"
@@ -180,7 +265,6 @@ def test_more_bytes_on_stdin_than_fit_are_not_read(tree: Path, monkeypatch: pyte
 def test_without_stdin_nothing_can_come_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", None)
 
-    with pytest.raises(UsageError, match=r"^stdin is closed; '-' reads paths from it$"):
-        list(lines_of_stdin())
-    with pytest.raises(UsageError, match=r"^stdin is closed; --stdin reads a picture from it$"):
-        picture_on_stdin(Options())
+    for act in (lambda: list(lines_of_stdin()), lambda: picture_on_stdin(Options()), on_stdin):
+        with pytest.raises(UsageError, match=r"^stdin is closed; nothing can be read from it$"):
+            act()

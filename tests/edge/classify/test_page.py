@@ -1,5 +1,6 @@
 """The picture that explains an answer: what is drawn where, in which colour, how long."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,11 @@ from PIL import Image
 from fmnist_edge import Classifier
 from fmnist_edge.classifier import Prediction
 from fmnist_edge.classify import explain as module
-from fmnist_edge.classify.explain import EDGE, TOP, draw, explain, photo_and_garment
+from fmnist_edge.classify.explain import EDGE, TOP, check_out, draw, explain, photo_and_garment, place_for
+from fmnist_edge.classify.reading import Source
 from fmnist_edge.contract import CLASSES
 from fmnist_edge.errors import FmnistEdgeError, InputError, UsageError
+from fmnist_edge.pictures.decode import read_image
 from fmnist_edge.pictures.photo import CutOut
 from support.predictions import prediction
 
@@ -134,10 +137,14 @@ def test_if_nothing_stands_out_it_is_said_and_what_was_taken_instead() -> None:
     assert tuple(guess[10, 280]) == (244, 212, 212)
 
 
+def named(photo: Path) -> Source:
+    return Source(str(photo), partial(read_image, photo))
+
+
 def test_what_the_model_gets_is_drawn_enlarged(classifier: Classifier, tmp_path: Path) -> None:
     Image.fromarray(TILE).save(tmp_path / "tile.png")
 
-    found = explain(tmp_path / "tile.png", tmp_path / "why.png", classifier)
+    found = explain(named(tmp_path / "tile.png"), tmp_path / "why.png", classifier)
 
     page = np.asarray(Image.open(tmp_path / "why.png"))
     panel = page[TOP : TOP + EDGE, 32 : 32 + EDGE]
@@ -151,7 +158,7 @@ def test_of_a_photo_its_garment_is_drawn_too(classifier: Classifier, tmp_path: P
     photo.paste((200, 40, 40), (50, 50, 150, 150))
     photo.save(tmp_path / "photo.png")
 
-    found = explain(tmp_path / "photo.png", tmp_path / "why.PNG", classifier)
+    found = explain(named(tmp_path / "photo.png"), tmp_path / "why.PNG", classifier)
 
     page = np.asarray(Image.open(tmp_path / "why.PNG"))
     assert page.shape[1] == 32 + 3 * 312 + 92 + 150 + 40 + 32
@@ -163,7 +170,7 @@ def test_of_a_photo_its_garment_is_drawn_too(classifier: Classifier, tmp_path: P
 
 def refusal(kind: type[FmnistEdgeError], photo: Path, out: Path, classifier: Classifier) -> str:
     with pytest.raises(kind) as caught:
-        explain(photo, out, classifier)
+        explain(named(photo), out, classifier)
     assert type(caught.value) is kind
     return str(caught.value)
 
@@ -184,10 +191,33 @@ def test_what_cannot_be_done_is_said_and_leaves_nothing(classifier: Classifier, 
     photo, gone, out = tmp_path / "photo.png", tmp_path / "gone.png", tmp_path / "no" / "why.png"
     Image.fromarray(TILE).save(photo)
 
-    assert refusal(UsageError, photo, tmp_path / "why.jpg", classifier) == f"{tmp_path}/why.jpg must end in .png"
     assert refusal(InputError, gone, tmp_path / "why.png", classifier) == f"{gone}: no such file or directory"
     assert refusal(FmnistEdgeError, photo, out, classifier) == f"{out} can't be written (no such file or directory)"
     assert [path.name for path in tmp_path.iterdir()] == ["photo.png"]
+
+
+def test_what_is_written_is_a_png_or_for_several_pictures_goes_into_a_folder(tmp_path: Path) -> None:
+    check_out(None, several=True)
+    check_out(tmp_path / "why.PNG", several=False)
+    check_out(tmp_path / "new" / "folder", several=True)
+
+    assert (tmp_path / "new" / "folder").is_dir()
+    with pytest.raises(UsageError, match=r"why\.jpg must end in \.png$"):
+        check_out(tmp_path / "why.jpg", several=False)
+    with pytest.raises(UsageError, match=r"why\.png is one file, but there are several pictures; name a folder with --out$"):
+        check_out(tmp_path / "why.png", several=True)
+
+
+def test_what_is_written_is_named_for_the_picture_and_no_two_have_one_name(tmp_path: Path) -> None:
+    taken: dict[Path, str] = {}
+    names = ["a/1.jpg", "b/1.jpg", "a/1.jpg", "http://h/snap.jpg", "tiles.npy[0]", "tiles.npy[1]", "/dev/video0"]
+
+    assert [str(place_for(name, None, taken)) for name in names] == [
+        *("1-explained.png", "b_1.jpg-explained.png", "1-explained.png", "snap-explained.png"),
+        *("tiles-explained.png", "tiles.npy[1]-explained.png", "video0-explained.png"),
+    ]
+    assert place_for("a/1.jpg", tmp_path, {}) == tmp_path / "1-explained.png"
+    assert place_for("a/1.jpg", tmp_path / "why.png", {}) == tmp_path / "why.png"
 
 
 def test_the_colours_are_told_apart_by_who_sees_no_red() -> None:

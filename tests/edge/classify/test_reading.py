@@ -13,9 +13,8 @@ import pytest
 from PIL import Image
 
 from fmnist_edge.classify import reading
-from fmnist_edge.classify.reading import CHUNK, Options, Source, fail, read_all, read_content, read_item
+from fmnist_edge.classify.reading import CHUNK, Options, Source, fail, open_content, read_all, read_item
 from fmnist_edge.errors import FmnistEdgeError, InputError
-from fmnist_edge.pictures.tile import View
 
 TILE = np.arange(784, dtype=np.uint16).reshape(28, 28).astype(np.uint8) // 8
 
@@ -26,8 +25,8 @@ def png(image: Image.Image) -> bytes:
     return file.getvalue()
 
 
-def numbered(number: int) -> View:
-    return View(np.full((28, 28), number, np.uint8), "tile")
+def numbered(number: int) -> Image.Image:
+    return Image.new("L", (28, 28), number)
 
 
 def sources(count: int) -> Iterator[Source]:
@@ -35,54 +34,62 @@ def sources(count: int) -> Iterator[Source]:
         yield Source(f"{number}.png", partial(numbered, number))
 
 
-def test_archives_and_batches_are_known_by_how_they_begin() -> None:
-    assert reading.ARCHIVES == (b"PK\x03\x04", b"\x93NUM", b"\x1f\x8b", b"\x00\x00\x08\x03")
-
-
-def test_by_default_each_picture_is_looked_at_and_folders_in_folders_are_not() -> None:
-    assert Options() == (False, "auto", 64_000_000)
+def test_by_default_each_picture_is_looked_at_and_turned_by_nobody_and_folders_in_folders_are_not() -> None:
+    assert Options() == (False, "auto", 64_000_000, 0, None, False, False)
 
 
 def test_a_picture_in_memory_is_what_it_shows() -> None:
-    view = read_content(png(Image.fromarray(TILE)), Options())
+    image = open_content(png(Image.fromarray(TILE)), Options())
 
-    assert view.kind == "tile"
-    np.testing.assert_array_equal(view.tile, TILE)
+    np.testing.assert_array_equal(np.asarray(image), TILE)
 
 
-def test_a_picture_in_memory_is_taken_for_what_it_is_said_to_be() -> None:
-    assert read_content(png(Image.fromarray(TILE)), Options(wanted="photo")).kind == "photo"
+def test_a_picture_is_taken_for_what_it_is_said_to_be() -> None:
+    opened = partial(Image.fromarray, TILE)
+
+    assert Source("a.png", opened).read().kind == "tile"
+    assert Source("a.png", opened, "photo").read().kind == "photo"
+    with pytest.raises(InputError, match="not a tile"):
+        Source("a.png", partial(Image.new, "L", (30, 30)), "tile").read()
 
 
 def test_a_picture_in_memory_with_too_many_pixels_is_refused() -> None:
     content = png(Image.new("L", (30, 30)))
 
-    assert read_content(content, Options(max_pixels=900)).kind == "photo"
+    assert open_content(content, Options(max_pixels=900)).size == (30, 30)
     with pytest.raises(InputError, match=r"larger than 0\.000899 million pixels"):
-        read_content(content, Options(max_pixels=899))
+        open_content(content, Options(max_pixels=899))
+
+
+def test_a_photo_in_memory_is_decoded_in_full_if_that_is_wanted() -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (2000, 1600)).save(file, "jpeg")
+
+    assert open_content(file.getvalue(), Options()).size == (500, 400)
+    assert open_content(file.getvalue(), Options(whole=True)).size == (2000, 1600)
 
 
 def test_more_bytes_than_fit_are_refused_undecoded(monkeypatch: pytest.MonkeyPatch) -> None:
     content = png(Image.fromarray(TILE))
     monkeypatch.setattr(reading, "MAX_BYTES", len(content))
-    assert read_content(content, Options()).kind == "tile"
+    assert open_content(content, Options()).size == (28, 28)
     monkeypatch.setattr(reading, "MAX_BYTES", len(content) - 1)
 
     with pytest.raises(InputError, match="larger than 256 MB; unpack it first"):
-        read_content(content, Options())
+        open_content(content, Options())
 
 
 def test_no_bytes_are_no_picture() -> None:
     with pytest.raises(InputError, match="there is nothing in it"):
-        read_content(b"", Options())
+        open_content(b"", Options())
 
 
 def test_what_a_picture_shows_comes_with_its_name_and_time() -> None:
-    def read_slowly() -> View:
+    def open_slowly() -> Image.Image:
         time.sleep(0.02)
         return numbered(3)
 
-    item = read_item(Source("shoe.png", read_slowly))
+    item = read_item(Source("shoe.png", open_slowly))
 
     assert (item.name, item.error) == ("shoe.png", None)
     assert item.view is not None

@@ -18,6 +18,7 @@ from PIL import Image
 
 from fmnist_edge import Classifier
 from fmnist_edge.cameras.camera import FeedOptions
+from fmnist_edge.cameras.devices import cameras
 from fmnist_edge.cameras.feed import Feed
 from fmnist_edge.errors import UsageError
 from fmnist_edge.live.collect import Collection
@@ -164,7 +165,8 @@ def _handlers() -> Iterator[None]:
 def watch(
     source: Path | str, collection: Collection | None = None, sure_from: float | None = None, patience: float = 5, **changes: Any
 ) -> Watch:
-    feed = Feed(str(source), FeedOptions(fast=isinstance(source, Path), patience=patience), print)
+    wanted = FeedOptions(fast=isinstance(source, Path), patience=patience)
+    feed = Feed(cameras(str(source), wanted), wanted, print)
     with quiet_stderr():
         classifier = Classifier(MODELS / "fmnist-int8.tflite", min_confidence=sure_from)
     return Watch(feed, classifier, options(**changes), Screen(True, False, "en"), Systemd(False), collection)
