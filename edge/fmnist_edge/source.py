@@ -43,8 +43,8 @@ AUTO, PICAMERA, TEST = Kind("the first camera that works", True), Kind("a Pi's o
 WORDS = {"auto": AUTO, "picamera": PICAMERA, "test": TEST}
 ON_STDIN = ("-", "/dev/stdin", "/dev/fd/0")
 SCHEMES = {"http": WEB, "https": WEB, "rtsp": STREAM, "rtsps": STREAM}
-NUMBER = re.compile(r"%0?\d*d")
-"""What stands for the number in the name of a sequence."""
+NUMBER = r"%0?\d*d"
+"""What stands for the number in the name of a sequence. Not compiled: most names have none."""
 
 ZIP, NPY, GZIP, IDX = b"PK\x03\x04", b"\x93NUM", b"\x1f\x8b", b"\0\0\x08\x03"
 ARCHIVES = (ZIP, NPY, GZIP, IDX)
@@ -72,7 +72,7 @@ def kind_of(text: str) -> Kind:
         return WORDS[text]
     if text.isdecimal() or text.startswith("/dev/"):
         return DEVICE
-    if NUMBER.search(text):
+    if re.search(NUMBER, text):
         return SEQUENCE
     if glob.has_magic(text):
         return PATTERN

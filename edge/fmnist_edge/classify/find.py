@@ -36,7 +36,7 @@ from fmnist_edge.source import (
     kind_of,
 )
 
-CONTROL = re.compile(rb"[\x01-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f]")
+CONTROL = rb"[\x01-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f]"
 """What names hardly have, and files of pictures, archives and videos have among their first bytes. Names may end with 0."""
 
 NOTHING_FITS = "no such file or directory, and nothing fits it as a pattern"
@@ -120,7 +120,7 @@ def open_address(address: str, options: Options) -> Image.Image:
 def numbered(pattern: str) -> list[str]:
     """The files that fit a name such as ``frames/%04d.png``, by number."""
     folder, name = os.path.split(pattern)
-    if not (number := NUMBER.search(name)):
+    if not (number := re.search(NUMBER, name)):
         return []
     fitting = re.compile(re.escape(name[: number.start()]) + r"(\d+)" + re.escape(name[number.end() :]))
     try:
@@ -178,7 +178,7 @@ def on_stdin() -> Literal["names", "a picture", "nothing"]:
         return "names" if begin else "nothing"
     # a name may well begin with BM
     known = format_of(begin) not in (None, "BMP") or begin.startswith(tuple(OTHERS))
-    return "a picture" if known or CONTROL.search(begin) else "names"
+    return "a picture" if known or re.search(CONTROL, begin) else "names"
 
 
 def stdin() -> io.BufferedReader:
