@@ -36,8 +36,8 @@ def main(
     staged = ROOT / "build" / "wheel"
     shutil.rmtree(staged, ignore_errors=True)
     stage(models, staged)
-    command = [sys.executable, *"-m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir".split(), staged / "dist", staged]
-    if subprocess.run(command).returncode != 0:
+    options = ["--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(staged / "dist"), str(staged)]
+    if subprocess.run([sys.executable, "-m", "pip", "wheel", *options]).returncode != 0:
         raise WheelError(f"pip can't build the wheel; what is in {out} is as it was")
     out.mkdir(parents=True, exist_ok=True)
     for old in out.glob("fmnist_edge-*.whl"):

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 NAMED = 4
 """At most so many settings that differ are named."""
+NOT_THE_RECIPES = ("recipe", "seed", "photos", "code")
+"""Settings that a recipe does not tell."""
 BY_ENVIRONMENT = ("FMNIST_DATA", "FMNIST_PHOTOS", "TF_CONFIG")
 """Variables that make a difference to a training."""
 
@@ -102,6 +104,8 @@ def refuse_another(path: Path, state: Mapping[str, Any], settings: Mapping[str, 
     names = [name for name in {**known, **told} if name.partition(".")[0] in tops and told.get(name) != known.get(name)]
     if not names:
         return
+    if "recipe" in names:  # most of its settings differ
+        names = [name for name in names if name in NOT_THE_RECIPES]
     changed = [f"{name} was {show(told.get(name))}, now {show(known.get(name))}" for name in names[:NAMED]]
     more = [f"{len(names) - NAMED} more"] if len(names) > NAMED else []
     going_on = str(state.get("command", "")) if "code" not in names else ""

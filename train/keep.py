@@ -49,13 +49,18 @@ def keep_better(out: Path, description: Mapping[str, Any], accuracy: float) -> s
             "test images": score_of(old["scores"]["test"]["accuracy"], TEST_IMAGES),
             **scores_of_photos(training),
         }
-        name, worse = str(training["recipe"]), find_worse(old_scores, new_scores)
+        worse = find_worse(old_scores, new_scores)
     except (KeyError, TypeError, AttributeError):
-        name, worse = "unknown", ["how good it is can't be known"]
+        training, worse = {}, ["it does not say how good it is"]
     if not worse:
         return ""
-    label = f"{re.sub(r'[^A-Za-z0-9._-]+', '-', name)}-{sha256(out.read_bytes()).hexdigest()[:8]}"
+    label = label_of(training, sha256(out.read_bytes()).hexdigest())
     return say_kept(keep(out.parent, (out.name, "report"), label), worse)
+
+
+def label_of(training: Mapping[str, Any], digest: str) -> str:
+    """What a model, and the bundle that was exported from it, are kept as. digest: of the Keras model's file."""
+    return f"{re.sub(r'[^A-Za-z0-9._-]+', '-', str(training.get('recipe', 'unknown')))}-{digest[:8]}"
 
 
 def read_description(out: Path) -> dict[str, Any]:
@@ -113,8 +118,8 @@ def keep(folder: Path, names: Iterable[str], label: str) -> Path:
     """Copies these files and folders of a folder, as far as they are there, to kept/LABEL in it. Raises UsageError."""
     kept = folder / KEPT / label
     try:
-        kept.mkdir(parents=True, exist_ok=True)
         for name in names:
+            (kept / name).parent.mkdir(parents=True, exist_ok=True)
             if (folder / name).is_dir():
                 shutil.copytree(folder / name, kept / name, dirs_exist_ok=True)
             elif (folder / name).exists():
