@@ -145,7 +145,7 @@ no-simd = NPY_DISABLE_CPU_FEATURES="$$($(PY) -c 'import numpy; print(*numpy.show
 one-thread = OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1
 ARITHMETICS := avx2 sse41 plain haswell zen no-simd one-thread
 arithmetic = $(if $(filter $(1),$(ARITHMETICS)),$($(1)),$(error there is no ARITHMETIC=$(1); there are $(ARITHMETICS)))
-ROUNDING := $(foreach name,$(ARITHMETIC),$(call arithmetic,$(name)))
+ROUNDING = $(foreach name,$(ARITHMETIC),$(call arithmetic,$(name)))
 
 # two processes; a file's tests stay together, as they share what they prepare
 PYTEST = $(ROUNDING) $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
@@ -257,7 +257,7 @@ lock: $(SETUP)  ## choose the newest versions anew: rewrites requirements.txt
 # what takes a moment to make again; in build, only what make itself put there under these names
 clean:  ## remove built wheels, packed releases and caches; models, trainings and the environment stay
 	@$(call remove,dist $(addprefix build/,deploy wheel fleet.log fleet.txt lint-imports.log) .mypy_cache .pytest_cache .ruff_cache .hypothesis)
-	@find bench deploy edge export tests train -name __pycache__ -exec rm -rf {} +
+	@find $(wildcard bench deploy edge export tests train) -name __pycache__ -exec rm -rf {} +
 	@echo "kept: what holds models or was slow to make; 'make distclean' removes .venv and build too, with the models in it"
 
 distclean: clean  ## remove all that is not in the repository but models/: .venv, and build with each model in it
