@@ -9,9 +9,20 @@ from PIL import Image
 
 from fmnist_edge.contract import CLASSES
 from fmnist_edge.errors import UsageError
-from support.commands import MODELS, main_of
+from support.commands import MODELS, ROOT, main_of
 from train.dataset import Dataset
-from train.photos import AMBIGUOUS, OTHER_NAMES, class_of, find_hits, find_photos, read_classes, read_photos, read_tiles, tell
+from train.photos import (
+    AMBIGUOUS,
+    OTHER_NAMES,
+    class_of,
+    find_hits,
+    find_photos,
+    folder_name,
+    read_classes,
+    read_photos,
+    read_tiles,
+    tell,
+)
 
 PER_CLASS = 12
 TROUSER, BAG = (CLASSES.index(name) for name in ("Trouser", "Bag"))
@@ -261,3 +272,12 @@ def test_a_wrong_name_is_said_before_the_photos_are_looked_at(photos: Path, caps
     with pytest.raises(UsageError, match="'hats' is no class"):
         find_photos(photos)
     assert capsys.readouterr().err == ""
+
+
+def test_the_names_are_listed_in_the_docs() -> None:
+    page = (ROOT / "docs" / "own-photos.md").read_text("utf-8")
+
+    for label, names in OTHER_NAMES.items():
+        assert f"| {CLASSES.index(label)} | `{folder_name(label)}` | {names} |\n" in page
+    for names, labels in AMBIGUOUS.items():
+        assert f"| {names} | {', '.join(f'`{folder_name(label)}`' for label in labels.split(', '))} |\n" in page
