@@ -4,14 +4,14 @@
 RECIPE.jobs := train  ## the training set-up, a name in train/recipes.py (standard)
 RESTART.jobs := train  ## 1: give up a training that was interrupted, and begin anew
 MODELS.jobs := train export sign bench wheel deploy deploy-model  ## the folder of the models (models)
-FMNIST_DATA.jobs = data train export study quick test bench arm-test armv7-test pi-test fleet-test  ## a folder with Fashion-MNIST's four files
+FMNIST_DATA.jobs := data train export study quick test mutants bench arm-test armv7-test pi-test fleet-test  ## a folder with Fashion-MNIST's four files
 FMNIST_PHOTOS.jobs := photos train study quick test  ## a folder with the photos of clothes: images.csv and images/
 TRY.jobs := study  ## a folder of labelled photos to try each recipe on
 TESTS.jobs := quick test  ## which tests: files, folders, or pytest's options (all)
 ARITHMETIC.jobs := quick test  ## round as other processors do: one or more of $(ARITHMETICS)
 MODULE.jobs := mutants mutants-report  ## one file to break (all in tests/mutants.toml)
 PI.jobs := pi-test  ## which of its tests, as for pytest's -k (all)
-FLEET.jobs := fleet-test  ## the same
+FLEET.jobs := fleet-test  ## which of its tests, in the same way (all)
 KEY.jobs := sign trust  ## the private key that signs; for trust, one or several (~/.ssh/fmnist-edge)
 HOST.jobs := deploy deploy-model trust rollback fleet-status  ## one device: pi@raspberrypi.local
 INVENTORY.jobs := deploy deploy-model trust rollback fleet-status  ## or a list of them, as deploy/inventory.example.yml
@@ -26,6 +26,8 @@ GIVEN := $(foreach name,$(SETTABLE),$(if $(filter-out undefined,$(origin $(name)
 # what is in the environment may be there for another program; what was typed here was meant
 TYPED := $(foreach name,$(filter-out MAKEFLAGS SHELL,$(.VARIABLES)),$(if $(findstring command,$(origin $(name))),$(name)))
 GOALS := $(or $(MAKECMDGOALS),help)
+# before the first job begins: `make train MODELS = x` would train, and only then ask for a job of the name "MODELS"
+$(foreach goal,$(GOALS),$(if $(findstring /,$(goal))$(filter $(JOBS),$(goal)),,$(error there is no job '$(goal)'; 'make help' lists them)))
 refused = $(error $(1) $(if $($(1).jobs),means nothing to 'make $(GOALS)'; it is for $(strip $($(1).jobs)),is nothing that can be set; 'make help' lists what can))
 $(if $(filter-out $(JOBS),$(GOALS)),,$(foreach name,$(TYPED),$(if $(filter $($(name).jobs),$(GOALS)),,$(call refused,$(name)))))
 # it was for this make, and not for one that a job starts
@@ -34,6 +36,8 @@ MAKEOVERRIDES :=
 $(foreach name,$(GIVEN),$(eval override $(name) := $$(value $(name)))$(eval export $(name)))
 # one word for the shell, whatever is in it; only a ~/ at its beginning is the home folder
 quoted = $(subst '~/,~/','$(subst ','\'',$(1))')
+# a RESTART in the environment is of another program: it would give up a training
+RESTARTS := $(if $(filter RESTART,$(TYPED)),$(filter-out 0 no,$(RESTART)))
 # what to type to go on where this make is interrupted
 AGAIN = make $(GOALS)$(foreach name,$(filter-out RESTART,$(GIVEN)),$(if $(filter $($(name).jobs),$(GOALS)), $(name)=$(call quoted,$($(name)))))
 
@@ -109,8 +113,8 @@ photos: $(SETUP)  ## get the photos of clothes that `standard` learns from, and 
 train: $(TRAINED)  ## train models/fmnist.keras (RECIPE=standard)
 
 # the stamp bears the recipe's name, so that another recipe is another thing to do
-$(TRAINED): $(TRAINING) $(call missing,$(KERAS)) $(if $(RESTART),FORCE) | $(SETUP)
-	MAKE_AGAIN=$(call quoted,$(AGAIN)) $(PY) -m train --recipe $(call quoted,$(RECIPE)) --out $(call quoted,$(MODELS)/fmnist.keras) $(if $(RESTART),--restart)
+$(TRAINED): $(TRAINING) $(call missing,$(KERAS)) $(if $(RESTARTS),FORCE) | $(SETUP)
+	MAKE_AGAIN=$(call quoted,$(AGAIN)) $(PY) -m train --recipe $(call quoted,$(RECIPE)) --out $(call quoted,$(MODELS)/fmnist.keras) $(if $(RESTARTS),--restart)
 	@mkdir -p $(STAMPS) && rm -f $(STAMPS)/trained-* && touch $@
 
 export: $(STAMPS)/exported  ## export models/fmnist.keras to TFLite and ONNX, with proof
@@ -187,7 +191,7 @@ lint: $(SETUP) $(ANSIBLE)/installed  ## check format, style, types and who impor
 	  bad="$$bad; lint-imports: imports go down the layers in pyproject.toml"; }; \
 	PATH=$(ANSIBLE)/bin:$$PATH ANSIBLE_CONFIG=deploy/ansible.cfg ansible-lint --offline -q --profile production deploy || \
 	  bad="$$bad; ansible-lint: by hand, or ansible-lint --fix"; \
-	test -z "$$bad" || { echo "to mend$$bad" | sed 's/mend; /mend: /' >&2; exit 1; }
+	test -z "$$bad" || { echo "to mend$$bad" | sed 's/mend; /mend: /' >&2; exit 1; }; echo "lint: ok"
 
 format: $(SETUP)  ## bring the code into ruff's format, and mend what ruff can mend by itself
 	$(VENV)/bin/ruff check --fix --exit-zero --quiet .

@@ -104,6 +104,7 @@ def main(
             from train.report import write_report
             from train.workers import agree, from_first, join, together
 
+        tensorflow.get_logger().setLevel("ERROR")  # it warns of a new graph for each network; there is one of each
         shown = cut(clothes) + own
         settings["photos"] = f"{len(shown):,} (checksum {shown.sha256[:8]})"
         strategy = join()

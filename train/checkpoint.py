@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fmnist_edge.errors import UsageError, stop
+from fmnist_edge.errors import FmnistEdgeError, UsageError, stop
 from train.history import Epoch
 
 if TYPE_CHECKING:
@@ -34,6 +34,10 @@ NOT_THE_RECIPES = ("recipe", "seed", "photos", "code")
 """Settings that a recipe does not tell."""
 BY_ENVIRONMENT = ("FMNIST_DATA", "FMNIST_PHOTOS", "TF_CONFIG")
 """Variables that make a difference to a training."""
+
+
+class CheckpointError(FmnistEdgeError):
+    """What an interrupted training would go on from can't be written."""
 
 
 class Checkpoint:
@@ -61,11 +65,15 @@ class Checkpoint:
         values = {f"{network}.{number}": variable.numpy() for number, variable in enumerate(variables)}
         epochs = json.dumps([asdict(epoch) for epoch in history])
         self.state |= {"settings": json.dumps(self.settings), "command": self.command, f"{network}.epochs": epochs, **values}
-        # a folder of its own, in case that workers share a disk; what they write is the same
-        with tempfile.TemporaryDirectory(prefix=".train-", dir=self.path.parent) as scratch:
-            part = Path(scratch) / self.path.name
-            np.savez(part, **self.state)
-            part.replace(self.path)
+        try:
+            # a folder of its own, in case that workers share a disk; what they write is the same
+            with tempfile.TemporaryDirectory(prefix=".train-", dir=self.path.parent) as scratch:
+                part = Path(scratch) / self.path.name
+                np.savez(part, **self.state)
+                part.replace(self.path)
+        except OSError as error:
+            kept = f"; once that is mended, to go on: {self.command}" if self.path.exists() else ""
+            raise CheckpointError(f"{self.path} can't be written ({error.strerror or error}){kept}") from None
 
     def remove(self) -> None:
         self.path.unlink(missing_ok=True)

@@ -129,6 +129,11 @@ def test_a_misspelled_variable_is_refused() -> None:
     assert "RECIPIE is nothing that can be set; 'make help' lists what can." in refusal("train", "RECIPIE=quick")
 
 
+def test_a_job_that_there_is_not_is_named_before_the_others_begin() -> None:
+    assert "there is no job 'MODELS'; 'make help' lists them." in refusal("train", "MODELS", "=", "x")
+    assert refusal("build/ansible/installed") == ""
+
+
 def test_all_that_can_be_set_is_in_the_table_and_in_the_help() -> None:
     used = set(re.findall(r"\$\(([A-Z_]+)\)", MAKEFILE))
     ours = set(re.findall(r"^([A-Z_]+) :?= ?", MAKEFILE, re.MULTILINE))

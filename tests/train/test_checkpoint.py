@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fmnist_edge.errors import UsageError
-from train.checkpoint import Checkpoint, check_interrupted, command_to_go_on
+from train.checkpoint import Checkpoint, CheckpointError, check_interrupted, command_to_go_on
 from train.history import Epoch
 
 pytestmark = pytest.mark.tensorflow
@@ -186,3 +186,11 @@ def test_the_command_that_goes_on_is_the_one_that_was_typed(monkeypatch: pytest.
     assert command_to_go_on(["--resume"]) == "FMNIST_PHOTOS='/my photos' .venv/bin/python -m train --resume"
     monkeypatch.setenv("MAKE_AGAIN", "make train RECIPE=quick")
     assert command_to_go_on(["--recipe", "quick"]) == "make train RECIPE=quick"
+
+
+def test_a_checkpoint_that_cannot_be_written_ends_the_training_and_says_how_to_go_on(path: Path) -> None:
+    going_on = checkpoint(path)
+    going_on.path = path.parent / "gone" / path.name
+
+    with pytest.raises(CheckpointError, match=r"fmnist\.checkpoint\.npz can't be written \(No such file or directory\)$"):
+        going_on.save("fmnist", variables([7]), HISTORY[:1])
