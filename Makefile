@@ -26,7 +26,7 @@ GIVEN := $(foreach name,$(SETTABLE),$(if $(filter-out undefined,$(origin $(name)
 # what is in the environment may be there for another program; what was typed here was meant
 TYPED := $(foreach name,$(filter-out MAKEFLAGS SHELL,$(.VARIABLES)),$(if $(findstring command,$(origin $(name))),$(name)))
 GOALS := $(or $(MAKECMDGOALS),help)
-# before the first job begins: `make train MODELS = x` would train, and only then ask for a job of the name "MODELS"
+# before the first job begins: `make train exprot` would train, and only then ask for a job of the name "exprot"
 $(foreach goal,$(GOALS),$(if $(findstring /,$(goal))$(filter $(JOBS),$(goal)),,$(error there is no job '$(goal)'; 'make help' lists them)))
 refused = $(error $(1) $(if $($(1).jobs),means nothing to 'make $(GOALS)'; it is for $(strip $($(1).jobs)),is nothing that can be set; 'make help' lists what can))
 $(if $(filter-out $(JOBS),$(GOALS)),,$(foreach name,$(TYPED),$(if $(filter $($(name).jobs),$(GOALS)),,$(call refused,$(name)))))

@@ -130,7 +130,7 @@ def test_a_misspelled_variable_is_refused() -> None:
 
 
 def test_a_job_that_there_is_not_is_named_before_the_others_begin() -> None:
-    assert "there is no job 'MODELS'; 'make help' lists them." in refusal("train", "MODELS", "=", "x")
+    assert "there is no job 'exprot'; 'make help' lists them." in refusal("train", "exprot")
     assert refusal("build/ansible/installed") == ""
 
 
