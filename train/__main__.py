@@ -151,12 +151,12 @@ def main(
         for name, part in scores.items():
             count = f" ({tell(round(part.accuracy * own_clothes), own_clothes)})" if part is of_own else ""
             print(f"{name}: loss {part.loss:.4f}, accuracy {part.accuracy:.4f}{count}")
+        if kept:
+            say(kept)
         report = out.parent / "report"
         write_report(report, dataset, holdout.history, probabilities, description, shown, said)
         checkpoint.remove()
     print(f"wrote {out} and {report / 'report.md'}")
-    if kept:
-        say(kept)
 
 
 def makes_weights(recipe: Recipe) -> dict[str, Any]:
