@@ -74,9 +74,7 @@ def main(
     )
     if photos and not chosen.photo_share:
         able = [name for name, other in RECIPES.items() if other.photo_share]
-        raise UsageError(
-            f"the recipe '{recipe}' does not learn from photos; {' and '.join(map(repr, able))} do: --recipe {able[-1]}"
-        )
+        raise UsageError(f"the recipe '{recipe}' does not learn from photos; {' and '.join(map(repr, able))} do")
     if resume and restart:
         raise UsageError("--resume goes on with an interrupted training, --restart gives it up: take one of them")
     prepare(out)
