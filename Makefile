@@ -1,9 +1,45 @@
-# Every job of the project by its name; `make help` lists them.
+# Every job of the project by its name; `make help` lists them, and what can be set.
+
+# What can be set, as NAME=value or in the environment: the jobs that take it, and what it is. Given to another job it is refused.
+RECIPE.jobs := train  ## the training set-up, a name in train/recipes.py (standard)
+RESTART.jobs := train  ## 1: give up a training that was interrupted, and begin anew
+MODELS.jobs := train export sign bench wheel deploy deploy-model  ## the folder of the models (models)
+FMNIST_DATA.jobs := data train export study quick test mutants bench arm-test armv7-test pi-test fleet-test  ## a folder with Fashion-MNIST's four files
+FMNIST_PHOTOS.jobs := photos train study quick test  ## a folder with the photos of clothes: images.csv and images/
+TRY.jobs := study  ## a folder of labelled photos to try each recipe on
+TESTS.jobs := quick test  ## which tests: files, folders, or pytest's options (all)
+ARITHMETIC.jobs := quick test  ## round as other processors do: one or more of $(ARITHMETICS)
+MODULE.jobs := mutants mutants-report  ## one file to break (all in tests/mutants.toml)
+PI.jobs := pi-test  ## which of its tests, as for pytest's -k (all)
+FLEET.jobs := fleet-test  ## which of its tests, in the same way (all)
+KEY.jobs := sign trust  ## the private key that signs; for trust, one or several (~/.ssh/fmnist-edge)
+HOST.jobs := deploy deploy-model trust rollback fleet-status  ## one device: pi@raspberrypi.local
+INVENTORY.jobs := deploy deploy-model trust rollback fleet-status  ## or a list of them, as deploy/inventory.example.yml
+SOURCE.jobs := deploy  ## the camera that the device watches; none: no service (the first that works)
+ARGS.jobs := deploy deploy-model trust rollback fleet-status  ## more for ansible-playbook: --check, or --limit shelf
+PYTHON.jobs = $(filter-out help clean distclean,$(JOBS))  ## what .venv is made with, if there is none yet (python3)
+
+JOBS := help setup data photos train export sign bench study quick test arm-test armv7-test pi-test camera-test fuzz mutants \
+  mutants-report lint format wheel deploy deploy-model trust rollback fleet-status fleet-test readme lock clean distclean
+SETTABLE := $(patsubst %.jobs,%,$(filter %.jobs,$(.VARIABLES)))
+GIVEN := $(foreach name,$(SETTABLE),$(if $(filter-out undefined,$(origin $(name))),$(name)))
+# what is in the environment may be there for another program; what was typed here was meant
+TYPED := $(foreach name,$(filter-out MAKEFLAGS SHELL,$(.VARIABLES)),$(if $(findstring command,$(origin $(name))),$(name)))
+GOALS := $(or $(MAKECMDGOALS),help)
+# before the first job begins: `make train exprot` would train, and only then ask for a job of the name "exprot"
+$(foreach goal,$(GOALS),$(if $(findstring /,$(goal))$(filter $(JOBS),$(goal)),,$(error there is no job '$(goal)'; 'make help' lists them)))
+refused = $(error $(1) $(if $($(1).jobs),means nothing to 'make $(GOALS)'; it is for $(strip $($(1).jobs)),is nothing that can be set; 'make help' lists what can))
+$(if $(filter-out $(JOBS),$(GOALS)),,$(foreach name,$(TYPED),$(if $(filter $($(name).jobs),$(GOALS)),,$(call refused,$(name)))))
+# it was for this make, and not for one that a job starts
+MAKEOVERRIDES :=
 # What a user sets is taken as it is: by itself, make would expand each "$" in it.
-USERS := PYTHON RECIPE MODELS KEY HOST INVENTORY SOURCE ARGS TRY PI FLEET FMNIST_DATA FMNIST_PHOTOS
-$(foreach name,$(USERS),$(if $(filter-out undefined,$(origin $(name))),$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
+$(foreach name,$(GIVEN),$(eval override $(name) := $$(value $(name)))$(eval export $(name)))
 # one word for the shell, whatever is in it; only a ~/ at its beginning is the home folder
 quoted = $(subst '~/,~/','$(subst ','\'',$(1))')
+# a RESTART in the environment is of another program: it would give up a training
+RESTARTS := $(if $(filter RESTART,$(TYPED)),$(filter-out 0 no,$(RESTART)))
+# what to type to go on where this make is interrupted
+AGAIN = make $(GOALS)$(foreach name,$(filter-out RESTART,$(GIVEN)),$(if $(filter $($(name).jobs),$(GOALS)), $(name)=$(call quoted,$($(name)))))
 
 PYTHON ?= python3
 RECIPE ?= standard
@@ -13,6 +49,7 @@ KEY ?= ~/.ssh/fmnist-edge
 VENV := .venv
 PY := $(VENV)/bin/python
 SETUP := $(VENV)/installed
+SAME_PYTHON := $(if $(filter PYTHON,$(TYPED)),same-python)
 UV := $(VENV)/bin/uv
 OLD_RUNTIME := build/tflite-runtime
 ANSIBLE := build/ansible
@@ -35,26 +72,37 @@ missing = $(if $(filter-out $(wildcard $(1)),$(1)),FORCE)
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup data photos train export sign bench study quick test arm-test armv7-test pi-test camera-test fuzz mutants mutants-report \
-  lint wheel deploy deploy-model trust rollback fleet-status fleet-test readme lock clean FORCE
+.PHONY: $(JOBS) FORCE same-python
 
-help:  ## list the jobs
+help:  ## list the jobs, and what can be set
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' Makefile
+	@echo
+	@awk -F '[.]jobs :?= *|  ## ' '/^[A-Z_]+[.]jobs /{sub(/[$$][(]ARITHMETICS[)]/, "$(ARITHMETICS)", $$3); \
+	  sub(/[$$].*/, "all", $$2); printf "%-13s %s; for %s\n", $$1, $$3, $$2}' Makefile
 
 setup: $(SETUP)  ## make .venv with everything that the other jobs need
 
-$(SETUP): $(VENV)/requirements pyproject.toml
+$(SETUP): $(VENV)/requirements pyproject.toml | $(SAME_PYTHON)
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/requirements: requirements.txt
+# what is in $(VENV) stays, unless it does not run
+$(VENV)/requirements: requirements.txt | $(SAME_PYTHON)
 	@$(call quoted,$(PYTHON)) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' || { \
-	  printf "fmnist-edge needs Python 3.10 to 3.13; '%s' is none: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12\n" $(call quoted,$(PYTHON)) >&2; exit 1; }
-	@$(call quoted,$(PYTHON)) -m venv --clear $(VENV) || { \
+	  printf "fmnist-edge needs Python 3.10 to 3.13; '%s' is none: make $(GOALS) PYTHON=/path/to/python3.12\n" $(call quoted,$(PYTHON)) >&2; exit 1; }
+	@$(PY) -m pip --version >/dev/null 2>&1 || $(call quoted,$(PYTHON)) -m venv --clear $(VENV) || { \
 	  echo "no venv could be made; on Debian, Ubuntu and Raspberry Pi OS: sudo apt install python3-venv" >&2; exit 1; }
 	@echo "installing into $(VENV): about 800 MB, a minute or two"
 	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	@touch $@
+
+# there may be an environment already: a PYTHON that was typed is not ignored then
+same-python:
+	@version='import sys; print("Python %d.%d.%d" % sys.version_info[:3])'; \
+	test ! -x $(PY) || there=$$($(PY) -c "$$version"); \
+	wanted=$$($(call quoted,$(PYTHON)) -c "$$version") || exit 1; \
+	test "$${there:-$$wanted}" = "$$wanted" || { \
+	  echo "$(VENV) has $$there, and PYTHON is $$wanted: to make it anew, remove $(VENV) first" >&2; exit 1; }
 
 data: $(SETUP)  ## get Fashion-MNIST
 	@$(PY) -m train.dataset
@@ -65,8 +113,8 @@ photos: $(SETUP)  ## get the photos of clothes that `standard` learns from, and 
 train: $(TRAINED)  ## train models/fmnist.keras (RECIPE=standard)
 
 # the stamp bears the recipe's name, so that another recipe is another thing to do
-$(TRAINED): $(TRAINING) $(call missing,$(KERAS)) | $(SETUP)
-	$(PY) -m train --recipe $(call quoted,$(RECIPE)) --out $(call quoted,$(MODELS)/fmnist.keras)
+$(TRAINED): $(TRAINING) $(call missing,$(KERAS)) $(if $(RESTARTS),FORCE) | $(SETUP)
+	MAKE_AGAIN=$(call quoted,$(AGAIN)) $(PY) -m train --recipe $(call quoted,$(RECIPE)) --out $(call quoted,$(MODELS)/fmnist.keras) $(if $(RESTARTS),--restart)
 	@mkdir -p $(STAMPS) && rm -f $(STAMPS)/trained-* && touch $@
 
 export: $(STAMPS)/exported  ## export models/fmnist.keras to TFLite and ONNX, with proof
@@ -78,6 +126,7 @@ $(STAMPS)/exported: $(KERAS) $(wildcard export/*.py export/*.in train/dataset.py
 
 # tflite-runtime wants its own environment, to be measured too; without Python 3.11 or a network it is not
 $(OLD_RUNTIME): | $(SETUP)
+	@echo "installing tflite-runtime 2.14.0 into $@: about 90 MB"
 	@{ $(UV) venv --quiet --no-python-downloads --python 3.11 $@ && \
 	  $(UV) pip install --quiet --python $@/bin/python 'numpy<2' pillow tflite-runtime==2.14.0; } || \
 	  { rm -rf $@; mkdir -p $@; echo "tflite-runtime 2.14.0 can't be had here (it wants Python 3.11), and will not be measured" >&2; }
@@ -100,7 +149,7 @@ no-simd = NPY_DISABLE_CPU_FEATURES="$$($(PY) -c 'import numpy; print(*numpy.show
 one-thread = OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1
 ARITHMETICS := avx2 sse41 plain haswell zen no-simd one-thread
 arithmetic = $(if $(filter $(1),$(ARITHMETICS)),$($(1)),$(error there is no ARITHMETIC=$(1); there are $(ARITHMETICS)))
-ROUNDING := $(foreach name,$(ARITHMETIC),$(call arithmetic,$(name)))
+ROUNDING = $(foreach name,$(ARITHMETIC),$(call arithmetic,$(name)))
 
 # two processes; a file's tests stay together, as they share what they prepare
 PYTEST = $(ROUNDING) $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
@@ -132,14 +181,22 @@ camera-test: $(SETUP)  ## watch the streams of motion, VLC and FFmpeg (Debian; a
 fuzz: $(SETUP)  ## 20,000 hostile pictures and as many models (five minutes)
 	PYTHONPATH=edge $(PY) tests/support/fuzz.py
 
-lint: $(SETUP) $(ANSIBLE)/installed  ## check format, style, types and who imports what
-	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/ruff check .
-	$(VENV)/bin/mypy
-	PYTHONPATH=. $(VENV)/bin/lint-imports --no-cache >build/lint-imports.log || { cat build/lint-imports.log; exit 1; }
-	PATH=$(ANSIBLE)/bin:$$PATH ANSIBLE_CONFIG=deploy/ansible.cfg ansible-lint --offline -q --profile production deploy
+# all of them, so that one look at the end is enough
+lint: $(SETUP) $(ANSIBLE)/installed  ## check format, style, types and who imports what; 'make format' mends most of it
+	@mkdir -p build; bad=; \
+	$(VENV)/bin/ruff format --check . || bad="$$bad; ruff format: make format"; \
+	$(VENV)/bin/ruff check . || bad="$$bad; ruff check: make format mends what is marked [*], the rest by hand"; \
+	$(VENV)/bin/mypy || bad="$$bad; mypy: by hand"; \
+	PYTHONPATH=. $(VENV)/bin/lint-imports --no-cache >build/lint-imports.log || { cat build/lint-imports.log; \
+	  bad="$$bad; lint-imports: imports go down the layers in pyproject.toml"; }; \
+	PATH=$(ANSIBLE)/bin:$$PATH ANSIBLE_CONFIG=deploy/ansible.cfg ansible-lint --offline -q --profile production deploy || \
+	  bad="$$bad; ansible-lint: by hand, or ansible-lint --fix"; \
+	test -z "$$bad" || { echo "to mend$$bad" | sed 's/mend; /mend: /' >&2; exit 1; }; echo "lint: ok"
 
-# MODULE=edge/fmnist_edge/contract.py: of this one alone
+format: $(SETUP)  ## bring the code into ruff's format, and mend what ruff can mend by itself
+	$(VENV)/bin/ruff check --fix --exit-zero --quiet .
+	$(VENV)/bin/ruff format .
+
 mutants: $(SETUP) $(MUTMUT)/installed  ## break the code in thousands of places: which break does no test notice? (resumes; an hour; MODULE=file: a minute)
 	PYTHONPATH=tests $(PY) -m support.mutants run $(MODULE)
 
@@ -148,17 +205,17 @@ mutants-report: $(SETUP) $(MUTMUT)/installed  ## the table of what `make mutants
 
 # beside .venv, whose packages the tests need too
 $(MUTMUT)/installed: pyproject.toml | $(SETUP)
+	@echo "installing mutmut into $(MUTMUT)"
 	$(UV) pip install --quiet --python $(PY) --target $(MUTMUT) --group mutants
 	@touch $@
 
 sign: $(SETUP)  ## sign the models, for devices that ask for it (KEY=~/.ssh/fmnist-edge)
 	$(PY) -m export.sign --models $(call quoted,$(MODELS)) --key $(call quoted,$(KEY))
 
-wheel: $(SETUP)  ## build the device's wheel in dist/
-	@rm -f dist/fmnist_edge-*.whl
-	$(PY) -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+# where it was not asked for, it goes with a release, which brings MODELS: another model is no reason to send all packages again
+wheel: $(SETUP)  ## build the device's wheel, with the int8 model in MODELS, in dist/
+	$(PY) deploy/wheel.py --models $(if $(filter wheel,$(GOALS)),$(call quoted,$(MODELS)),models)
 
-# ARGS: more for ansible-playbook, such as --check, or --limit shelf
 PLAY = $(PY) deploy/play.py
 
 deploy: wheel $(ANSIBLE)/installed  ## bring wheel and model to HOST=pi@raspberrypi.local, or to all of INVENTORY=file
@@ -185,6 +242,7 @@ fleet-test: $(SETUP) data  ## deploy to four "Pis" on this machine, and pull plu
 
 # an environment of its own: the other jobs need nothing of it
 $(ANSIBLE)/installed: pyproject.toml | $(SETUP)
+	@echo "installing Ansible into $(ANSIBLE): about 50 MB"
 	$(UV) venv --quiet --clear --python $(PY) $(ANSIBLE)
 	$(UV) pip install --quiet --python $(ANSIBLE)/bin/python --group deploy
 	@touch $@
@@ -200,6 +258,15 @@ lock: $(SETUP)  ## choose the newest versions anew: rewrites requirements.txt
 	$(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --no-header --all-extras --group train --group export --group test --group lint --group build pyproject.toml --output-file requirements.txt
 
-clean:  ## remove what make built, never the models
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache models/.train-*
-	find bench edge export tests train -name __pycache__ -exec rm -rf {} +
+# what takes a moment to make again; in build, only what make itself put there under these names
+clean:  ## remove built wheels, packed releases and caches; models, trainings and the environment stay
+	@$(call remove,dist $(addprefix build/,deploy wheel fleet.log fleet.txt lint-imports.log) .mypy_cache .pytest_cache .ruff_cache .hypothesis)
+	@find $(wildcard bench deploy edge export tests train) -name __pycache__ -exec rm -rf {} +
+	@echo "kept: what holds models or was slow to make; 'make distclean' removes .venv and build too, with the models in it"
+
+distclean: clean  ## remove all that is not in the repository but models/: .venv, and build with each model in it
+	@find build -name '*.keras' -o -name '*.checkpoint*.npz' 2>/dev/null | sed 's/^/removing a trained model: /'
+	@$(call remove,build $(VENV) $(wildcard models/.train-*))
+
+# says what it removes, and how much that is
+remove = for path in $(1); do test ! -e "$$path" || { echo "removing $$path ($$(du -sh "$$path" | cut -f1))"; rm -rf "$$path"; }; done

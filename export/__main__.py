@@ -1,7 +1,8 @@
 """python -m export: from models/fmnist.keras to four artifacts, proven over all test images, with manifest and golden set."""
 
+import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -13,6 +14,7 @@ from export import bundle, keras_model, parity, replace_folder
 from export.check import check, judge, judge_witness
 from export.errors import ExportError, ParityError, RoundingError
 from export.keras_model import Mlp
+from export.sign import SIGNATURE
 from export.table import make_table
 from fmnist_edge.bundle.manifest import FORMAT
 from fmnist_edge.contract import Probabilities, calibration_error, to_pixels
@@ -21,6 +23,7 @@ from fmnist_edge.runtimes.formats import format_of
 from fmnist_edge.runtimes.session import Session
 from fmnist_edge.terminal import quiet_stderr
 from train.dataset import Dataset, load
+from train.keep import TEST_IMAGES, Score, find_worse, keep, label_of, say_kept, score_of, scores_of_photos
 
 VERSIONS = ("tensorflow", "keras", "onnx", "tf2onnx", "ai-edge-litert", "onnxruntime")
 RETRIES = 3
@@ -42,6 +45,7 @@ def main(
     """Export a Keras model to float and int8 TFLite and ONNX, and prove that they agree with it on all test images."""
     if only_check:
         print(make_table(check(out, model or out / "fmnist.keras", load(data_dir))))
+        print(f"ok: {out} is whole, and does what its manifest says")
         return
     from export.report import make_report, prove, tolerances
 
@@ -103,12 +107,35 @@ def main(
         "proof": {name: bundle.fingerprint(content) for name, content in proof.items()},
     }
     page = make_report(manifest, measured, dataset, answers, outputs)
+    files = {**contents, **proof, **page, "manifest.json": bundle.to_json(manifest).encode()}
+    kept = keep_better(out, manifest, files)
     say(f"writing {out}")
-    replace_folder.write(out, {**contents, **proof, **page, "manifest.json": bundle.to_json(manifest).encode()})
+    replace_folder.write(out, files)
     print(make_table(manifest))
     for line in waived["missed"]:
         print(f"missed, and waived for this recipe: {line}\n  because {waived['reason']}")
     print(f"wrote {len(contents)} artifacts and their proof to {out}")
+    if kept:
+        say(kept)
+
+
+def keep_better(out: Path, manifest: Mapping[str, Any], names: Iterable[str]) -> str:
+    """Copies the bundle that is about to be replaced, if its successor is worse; what there is to say of that.
+
+    manifest: the successor's. names: of the files that are replaced.
+    """
+    try:
+        old = json.loads((out / "manifest.json").read_text("utf-8"))
+        worse = find_worse(scores_of(old), scores_of(manifest))
+        label = label_of(old["training"], old["reference"]["sha256"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return ""  # none, or none that is whole
+    return say_kept(keep(out, [*names, SIGNATURE], label), worse) if worse else ""
+
+
+def scores_of(manifest: Mapping[str, Any]) -> dict[str, Score]:
+    files = {name: score_of(file["accuracy"], TEST_IMAGES) for name, file in manifest["files"].items()}
+    return {**files, **scores_of_photos(manifest["training"])}
 
 
 def ask_keras(model: Path, dataset: Dataset) -> Probabilities:

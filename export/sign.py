@@ -19,6 +19,8 @@ from fmnist_edge.bundle.signature import NAME
 from fmnist_edge.errors import reported
 from fmnist_edge.files import replacing
 
+SIGNATURE = "manifest.json.sig"
+
 
 @reported("export")
 def main(
@@ -37,7 +39,7 @@ def main(
     text = to_json(manifest | {"counter": counter}).encode()
     signature = sign(text, key)
     keep_counter(last, counter)
-    replace_folder.write(models, {"manifest.json": text, "manifest.json.sig": signature})
+    replace_folder.write(models, {"manifest.json": text, SIGNATURE: signature})
     print(f"signed {models} with {key}, counter {counter}")
 
 

@@ -1,6 +1,7 @@
 """python -m train: trains a recipe and writes the Keras model. Old models stay until the new one is complete."""
 
 import json
+import os
 import platform
 import re
 import sys
@@ -18,9 +19,13 @@ from fmnist_edge.contract import DESCRIPTION
 from fmnist_edge.errors import UsageError, reported
 from fmnist_edge.files import check_writable
 from fmnist_edge.terminal import quiet_stderr
+from train.checkpoint import Checkpoint, check_interrupted, code, command_to_go_on, interruptible, refuse_nothing, restart_by
 from train.clothing import CLOTHING, Photo, get_clothes
+from train.cutting import NO_PHOTOS, cut
 from train.dataset import checksums, load
-from train.recipes import RECIPES
+from train.keep import keep_better, read_description
+from train.photos import read_photos, tell
+from train.recipes import RECIPES, Recipe
 
 RECIPE_HELP = "; ".join(f"{name}: {recipe.purpose}" for name, recipe in RECIPES.items()) + "."
 
@@ -41,7 +46,13 @@ def main(
     photos: Annotated[
         Path | None, typer.Option(help="Your own photos to learn from: a folder with a folder per class.", metavar="DIR")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where a training with these settings was broken off.")] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Only go on with an interrupted training; without it, one is gone on with if there is one."
+        ),
+    ] = False,
+    restart: Annotated[bool, typer.Option("--restart", help="Give up an interrupted training, and begin anew.")] = False,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="The same seed gives the same weights.")] = 0,
     data_dir: Annotated[Path | None, typer.Option(help="A folder that has the four Fashion-MNIST files.")] = None,
     out: Annotated[Path, typer.Option(help="Where the Keras model goes.", dir_okay=False)] = Path("models/fmnist.keras"),
@@ -61,67 +72,95 @@ def main(
         stop_at_accuracy=stop_at_accuracy,
         patience=patience,
     )
+    if photos and not chosen.photo_share:
+        able = [name for name, other in RECIPES.items() if other.photo_share]
+        raise UsageError(f"the recipe '{recipe}' does not learn from photos; {' and '.join(map(repr, able))} do")
+    if resume and restart:
+        raise UsageError("--resume goes on with an interrupted training, --restart gives it up: take one of them")
     prepare(out)
+    interrupted, again = out.with_suffix(".checkpoint.npz"), command_to_go_on(sys.argv[1:])
+    settings = {"recipe": recipe, "seed": seed, "code": code(), **makes_weights(chosen)}
+    if not restart:
+        # of several workers, the first one's counts
+        check_interrupted(interrupted, settings, again, resume and "TF_CONFIG" not in os.environ)
+    own = read_photos(photos) if photos else NO_PHOTOS
     dataset = load(data_dir)
     clothes = get_clothes() if chosen.photo_share else []
     learned_from = describe_clothes(clothes)
-    warn_of_losing_photos(out, learned_from)
-    print("train: starting TensorFlow", file=sys.stderr)
-    with quiet_stderr():
-        import keras
-        import tensorflow
+    warn_of_losing_photos(out, learned_from, len(own))
+    if restart:
+        interrupted.unlink(missing_ok=True)
+    with interruptible(interrupted, again):
+        say("starting TensorFlow")
+        with quiet_stderr():
+            import keras
+            import tensorflow
 
-        from train.calibrate import judge_photos
-        from train.checkpoint import Checkpoint
-        from train.cutting import NO_PHOTOS, cut
-        from train.fit import fit, score, score_photos
-        from train.networks import predict
-        from train.photos import read_photos
-        from train.report import write_report
-        from train.workers import join, together
+            from train.calibrate import judge_photos
+            from train.fit import fit, score, score_photos
+            from train.networks import predict
+            from train.report import write_report
+            from train.workers import agree, from_first, join, together
 
-    own = read_photos(photos) if photos else NO_PHOTOS
-    shown = cut(clothes) + own
-    strategy = join()
-    began = time.monotonic()
-    settings = {**asdict(chosen), "seed": seed, "photos": len(own)}
-    same_photos = {"photos_sha256": shown.sha256}
-    with together(strategy):
-        checkpoint = Checkpoint(out.with_suffix(".checkpoint.npz"), settings | same_photos, resume)
-        if resume and not checkpoint.state:
-            print(f"train: {checkpoint.path} holds no training with these settings; starting anew", file=sys.stderr)
-        model, holdout = fit(chosen, dataset.train_images, dataset.train_labels, seed, shown, checkpoint)
-    seconds = time.monotonic() - began
-    probabilities, said = predict(model, dataset.test_images), holdout.said_of_photos
-    description = {
-        "recipe": recipe if chosen == named else f"{recipe}, changed",
-        **settings,
-        "temperature": holdout.temperature,
-        "photo_temperature": holdout.photo_temperature,
-        "unsure": holdout.unsure,
-        "dataset": checksums(),
-        **({"photo_dataset": learned_from} if learned_from else {}),
-        **({"on_photos": judge_photos(shown.accepted, said, holdout.unsure["photo"])} if len(said) else {}),
-        "versions": {
-            "python": platform.python_version(),
-            "tensorflow": tensorflow.__version__,
-            "keras": keras.__version__,
-        },
-    }
-    scores = {
-        "validation": holdout.validation,
-        "validation, disturbed": holdout.disturbed,
-        **score_photos(shown, said),
-        "test": score(probabilities, dataset.test_labels),
-    }
-    save(model, out, {"training": description, "scores": {name: asdict(part) for name, part in scores.items()}})
-    print(f"trained in {seconds:.0f} s")
-    for name, part in scores.items():
-        print(f"{name}: loss {part.loss:.4f}, accuracy {part.accuracy:.4f}")
-    checkpoint.remove()
-    report = out.parent / "report"
-    write_report(report, dataset, holdout.history, probabilities, description, shown, said)
+        tensorflow.get_logger().setLevel("ERROR")  # it warns of a new graph for each network; there is one of each
+        shown = cut(clothes) + own
+        settings["photos"] = f"{len(shown):,} (checksum {shown.sha256[:8]})"
+        strategy = join()
+        began = time.monotonic()
+        with together(strategy):
+            agree(json.dumps(settings))
+            content = from_first(interrupted.read_bytes() if interrupted.exists() else b"")
+            if resume and not content:
+                refuse_nothing(interrupted)
+            checkpoint = Checkpoint(interrupted, settings, content, again)
+            if content and not resume:
+                say(f"going on with the interrupted training in {interrupted}; to begin anew: {restart_by()}")
+            model, holdout = fit(chosen, dataset.train_images, dataset.train_labels, seed, shown, checkpoint)
+        seconds = time.monotonic() - began
+        probabilities, said = predict(model, dataset.test_images), holdout.said_of_photos
+        scores = {
+            "validation": holdout.validation,
+            "validation, disturbed": holdout.disturbed,
+            **score_photos(shown, said),
+            "test": score(probabilities, dataset.test_labels),
+        }
+        of_own, own_clothes = scores.get("your photos held out"), int(own.accepted.any(1).sum())
+        description = {
+            "recipe": recipe if chosen == named else f"{recipe}, changed",
+            **asdict(chosen),
+            "seed": seed,
+            "photos": len(own),
+            "temperature": holdout.temperature,
+            "photo_temperature": holdout.photo_temperature,
+            "unsure": holdout.unsure,
+            "dataset": checksums(),
+            **({"photo_dataset": learned_from} if learned_from else {}),
+            **({"on_photos": judge_photos(shown.accepted, said, holdout.unsure["photo"])} if len(said) else {}),
+            **({"on_your_photos": {"photos": own_clothes, "right": of_own.accuracy}} if of_own else {}),
+            "versions": {
+                "python": platform.python_version(),
+                "tensorflow": tensorflow.__version__,
+                "keras": keras.__version__,
+            },
+        }
+        kept = keep_better(out, description, scores["test"].accuracy)
+        save(model, out, {"training": description, "scores": {name: asdict(part) for name, part in scores.items()}})
+        print(f"trained in {seconds:.0f} s")
+        for name, part in scores.items():
+            count = f" ({tell(round(part.accuracy * own_clothes), own_clothes)})" if part is of_own else ""
+            print(f"{name}: loss {part.loss:.4f}, accuracy {part.accuracy:.4f}{count}")
+        if kept:
+            say(kept)
+        report = out.parent / "report"
+        write_report(report, dataset, holdout.history, probabilities, description, shown, said)
+        checkpoint.remove()
     print(f"wrote {out} and {report / 'report.md'}")
+
+
+def makes_weights(recipe: Recipe) -> dict[str, Any]:
+    """What of a recipe makes a difference to the weights."""
+    settings = {name: value for name, value in vars(recipe).items() if name not in ("purpose", "int8_waiver", "teacher")}
+    return settings | {"teacher": makes_weights(recipe.teacher) if recipe.teacher else None}
 
 
 def describe_clothes(photos: Sequence[Photo]) -> dict[str, Any]:
@@ -138,20 +177,20 @@ def describe_clothes(photos: Sequence[Photo]) -> dict[str, Any]:
     }
 
 
-def warn_of_losing_photos(out: Path, learned_from: Mapping[str, Any]) -> None:
-    """Says so if a model that learned from photos is about to be replaced by one that does not."""
-    try:
-        with zipfile.ZipFile(out) as archive:
-            known = json.loads(archive.read(DESCRIPTION))["training"].get("photo_dataset")
-    except (OSError, zipfile.BadZipFile, KeyError, ValueError, AttributeError):
-        return  # no model, or none of ours
+def warn_of_losing_photos(out: Path, learned_from: Mapping[str, Any], own: int) -> None:
+    """Says so if a model that learned from photos is about to be replaced by one that does not. own: photos of the user's."""
+    training = read_description(out).get("training")
+    known = training.get("photo_dataset") if isinstance(training, dict) else None
     if known and not learned_from:
         for line in (
             f"{out} learned from {known['photos']:,} photos of clothes; its successor will not, and will name far fewer rightly",
-            "to keep it, stop now (Ctrl-C); 'make photos' gets the photos, and the recipe 'standard' learns from them",
+            "to keep it there, stop now (Ctrl-C); 'make photos' gets the photos, and the recipe 'standard' learns from them",
             "another model can stand in another place: --out, or for make MODELS",
         ):
-            print(f"train: WARNING: {line}", file=sys.stderr)
+            say(f"WARNING: {line}")
+    known_own = training.get("on_your_photos") if isinstance(training, dict) else None
+    if known_own and not own:
+        say(f"WARNING: {out} learned from {known_own['photos']:,} photos of yours; its successor will not, without --photos")
 
 
 def prepare(out: Path) -> None:
@@ -179,6 +218,10 @@ def save(model: Any, out: Path, description: dict[str, Any]) -> None:
             path.replace(out)
     except OSError as error:
         raise UsageError(f"{out} can't be written ({error.strerror}); it is as it was before") from None
+
+
+def say(message: str) -> None:
+    print(f"train: {message}", file=sys.stderr)
 
 
 def to_json(value: Any) -> bytes:

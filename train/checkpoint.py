@@ -1,40 +1,59 @@
-"""What a training needs to go on after it was killed: written after each epoch, removed when the model is complete."""
+"""What a training needs to go on after it was interrupted: written after each epoch, removed when the model is complete.
+
+A training that goes on ends with the weights that it would have had without the interruption. So one that is started again does
+so by itself; but only with the same settings, and what is there is overwritten only when asked for.
+"""
 
 import io
 import json
+import os
+import shlex
+import signal
+import sys
 import tempfile
 import zipfile
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
+from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 
+from fmnist_edge.errors import FmnistEdgeError, UsageError, stop
 from train.history import Epoch
-from train.workers import agree, from_first
+
+if TYPE_CHECKING:
+    import keras
+
+NAMED = 4
+"""At most so many settings that differ are named."""
+NOT_THE_RECIPES = ("recipe", "seed", "photos", "code")
+"""Settings that a recipe does not tell."""
+BY_ENVIRONMENT = ("FMNIST_DATA", "FMNIST_PHOTOS", "TF_CONFIG")
+"""Variables that make a difference to a training."""
+
+
+class CheckpointError(FmnistEdgeError):
+    """What an interrupted training would go on from can't be written."""
 
 
 class Checkpoint:
-    """One file beside the model to be. ``resume``: go on from what is there; else it is overwritten.
+    """One file beside the model to be.
 
-    settings: what the training was told; a checkpoint of other settings is not gone on from. Of several workers, each
-    writes its own, but all go on from the first one's: where one dies, the others may be an epoch further.
+    settings: what makes a difference to the weights. content: of the file to go on from, b"" to begin. command: what goes on,
+    if this training is interrupted. Raises UsageError if the file is of another training, or damaged.
     """
 
-    def __init__(self, path: Path, settings: Mapping[str, Any], resume: bool) -> None:
-        self.path, self.settings = path, json.dumps(settings, sort_keys=True)
-        agree(self.settings)
-        content = from_first(path.read_bytes() if resume and path.exists() else b"")
-        self.state: dict[str, Any] = {}
-        # nothing, or what is no checkpoint, is nothing to go on from
-        with suppress(ValueError, EOFError, KeyError, zipfile.BadZipFile), np.load(io.BytesIO(content)) as file:
-            if str(file["settings"]) == self.settings:
-                self.state = dict(file)
+    def __init__(self, path: Path, settings: Mapping[str, Any], content: bytes = b"", command: str = "") -> None:
+        self.path, self.settings, self.command = path, settings, command
+        self.state = read_state(path, content) if content else {}
+        if content:
+            refuse_another(path, self.state, settings, command)
 
-    def restore(self, network: str, variables: Sequence[keras.Variable]) -> list[Epoch]:
+    def restore(self, network: str, variables: "Sequence[keras.Variable]") -> list[Epoch]:
         """Gives the variables the values of the last epoch of that network, and returns its epochs; none if there is nothing."""
         if f"{network}.epochs" not in self.state:
             return []
@@ -42,15 +61,127 @@ class Checkpoint:
             variable.assign(self.state[f"{network}.{number}"])
         return [Epoch(**epoch) for epoch in json.loads(str(self.state[f"{network}.epochs"]))]
 
-    def save(self, network: str, variables: Sequence[keras.Variable], history: Sequence[Epoch]) -> None:
+    def save(self, network: str, variables: "Sequence[keras.Variable]", history: Sequence[Epoch]) -> None:
         values = {f"{network}.{number}": variable.numpy() for number, variable in enumerate(variables)}
         epochs = json.dumps([asdict(epoch) for epoch in history])
-        self.state |= {"settings": self.settings, f"{network}.epochs": epochs, **values}
-        # a folder of its own, in case that workers share a disk; what they write is the same
-        with tempfile.TemporaryDirectory(prefix=".train-", dir=self.path.parent) as scratch:
-            part = Path(scratch) / self.path.name
-            np.savez(part, **self.state)
-            part.replace(self.path)
+        self.state |= {"settings": json.dumps(self.settings), "command": self.command, f"{network}.epochs": epochs, **values}
+        try:
+            # a folder of its own, in case that workers share a disk; what they write is the same
+            with tempfile.TemporaryDirectory(prefix=".train-", dir=self.path.parent) as scratch:
+                part = Path(scratch) / self.path.name
+                np.savez(part, **self.state)
+                part.replace(self.path)
+        except OSError as error:
+            kept = f"; once that is mended, to go on: {self.command}" if self.path.exists() else ""
+            raise CheckpointError(f"{self.path} can't be written ({error.strerror or error}){kept}") from None
 
     def remove(self) -> None:
         self.path.unlink(missing_ok=True)
+
+
+def check_interrupted(path: Path, settings: Mapping[str, Any], command: str, resume: bool) -> None:
+    """Raises UsageError now, and not after photos were read, if a training of these settings can't go on from the file.
+
+    settings: as far as they are known. resume: whether there has to be a file.
+    """
+    if path.exists():
+        refuse_another(path, read_state(path, path.read_bytes()), settings, command)
+    elif resume:
+        refuse_nothing(path)
+
+
+def refuse_nothing(path: Path) -> None:
+    raise UsageError(f"there is no interrupted training to resume: no {path}; without --resume, one is started")
+
+
+def read_state(path: Path, content: bytes) -> dict[str, Any]:
+    """What the file's content holds. Raises UsageError if it is no checkpoint."""
+    try:
+        with np.load(io.BytesIO(content)) as file:
+            state = dict(file)
+            json.loads(str(state["settings"]))
+            return state
+    except (ValueError, EOFError, KeyError, zipfile.BadZipFile):
+        raise UsageError(f"{path} is no interrupted training, or damaged; remove it, or take {restart_by()}") from None
+
+
+def refuse_another(path: Path, state: Mapping[str, Any], settings: Mapping[str, Any], command: str) -> None:
+    """Raises UsageError, with the settings that differ, if the state is of a training with others."""
+    told, known = flat(json.loads(str(state["settings"]))), flat(json.loads(json.dumps(settings)))
+    tops = {name.partition(".")[0] for name in known}
+    names = [name for name in {**known, **told} if name.partition(".")[0] in tops and told.get(name) != known.get(name)]
+    if not names:
+        return
+    if "recipe" in names:  # most of its settings differ
+        names = [name for name in names if name in NOT_THE_RECIPES]
+    changed = [f"{name} was {show(told.get(name))}, now {show(known.get(name))}" for name in names[:NAMED]]
+    more = [f"{len(names) - NAMED} more"] if len(names) > NAMED else []
+    going_on = str(state.get("command", "")) if "code" not in names else ""
+    raise UsageError(
+        f"{path} holds an interrupted training with other settings ({'; '.join([*changed, *more])}). "
+        + (f"To go on with it: {going_on}. " if going_on else "")
+        + f"To give it up: {restart_by()}. To keep it: train into another place, with {'MODELS' if by_make() else '--out'}"
+    )
+
+
+@contextmanager
+def interruptible(checkpoint: Path, command: str) -> Iterator[None]:
+    """After Ctrl-C, or when it is told to end (SIGTERM), the last line says how to go on."""
+    status = 130
+
+    def end(*_: object) -> None:
+        nonlocal status
+        status = 128 + signal.SIGTERM
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    except KeyboardInterrupt:
+        stop(
+            "train",
+            f"interrupted; {'to go on' if checkpoint.exists() else 'no epoch was over; to begin again'}: {command}",
+            status,
+        )
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The settings in one row: those of a teacher are named "teacher.epochs"."""
+    row: dict[str, Any] = {}
+    for name, value in settings.items():
+        row |= flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+    return row
+
+
+def show(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else "none" if value is None else str(value)
+
+
+def code() -> str:
+    """A checksum of what trains: our own code, and the versions of what it takes."""
+    parts = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
+    versions = " ".join(version(name) for name in ("keras", "numpy", "tensorflow"))
+    return sha256(b"".join([*parts, versions.encode()])).hexdigest()[:12]
+
+
+def command_to_go_on(arguments: Sequence[str]) -> str:
+    """What to type to go on, if this training is interrupted. arguments: those that it was started with."""
+    if made := by_make():
+        return made
+    python = Path(sys.executable)
+    program = str(python.relative_to(Path.cwd())) if python.is_relative_to(Path.cwd()) else str(python)
+    given = [f"{name}={shlex.quote(os.environ[name])}" for name in BY_ENVIRONMENT if os.environ.get(name)]
+    others = [argument for argument in arguments if argument not in ("--resume", "--restart")]
+    return " ".join([*given, shlex.join([program, "-m", "train", *others, "--resume"])])
+
+
+def restart_by() -> str:
+    """What to type to begin anew."""
+    return f"{made} RESTART=1" if (made := by_make()) else "--restart"
+
+
+def by_make() -> str:
+    """The command that make was started with, if it was make (see Makefile)."""
+    return os.environ.get("MAKE_AGAIN", "")

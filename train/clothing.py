@@ -241,7 +241,7 @@ def say(message: str) -> None:
     print(f"photos: {message}", file=sys.stderr)
 
 
-@reported("photos")
+@reported("photos", "the same command goes on with the download")
 def main(
     mirror: Annotated[str, typer.Option(help="Download the archive from this address instead.")] = CLOTHING.address,
 ) -> None:

@@ -178,7 +178,7 @@ def say(message: str) -> None:
     print(f"dataset: {message}", file=sys.stderr)
 
 
-@reported("dataset")
+@reported("dataset", "the same command goes on with the download")
 def main(
     data_dir: Annotated[Path | None, typer.Option(help="A folder that has the four files; FMNIST_DATA if not given.")] = None,
     mirror: Annotated[list[str] | None, typer.Option(help="Download from this address instead; repeatable.")] = None,

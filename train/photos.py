@@ -34,6 +34,32 @@ Result = TypeVar("Result")
 Found = list[tuple[Path, set[int]]]
 """Photos, and the classes that are right for each."""
 
+FEW = 20
+"""Of fewer photos, the share that is right says little: half of 20 right is, with 95 % confidence, something from 27 to 73 %."""
+
+OTHER_NAMES = {
+    "T-shirt/top": "t-shirt, tee, tee shirt, tank top, singlet",
+    "Trouser": "pant, slack, jean, chino, legging, jogger, sweatpant",
+    "Pullover": "jumper, sweater, sweatshirt, knitwear",
+    "Dress": "gown, sundress",
+    "Coat": "jacket, parka, anorak, overcoat, raincoat, trench coat",
+    "Sandal": "heel, high heel, pump, flip-flop",
+    "Shirt": "dress shirt, button-down",
+    "Sneaker": "trainer, running shoe, tennis shoe, gym shoe",
+    "Bag": "handbag, purse, backpack, tote, tote bag, shoulder bag, clutch",
+    "Ankle boot": "boot, bootie, chelsea boot",
+}
+"""What people call a folder of photos of each class, besides the class's own name; each may be in the plural."""
+
+AMBIGUOUS = {
+    "shoe, footwear, slipper": "Sandal, Sneaker, Ankle boot",
+    "top, polo, polo shirt, undershirt": "T-shirt/top, Shirt",
+    "long sleeve": "Pullover, Shirt",
+    "blouse": "T-shirt/top, Pullover, Shirt",
+    "hoodie, cardigan, blazer, outerwear, outwear": "Pullover, Coat",
+}
+"""What may be one of several classes, much as in train/clothing.py: whoever sorts the photos sees which."""
+
 NO_CLASS = ("", "ood", "none", "nan", "n/a", "na", "null", "-")
 """How tables say that none of the classes is right: "ood" is out of distribution, "nan" pandas' empty field."""
 
@@ -61,9 +87,9 @@ def main(
     hits = find_hits(probabilities, right)
     label = np.array([min(classes, default=-1) for classes in right])
     for name, of_class in (*((name, label == number) for number, name in enumerate(CLASSES)), ("all", clothes)):
-        if of_class.any():
-            count, first, among_three = of_class.sum(), hits[of_class, 0].mean(), hits[of_class, :3].any(1).mean()
-            print(f"{name:12} {count:5} photos: {first:6.1%} right, {among_three:6.1%} among the first three")
+        if count := int(of_class.sum()):
+            first, among_three = int(hits[of_class, 0].sum()), int(hits[of_class, :3].any(1).sum())
+            print(f"{name:12} {tell(first, count)}; {among_three:,} have a right class among the first three")
     if clothes.any():
         sure = clothes & ~unsure
         of_sure = f", of which {hits[sure, 0].mean():.1%} are right" if sure.any() else ""
@@ -71,6 +97,11 @@ def main(
         print(f"{'confidence':12} calibration error {error:.3f}; {sure.sum() / clothes.sum():.1%} are not marked unsure{of_sure}")
     if not clothes.all():
         print(f"{'other things':12} {(~clothes).sum():5} photos: {unsure[~clothes].mean():6.1%} are marked unsure")
+
+
+def tell(right: int, of: int) -> str:
+    """How many are right, and whether that says anything."""
+    return f"{right:,} of {of:,} right, " + (f"{right / of:.1%}" if of >= FEW else "too few to say")
 
 
 def find_held_out(source: Source = CLOTHING) -> Found:
@@ -114,15 +145,17 @@ def find_photos(folder: Path) -> Found:
         return read_table(folder / "labels.csv")
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}")
-    found: Found = []
-    for path in sorted(folder.iterdir()):
-        if is_kept_aside(path.name):
-            continue
-        if path.is_dir():
-            found += [(file, {class_of(path)}) for file in photos_in(path)]
-        elif path.is_file():
-            complain(f"{path} is in no class's folder, and left out")
-    return found
+    inside = [path for path in sorted(folder.iterdir()) if not is_kept_aside(path.name)]
+    folders = [path for path in inside if path.is_dir()]
+    if inside and not folders:
+        raise UsageError(
+            f"{folder} holds no folders: its photos are not sorted yet. Make one folder in it for each class "
+            f"({', '.join(folder_name(name) for name in CLASSES)}), and move each photo into its own"
+        )
+    for path in set(inside) - set(folders):
+        complain(f"{path} is in no class's folder, and left out")
+    classes = [(path, class_of(path)) for path in folders]  # a wrong name is said before anything is listed
+    return [(file, {class_id}) for path, class_id in classes for file in photos_in(path)]
 
 
 def read_table(path: Path) -> Found:
@@ -201,19 +234,32 @@ def photos_in(folder: Path) -> Sequence[Path]:
 
 
 def class_of(folder: Path) -> int:
-    """The class that a folder is named for, by its number or its name: "3", "T-shirt_top", "ankle boot"."""
-    name = plain(folder.name)
-    names = [plain(label) for label in CLASSES]
-    if name in names:
-        return names.index(name)
+    """The class that a folder is named for, by its number or a name that people use: "3", "T-shirt_top", "ankle boots", "jeans".
+
+    Raises UsageError, with the choice, for a name that may mean several classes or none.
+    """
     if folder.name.isdecimal() and int(folder.name) < len(CLASSES):
         return int(folder.name)
-    known = ", ".join(re.sub(r"\W", "_", label.lower()) for label in CLASSES)
+    name = plain(folder.name)
+    for class_id, label in enumerate(CLASSES):
+        if name in map(plain, (label, *OTHER_NAMES[label].split(", "))):
+            return class_id
+    for names, labels in AMBIGUOUS.items():
+        if name in map(plain, names.split(", ")):
+            *choice, last = map(folder_name, labels.split(", "))
+            raise UsageError(f"{folder}: '{folder.name}' may be {', '.join(choice)} or {last}; sort its photos into these")
+    known = ", ".join(folder_name(label) for label in CLASSES)
     raise UsageError(f"{folder}: '{folder.name}' is no class; folders are named 0 to {len(CLASSES) - 1}, or {known}")
 
 
+def folder_name(label: str) -> str:
+    return re.sub(r"\W", "_", label.lower())
+
+
 def plain(name: str) -> str:
-    return re.sub(r"[\W_]", "", name.lower())
+    """Without what is spelled in several ways: capitals, spaces, hyphens, the plural."""
+    letters = re.sub(r"[\W_]", "", name.lower())
+    return re.sub(r"(?<=ch|sh|ss)es$|(?<!s)s$", "", letters)
 
 
 def read_tiles(found: Found) -> tuple[list[Tile], list[set[int]]]:

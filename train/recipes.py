@@ -104,6 +104,16 @@ RECIPES = {
     "quick": replace(
         FAST, purpose="a first look in seconds", sqrt_input=True, epochs=3, learning_rate=6e-3, label_smoothing=0.05
     ),
+    "quick-photos": replace(
+        FAST,
+        purpose="a first look at photos in a minute, your own too",
+        hidden=(256,),
+        sqrt_input=True,
+        epochs=3,
+        learning_rate=6e-3,
+        label_smoothing=0.05,
+        photo_share=0.6,
+    ),
     "compact": replace(
         TAUGHT,
         purpose="the best at the textbook's size, taught by a convolutional network",

@@ -23,6 +23,7 @@ from train.calibrate import accepts, judge_photos
 from train.cutting import NO_PHOTOS, PhotoTiles
 from train.dataset import Dataset
 from train.history import Epoch, best_epoch
+from train.photos import FEW, tell
 
 RIGHT, WRONG, OTHER = "tab:blue", "tab:red", "silver"
 
@@ -247,7 +248,9 @@ def draw_photos(photos: PhotoTiles, probabilities: Probabilities, sure_from: flo
 
 
 def rates(right: NDArray[np.bool_], part: NDArray[np.bool_]) -> list[object]:
-    return [int(part.sum()), f"{right[part].mean():.1%}" if part.any() else "-"]
+    """How many photos there are, and the share that is right; or how many, where a share would say little."""
+    count, hits = int(part.sum()), int(right[part].sum())
+    return [count, f"{hits / count:.1%}" if count >= FEW else tell(hits, count) if count else "-"]
 
 
 def to_rows(rows: Sequence[Sequence[object]]) -> str:

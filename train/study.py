@@ -39,7 +39,7 @@ with quiet_stderr():
 RESULTS, PAGE = Path("docs/study.json"), Path("docs/study.md")
 
 
-@reported("study")
+@reported("study", "what was measured is in docs/study.json; the same command goes on")
 def main(
     seeds: Annotated[int, typer.Option(min=1, help="How many trainings of each.")] = 3,
     tried: Annotated[Path | None, typer.Option("--try", help="Labelled photos to try each model on.", metavar="DIR")] = None,

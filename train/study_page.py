@@ -77,7 +77,7 @@ QUESTIONS = {
 }
 EPOCHS = (5, 10, 15, 30)
 
-NOT_MEASURED = "not measured since it changed"
+NOT_MEASURED, NEVER_MEASURED = "not measured since it changed", "not measured yet"
 
 Result = dict[str, Any]
 Results = Mapping[str, Mapping[str, Result]]
@@ -102,7 +102,7 @@ def fill_page(results: Results) -> str:
     parts = sorted({**whole, **{name: of_part(results, name) for name in PARTS}}.items())
     losses, accuracies = (asked["30 epochs"][key] for key in ("losses", "accuracies"))
     return TEMPLATE.read_text("utf-8").format(
-        recipes=table([recipe_row(name, of_recipe(results, name), references) for name in RECIPES]),
+        recipes=table([recipe_row(name, results, references) for name in RECIPES]),
         parts=table([part_row(name, runs) for name, runs in parts]),
         photos=table([photo_row(name, runs) for name, runs in photo_runs(results).items() if runs]),
         clothes=table([clothes_row(name, results.get("clothes", {}).get(name)) for name in PHOTO_PARTS]),
@@ -118,11 +118,12 @@ def fill_page(results: Results) -> str:
     )
 
 
-def recipe_row(name: str, runs: Sequence[Result], references: Sequence[float]) -> list[object]:
+def recipe_row(name: str, results: Results, references: Sequence[float]) -> list[object]:
     """references: seconds to which those of the recipe are compared."""
+    runs, known = of_recipe(results, name), any(key.startswith(f"{name}, seed ") for key in results["recipes"])
     units = "-".join(map(str, (784, *RECIPES[name].hidden, 10)))
     if not runs:
-        return [f"`{name}`", units, NOT_MEASURED, *["-"] * 9]
+        return [f"`{name}`", units, NOT_MEASURED if known else NEVER_MEASURED, *["-"] * 9]
     tests, seconds = [run["test"] for run in runs], mean(runs, "seconds")
     return [
         f"`{name}`",
@@ -150,7 +151,7 @@ def photo_row(name: str, runs: Sequence[Result]) -> list[object]:
 
 def clothes_row(name: str, run: Result | None) -> list[object]:
     if run is None:
-        return [name, "not measured yet", *["-"] * 7]
+        return [name, NEVER_MEASURED, *["-"] * 7]
     shares = [f"{share:.1%}" for share in (run["right"], *run["shoes"].values())]
     return [name, run["learned"], run["contributors"], *shares, f"{run['calibration_error']:.3f}", f"{run['validation']:.4f}"]
 

@@ -59,9 +59,10 @@ def first_line(error: Exception | str) -> str:
 
 
 @contextmanager
-def reported(program: str) -> Iterator[None]:
+def reported(program: str, going_on: str = "") -> Iterator[None]:
     """Ends the program with one line on stderr and an exit status instead of a traceback.
 
+    going_on: after Ctrl-C, what goes on with what was done until then.
     An error's own status; 130 after Ctrl-C; 141, silently, when who reads our output has gone; 1 when it can't be written.
     """
     try:
@@ -69,7 +70,7 @@ def reported(program: str) -> Iterator[None]:
     except FmnistEdgeError as error:
         stop(program, str(error), error.exit_status)
     except KeyboardInterrupt:
-        stop(program, "interrupted", 130)
+        stop(program, f"interrupted; {going_on}" if going_on else "interrupted", 130)
     except OSError as error:
         # what could not be written would be tried, and complained of, again at exit
         sys.stdout = None

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shlex
 import shutil
 import stat
 from pathlib import Path
@@ -67,6 +69,7 @@ def make(checkout: Path, *arguments: str, **environment: str) -> list[tuple[list
         ("sign", "MODELS", ["-m", "export.sign", "--models", ODD, "--key", f"{Path.home()}/.ssh/fmnist-edge"]),
         ("study", "TRY", ["-m", "train.study", "--try", ODD]),
         ("bench", "MODELS", ["-m", "bench", "--models", ODD, "--out", ODD]),
+        ("wheel", "MODELS", ["deploy/wheel.py", "--models", ODD]),
     ],
 )
 def test_a_variable_is_one_word_with_all_that_is_in_it(
@@ -79,10 +82,15 @@ def test_a_variable_is_one_word_with_all_that_is_in_it(
 
 @pytest.mark.parametrize("by_environment", [False, True])
 def test_what_deploys_gets_the_variables_as_they_were_typed(by_environment: bool, checkout: Path) -> None:
-    given = {name: f"{name} {ODD}" for name in ("SOURCE", "MODELS", "KEY", "HOST", "INVENTORY", "ARGS")}
     (checkout / "dist").mkdir()
+    jobs = {
+        "deploy": ("site.yml", ("SOURCE", "MODELS", "HOST", "INVENTORY", "ARGS")),
+        "trust": ("trust.yml", ("KEY", "HOST", "INVENTORY", "ARGS")),
+        "rollback": ("rollback.yml", ("HOST", "INVENTORY", "ARGS")),
+    }
 
-    for job, playbook in (("deploy", "site.yml"), ("trust", "trust.yml"), ("rollback", "rollback.yml")):
+    for job, (playbook, names) in jobs.items():
+        given = {name: f"{name} {ODD}" for name in names}
         calls = make(checkout, job, **given) if by_environment else make(checkout, job, *(f"{a}={b}" for a, b in given.items()))
         arguments, environment = calls[-1]
 
@@ -90,9 +98,143 @@ def test_what_deploys_gets_the_variables_as_they_were_typed(by_environment: bool
         assert {name: environment[name] for name in given} == given
 
 
+def test_a_release_brings_its_models_beside_the_wheel_whose_own_stay(checkout: Path) -> None:
+    assert ["deploy/wheel.py", "--models", "models"] in [words for words, _ in make(checkout, "deploy", "MODELS=build/q")]
+
+
+MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
+TABLE = {name: jobs.split() for name, jobs in re.findall(r"^([A-Z_]+)\.jobs :?= (.+?)  ## ", MAKEFILE, re.MULTILINE)}
+
+
+def refusal(*arguments: str, **environment: str) -> str:
+    """What make says, of which it does nothing; "" if it would."""
+    result = run("make", "-n", *arguments, environment={"MAKEFLAGS": "", **environment})
+    return result.stderr if result.returncode else ""
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_what_is_set_for_another_job_is_refused(name: str) -> None:
+    said = refusal("help", f"{name}=1")
+
+    assert f" {name} means nothing to 'make help'; it is for {TABLE[name][0] if name != 'PYTHON' else 'setup'}" in said
+    assert refusal("help", **{name: "1"}) == ""
+
+
+def test_a_variable_is_enough_for_one_of_several_jobs() -> None:
+    assert refusal("train", "export", "RECIPE=quick", "MODELS=build/q") == ""
+    assert "RECIPE means nothing to 'make export bench'; it is for train." in refusal("export", "bench", "RECIPE=quick")
+
+
+def test_a_misspelled_variable_is_refused() -> None:
+    assert "RECIPIE is nothing that can be set; 'make help' lists what can." in refusal("train", "RECIPIE=quick")
+
+
+def test_a_job_that_there_is_not_is_named_before_the_others_begin() -> None:
+    assert "there is no job 'exprot'; 'make help' lists them." in refusal("train", "exprot")
+    assert refusal("build/ansible/installed") == ""
+
+
+def test_all_that_can_be_set_is_in_the_table_and_in_the_help() -> None:
+    used = set(re.findall(r"\$\(([A-Z_]+)\)", MAKEFILE))
+    ours = set(re.findall(r"^([A-Z_]+) :?= ?", MAKEFILE, re.MULTILINE))
+    listed = run("make", "help").stdout
+
+    assert used - ours - {"HOME", "XDG_CACHE_HOME", "MAKECMDGOALS"} <= set(TABLE)
+    for name in TABLE:
+        assert re.search(rf"^{name} +\S.*; for \w", listed, re.MULTILINE)
+
+
+def test_the_readmes_commands_are_taken() -> None:
+    commands = re.findall(r"\bmake [a-z][a-z -]*(?: [A-Z]+=(?:'[^']*'|[^\s'`;,)]+))+", (ROOT / "README.md").read_text("utf-8"))
+
+    assert len(commands) > 5
+    for command in commands:
+        assert refusal(*shlex.split(command)[1:]) == "", command
+
+
+def test_clean_keeps_models_trainings_and_the_environment_and_says_what_it_removes(checkout: Path) -> None:
+    kept = ("build/q/fmnist.keras", "build/r/fmnist.checkpoint.npz", "build/stamps/build/q/trained-quick", "build/notes.txt")
+    kept = (*kept, "models/fmnist.keras", "build/mutants/a", "build/ansible/installed", ".venv/bin/python")
+    removed = ("dist/a.whl", "build/deploy/venv.tar.gz", ".ruff_cache/a", "train/__pycache__/a.pyc")
+    for name in (*kept, *removed):
+        (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+        (checkout / name).touch()
+
+    result = run("make", "clean", cwd=checkout)
+
+    assert [name for name in kept if not (checkout / name).exists()] == []
+    assert [name for name in removed if (checkout / name).exists()] == []
+    assert re.search(r"^removing dist \(.+\)\nremoving build/deploy \(.+\)\nremoving \.ruff_cache ", result.stdout, re.MULTILINE)
+    assert "'make distclean' removes .venv and build too, with the models in it" in result.stdout
+
+
+def test_distclean_names_each_model_that_it_removes_and_leaves_models(checkout: Path) -> None:
+    for name in ("build/q/fmnist.keras", "models/fmnist.keras"):
+        (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+        (checkout / name).touch()
+
+    result = run("make", "distclean", cwd=checkout)
+
+    assert "removing a trained model: build/q/fmnist.keras\nremoving build (" in result.stdout
+    assert not (checkout / "build").exists()
+    assert not (checkout / ".venv").exists()
+    assert (checkout / "models" / "fmnist.keras").exists()
+
+
+def test_lint_runs_all_its_tools_and_says_how_to_mend_what_they_found(checkout: Path) -> None:
+    for name in (".venv/bin/ruff", ".venv/bin/mypy", ".venv/bin/lint-imports", "build/ansible/bin/ansible-lint"):
+        (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+        (checkout / name).write_text(f"#!/bin/sh\necho {Path(name).name} $1\ntest $1 = check\n")
+        (checkout / name).chmod(stat.S_IRWXU)
+
+    result = run("make", "lint", cwd=checkout)
+
+    assert result.returncode == 2
+    assert result.stdout.splitlines()[:5] == [
+        "ruff format",
+        "ruff check",
+        "mypy",
+        "lint-imports --no-cache",
+        "ansible-lint --offline",
+    ]
+    assert "to mend: ruff format: make format; mypy: by hand; lint-imports: " in result.stderr
+    assert "ruff check" not in result.stderr
+
+
+def test_an_interrupted_training_is_gone_on_with_by_the_same_command(checkout: Path) -> None:
+    calls = make(checkout, "train", "export", f"MODELS={ODD}", RECIPE="my recipe")
+    ((_, environment),) = [call for call in calls if call[0][:2] == ["-m", "train"]]
+
+    again = environment["MAKE_AGAIN"]
+    assert shlex.split(again) == ["make", "train", "export", f"MODELS={ODD}", "RECIPE=my recipe"]
+
+
+def test_a_training_is_restarted_even_if_it_is_done(checkout: Path) -> None:
+    (checkout / "models").mkdir()
+    (checkout / "models" / "fmnist.keras").touch()
+    make(checkout, "train")
+    ((arguments, environment),) = make(checkout, "train", "RESTART=1")
+
+    assert arguments[-1] == "--restart"
+    assert environment["MAKE_AGAIN"] == "make train"
+
+
+def test_another_python_than_the_environments_is_refused(checkout: Path) -> None:
+    for name, version in ((".venv/bin/python", "3.11.2"), ("python3.12", "3.12.1")):
+        (checkout / name).write_text(f"#!/bin/sh\necho Python {version}\n")
+        (checkout / name).chmod(stat.S_IRWXU)
+
+    other = run("make", "data", "PYTHON=./python3.12", cwd=checkout)
+    same = run("make", "data", "PYTHON=.venv/bin/python", cwd=checkout)
+
+    assert other.returncode == 2
+    assert ".venv has Python 3.11.2, and PYTHON is Python 3.12.1: to make it anew, remove .venv first" in other.stderr
+    assert same.returncode == 0
+
+
 @pytest.mark.parametrize("name", ["FMNIST_DATA", "FMNIST_PHOTOS"])
 def test_what_python_reads_itself_gets_there_too(name: str, checkout: Path) -> None:
-    (_, environment), *_ = make(checkout, "data", f"{name}={ODD}")
+    (_, environment), *_ = make(checkout, "train", f"{name}={ODD}")
 
     assert environment[name] == ODD
 
@@ -112,8 +254,9 @@ def test_models_in_a_folder_of_any_name_are_made_once(checkout: Path) -> None:
 
 
 def test_a_home_folder_and_a_python_with_a_space_are_found(checkout: Path) -> None:
-    python = checkout / "my python"
-    shutil.copy(checkout / ".venv" / "bin" / "python", python)
+    python, there = checkout / "my python", checkout / ".venv" / "bin" / "python"
+    shutil.copy(there, python)
+    there.write_text(f'{RECORDER}test "$3" != --version\n')  # it has no pip
     os.utime(checkout / "requirements.txt", (2e9, 2e9))
 
     calls = make(checkout, "sign", "KEY=~/my key", f"PYTHON={python}")

@@ -46,6 +46,13 @@ def test_ctrl_c_is_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
     assert capsys.readouterr().err == "fmnist-edge: interrupted\n"
 
 
+def test_after_ctrl_c_it_is_said_what_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit), reported("photos", "the same command goes on"):
+        raise KeyboardInterrupt
+
+    assert capsys.readouterr().err == "photos: interrupted; the same command goes on\n"
+
+
 def test_a_reader_that_has_gone_is_141_and_silent(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert end(BrokenPipeError(32, "Broken pipe"), monkeypatch) == 141
     assert capsys.readouterr().err == ""

@@ -74,6 +74,7 @@ def test_a_whole_bundle_passes_and_its_table_is_printed() -> None:
     assert (result.returncode, result.stderr) == (0, "")
     for name in bundle.ARTIFACTS:
         assert f"| {name}" in result.stdout
+    assert result.stdout.splitlines()[-1] == "ok: models is whole, and does what its manifest says"
 
 
 @pytest.mark.parametrize("name", [*bundle.ARTIFACTS, "golden.npz", "parity.json", "manifest.json"])

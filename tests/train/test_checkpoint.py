@@ -7,18 +7,26 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fmnist_edge.errors import UsageError
+from train.checkpoint import Checkpoint, CheckpointError, check_interrupted, command_to_go_on
 from train.history import Epoch
 
 pytestmark = pytest.mark.tensorflow
 
-SETTINGS = {"recipe": "quick", "seed": 0, "photos": ""}
+SETTINGS = {
+    "recipe": "quick",
+    "seed": 0,
+    "photos": "",
+    "code": "1",
+    "hidden": (128,),
+    "epochs": 2,
+    "teacher": {"epochs": 5, "flip": 0.5},
+}
 HISTORY = [Epoch(0.9, 0.7, 0.8, 0.72), Epoch(0.5, 0.8)]
 
 
 def checkpoint(path: Path, settings: dict[str, Any] = SETTINGS, resume: bool = True) -> Any:
-    from train.checkpoint import Checkpoint
-
-    return Checkpoint(path, settings, resume)
+    return Checkpoint(path, settings, path.read_bytes() if resume and path.exists() else b"", "make train")
 
 
 def variables(*values: Sequence[float]) -> list[Any]:
@@ -65,16 +73,62 @@ def test_a_network_that_was_not_begun_begins_anew(path: Path) -> None:
     assert untouched(checkpoint(path), "fmnist")
 
 
-@pytest.mark.parametrize("changed", [{"seed": 1}, {"recipe": "compact"}, {"photos": "others"}, {"epochs": 3}])
-def test_a_training_of_another_seed_or_other_settings_is_not_gone_on_from(changed: dict[str, Any], path: Path) -> None:
-    assert untouched(checkpoint(path, {**SETTINGS, **changed}))
+@pytest.mark.parametrize(
+    ("changed", "difference"),
+    [
+        ({"seed": 1}, "seed was 0, now 1"),
+        ({"photos": "40"}, "photos was , now 40"),
+        ({"epochs": 3}, "epochs was 2, now 3"),
+        ({"hidden": (64, 32)}, "hidden was 128, now 64, 32"),
+        ({"teacher": {"epochs": 6, "flip": 0.5}}, "teacher.epochs was 5, now 6"),
+        ({"teacher": None}, "teacher.epochs was 5, now none; teacher.flip was 0.5, now none"),
+        ({"recipe": "compact", "epochs": 9, "seed": 2}, "recipe was quick, now compact; seed was 0, now 2"),
+    ],
+)
+def test_a_training_with_other_settings_is_refused_and_says_which(changed: dict[str, Any], difference: str, path: Path) -> None:
+    content = path.read_bytes()
+
+    with pytest.raises(UsageError) as refusal:
+        checkpoint(path, {**SETTINGS, **changed})
+
+    assert f"{path} holds an interrupted training with other settings ({difference}). To go on with it: make train. " in str(
+        refusal.value
+    )
+    assert "To give it up: --restart." in str(refusal.value)
+    assert path.read_bytes() == content
+
+
+def test_more_than_a_few_settings_are_counted(path: Path) -> None:
+    with pytest.raises(UsageError, match=r"a was none, now 1; b was .*; c was .*; d was none, now 1; 2 more\)"):
+        checkpoint(path, {**SETTINGS, **dict.fromkeys("abcdef", 1)})
+
+
+def test_after_a_change_of_the_code_no_command_goes_on(path: Path) -> None:
+    with pytest.raises(UsageError) as refusal:
+        checkpoint(path, {**SETTINGS, "code": "2"})
+
+    assert "(code was 1, now 2). To give it up: --restart" in str(refusal.value)
+
+
+def test_settings_that_are_not_known_yet_are_not_compared(path: Path) -> None:
+    settings = {name: value for name, value in SETTINGS.items() if name != "photos"}
+
+    check_interrupted(path, settings, "", resume=True)
+    with pytest.raises(UsageError, match="seed was 0, now 1"):
+        check_interrupted(path, {**settings, "seed": 1}, "", resume=False)
+
+
+def test_to_resume_there_has_to_be_something(tmp_path: Path) -> None:
+    check_interrupted(tmp_path / "none.npz", SETTINGS, "", resume=False)
+    with pytest.raises(UsageError, match=r"there is no interrupted training to resume: no .*none\.npz"):
+        check_interrupted(tmp_path / "none.npz", SETTINGS, "", resume=True)
 
 
 def test_the_order_of_the_settings_is_no_matter(path: Path) -> None:
     assert not untouched(checkpoint(path, dict(reversed(SETTINGS.items()))))
 
 
-def test_what_is_not_to_be_gone_on_from_is_overwritten(path: Path) -> None:
+def test_what_was_given_up_is_overwritten(path: Path) -> None:
     begun = checkpoint(path, resume=False)
     assert untouched(begun)
 
@@ -92,17 +146,19 @@ def test_what_was_gone_on_from_is_kept_beside_what_comes(path: Path) -> None:
     assert len(checkpoint(path).restore("teacher_0", variables([9, 9]))) == 1
 
 
-@pytest.mark.parametrize("part", [slice(0), slice(100), slice(-1), slice(9, None)])
-def test_what_a_full_disk_left_of_a_checkpoint_is_none(part: slice, path: Path) -> None:
+@pytest.mark.parametrize("part", [slice(100), slice(-1), slice(9, None)])
+def test_what_a_full_disk_left_of_a_checkpoint_is_said_to_be_damaged(part: slice, path: Path) -> None:
     path.write_bytes(path.read_bytes()[part])
 
-    assert untouched(checkpoint(path))
+    with pytest.raises(UsageError, match="is no interrupted training, or damaged; remove it, or take --restart"):
+        checkpoint(path)
 
 
 def test_neither_is_another_programs_file(path: Path) -> None:
     np.savez(path, weights=np.zeros(3))
 
-    assert untouched(checkpoint(path))
+    with pytest.raises(UsageError, match="is no interrupted training"):
+        checkpoint(path)
 
 
 def test_where_there_is_none_a_training_begins_anew(tmp_path: Path) -> None:
@@ -116,3 +172,25 @@ def test_nothing_else_is_left_beside_it_and_in_the_end_nothing_at_all(path: Path
     checkpoint(path).remove()
 
     assert list(path.parent.iterdir()) == []
+
+
+def test_the_command_that_goes_on_is_the_one_that_was_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MAKE_AGAIN", "FMNIST_PHOTOS", "FMNIST_DATA", "TF_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("sys.executable", str(Path.cwd() / ".venv" / "bin" / "python"))
+
+    assert command_to_go_on(["--restart", "--out", "my model.keras"]) == (
+        ".venv/bin/python -m train --out 'my model.keras' --resume"
+    )
+    monkeypatch.setenv("FMNIST_PHOTOS", "/my photos")
+    assert command_to_go_on(["--resume"]) == "FMNIST_PHOTOS='/my photos' .venv/bin/python -m train --resume"
+    monkeypatch.setenv("MAKE_AGAIN", "make train RECIPE=quick")
+    assert command_to_go_on(["--recipe", "quick"]) == "make train RECIPE=quick"
+
+
+def test_a_checkpoint_that_cannot_be_written_ends_the_training_and_says_how_to_go_on(path: Path) -> None:
+    going_on = checkpoint(path)
+    going_on.path = path.parent / "gone" / path.name
+
+    with pytest.raises(CheckpointError, match=r"fmnist\.checkpoint\.npz can't be written \(No such file or directory\)$"):
+        going_on.save("fmnist", variables([7]), HISTORY[:1])

@@ -9,9 +9,20 @@ from PIL import Image
 
 from fmnist_edge.contract import CLASSES
 from fmnist_edge.errors import UsageError
-from support.commands import MODELS, main_of
+from support.commands import MODELS, ROOT, main_of
 from train.dataset import Dataset
-from train.photos import class_of, find_hits, find_photos, read_classes, read_photos, read_tiles
+from train.photos import (
+    AMBIGUOUS,
+    OTHER_NAMES,
+    class_of,
+    find_hits,
+    find_photos,
+    folder_name,
+    read_classes,
+    read_photos,
+    read_tiles,
+    tell,
+)
 
 PER_CLASS = 12
 TROUSER, BAG = (CLASSES.index(name) for name in ("Trouser", "Bag"))
@@ -66,11 +77,25 @@ def test_a_model_is_tried_on_labelled_photos(photos: Path) -> None:
 
     assert (result.returncode, result.stderr) == (0, "")
     *classes, confidence = result.stdout.splitlines()
-    assert [line.split()[:2] for line in classes] == [["Trouser", "12"], ["Bag", "12"], ["all", "24"]]
+    scores = [
+        re.fullmatch(r"(\w+) +(\d+) of (\d+) right, (.+); (\d+) have a right class among the first three", line)
+        for line in classes
+    ]
+    assert [(score[1], score[3]) for score in scores if score] == [("Trouser", "12"), ("Bag", "12"), ("all", "24")]
+    assert [score[4] for score in scores[:2] if score] == ["too few to say"] * 2
     assert re.fullmatch(
         r"confidence +calibration error 0\.\d{3}; .*% are not marked unsure(, of which .*% are right)?", confidence
     )
-    assert float(result.stdout.splitlines()[0].split()[3].rstrip("%")) > 50
+    assert scores[0] is not None
+    assert int(scores[0][2]) > PER_CLASS / 2
+
+
+@pytest.mark.parametrize(
+    ("right", "of", "said"),
+    [(2, 8, "2 of 8 right, too few to say"), (19, 19, "19 of 19 right, too few to say"), (10, 20, "10 of 20 right, 50.0%")],
+)
+def test_a_share_of_a_few_photos_is_not_told(right: int, of: int, said: str) -> None:
+    assert tell(right, of) == said
 
 
 def test_labels_may_stand_in_a_table_and_more_than_one_may_be_right(photos: Path) -> None:
@@ -78,7 +103,7 @@ def test_labels_may_stand_in_a_table_and_more_than_one_may_be_right(photos: Path
 
     result = main_of("train.photos", photos)
 
-    assert result.stdout.splitlines()[-2].split()[:2] == ["all", "2"]
+    assert re.match(r"all +\d of 2 right, too few to say; ", result.stdout.splitlines()[-2])
 
 
 def table_of(folder: Path, content: bytes) -> list[tuple[str, set[int]]]:
@@ -172,12 +197,87 @@ def test_a_field_names_one_class_several_or_none(text: str, classes: set[int]) -
     assert read_classes(text) == classes
 
 
-@pytest.mark.parametrize(("name", "class_id"), [("Ankle boot", 9), ("ankle_boot", 9), ("9", 9), ("T-Shirt_top", 0), ("3", 3)])
-def test_a_folder_is_named_for_its_class(name: str, class_id: int) -> None:
-    assert class_of(Path("photos") / name) == class_id
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        *((label, label) for label in CLASSES),
+        *((str(number), label) for number, label in enumerate(CLASSES)),
+        ("ankle_boot", "Ankle boot"),
+        ("T-Shirt_top", "T-shirt/top"),
+        ("t-shirt", "T-shirt/top"),
+        ("tshirts", "T-shirt/top"),
+        ("Tees", "T-shirt/top"),
+        ("dresses", "Dress"),
+        ("trousers", "Trouser"),
+        ("jeans", "Trouser"),
+        ("pants", "Trouser"),
+        ("boots", "Ankle boot"),
+        ("heels", "Sandal"),
+        ("sneakers", "Sneaker"),
+        ("handbag", "Bag"),
+        ("clutches", "Bag"),
+        ("Tote Bags", "Bag"),
+    ],
+)
+def test_a_folder_is_named_for_its_class_as_people_do(name: str, label: str) -> None:
+    assert CLASSES[class_of(Path("photos") / name.replace("/", "_"))] == label
 
 
-@pytest.mark.parametrize("name", ["10", "-1", "boot", "3a"])
+def test_each_name_is_of_one_class_in_the_singular_and_in_the_plural() -> None:
+    names = {name: label for label, known in OTHER_NAMES.items() for name in known.split(", ")}
+
+    assert set(OTHER_NAMES) == set(CLASSES)
+    for name, label in names.items():
+        plural = f"{name}es" if name.endswith(("ch", "sh", "ss")) else f"{name}s"
+        assert [CLASSES[class_of(Path(spelled))] for spelled in (name, plural)] == [label, label]
+
+
+@pytest.mark.parametrize(
+    ("name", "choice"),
+    [
+        ("shoes", "sandal, sneaker or ankle_boot"),
+        ("Tops", "t_shirt_top or shirt"),
+        ("hoodies", "pullover or coat"),
+        ("long-sleeve", "pullover or shirt"),
+    ],
+)
+def test_a_folder_whose_name_may_mean_several_classes_is_refused_with_the_choice(name: str, choice: str) -> None:
+    with pytest.raises(UsageError, match=f"'{name}' may be {choice}; sort its photos into these"):
+        class_of(Path("photos") / name)
+
+
+def test_what_may_be_several_classes_are_classes() -> None:
+    for names, labels in AMBIGUOUS.items():
+        assert set(labels.split(", ")) < set(CLASSES)
+        for name in names.split(", "):
+            with pytest.raises(UsageError, match="may be"):
+                class_of(Path(name))
+
+
+@pytest.mark.parametrize("name", ["10", "-1", "3a", "hat", "s", ""])
 def test_a_folder_that_is_no_class_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match=f"'{name}' is no class; folders are named 0 to 9, or t_shirt_top, trouser,"):
-        class_of(Path("photos") / name)
+        class_of(Path("photos") / name if name else Path())
+
+
+def test_a_folder_that_is_not_sorted_yet_says_how(photos: Path) -> None:
+    with pytest.raises(UsageError, match="8 holds no folders: its photos are not sorted yet"):
+        read_photos(photos / "8")
+
+
+def test_a_wrong_name_is_said_before_the_photos_are_looked_at(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (photos / "8" / "notes.txt").touch()
+    (photos / "hats").mkdir()
+
+    with pytest.raises(UsageError, match="'hats' is no class"):
+        find_photos(photos)
+    assert capsys.readouterr().err == ""
+
+
+def test_the_names_are_listed_in_the_docs() -> None:
+    page = (ROOT / "docs" / "own-photos.md").read_text("utf-8")
+
+    for label, names in OTHER_NAMES.items():
+        assert f"| {CLASSES.index(label)} | `{folder_name(label)}` | {names} |\n" in page
+    for names, labels in AMBIGUOUS.items():
+        assert f"| {names} | {', '.join(f'`{folder_name(label)}`' for label in labels.split(', '))} |\n" in page

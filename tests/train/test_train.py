@@ -91,21 +91,29 @@ def test_ctrl_c_leaves_the_old_model(tmp_path: Path) -> None:
     _, complaint = training.communicate(timeout=60)
 
     assert training.returncode == 130
-    assert complaint.splitlines()[-1] == "train: interrupted"
+    again = f"{Path(sys.executable).relative_to(ROOT)} -m train {' '.join(SMALL)} --epochs 500 --out {path} --resume"
+    assert complaint.splitlines()[-1] == f"train: interrupted; to go on: {again}"
     assert path.read_bytes() == b"the old model"
     assert sorted(file.name for file in tmp_path.iterdir()) == ["fmnist.checkpoint.npz", "fmnist.keras"]
 
 
-def test_a_training_of_another_seed_is_not_gone_on_from(tmp_path: Path) -> None:
-    complaints = []
-    for seed in ("0", "1"):
-        arguments = (*SMALL, "--epochs", "500", "--seed", seed, "--resume", "--out", tmp_path / "fmnist.keras")
-        training = training_after("(epoch   2/500|going on)", *arguments)
-        training.kill()
-        complaints.append(training.communicate()[1])
+def test_an_interrupted_training_is_not_overwritten_by_another(tmp_path: Path) -> None:
+    path = tmp_path / "fmnist.keras"
+    training = training_after("epoch   2/500", *SMALL, "--epochs", "500", "--out", path)
+    training.terminate()
+    _, complaint = training.communicate(timeout=60)
+    content = (tmp_path / "fmnist.checkpoint.npz").read_bytes()
+    again = complaint.splitlines()[-1].removeprefix("train: interrupted; to go on: ")
 
-    said = f"train: {tmp_path}/fmnist.checkpoint.npz holds no training with these settings; starting anew"
-    assert said in complaints[1]
+    other = main_of("train", *SMALL, "--epochs", "500", "--seed", "1", "--out", path)
+
+    assert training.returncode == 143
+    assert other.returncode == 2
+    assert other.stderr == (
+        f"train: {tmp_path}/fmnist.checkpoint.npz holds an interrupted training with other settings (seed was 0, now 1). "
+        f"To go on with it: {again}. To give it up: --restart. To keep it: train into another place, with --out\n"
+    )
+    assert (tmp_path / "fmnist.checkpoint.npz").read_bytes() == content
 
 
 @pytest.fixture(scope="module")
@@ -122,8 +130,9 @@ def test_a_training_that_was_killed_goes_on_and_ends_as_if_it_had_not_been(momen
     training.kill()
     training.communicate()
 
-    resumed = python_m("train", *SIX_EPOCHS, "--resume", "--out", tmp_path / "killed.keras")
+    resumed = python_m("train", *SIX_EPOCHS, "--out", tmp_path / "killed.keras")
 
+    assert f"train: going on with the interrupted training in {tmp_path}/killed.checkpoint.npz; to begin anew: " in resumed.stderr
     assert "going on after epoch" in resumed.stdout
     assert (tmp_path / "killed.keras").read_bytes() == whole
     assert not list(tmp_path.glob("*.npz"))
@@ -159,7 +168,9 @@ def test_an_unknown_recipe_is_answered_with_the_known_ones() -> None:
     result = main_of("train", "--recipe", "standrad")
 
     assert result.returncode == 2
-    assert result.stderr == "train: there is no recipe 'standrad'; there are tutorial, quick, compact, standard, max\n"
+    assert result.stderr == (
+        "train: there is no recipe 'standrad'; there are tutorial, quick, quick-photos, compact, standard, max\n"
+    )
 
 
 def test_an_unwritable_place_is_named_before_the_training(tmp_path: Path) -> None:
@@ -209,9 +220,13 @@ def test_a_model_that_knows_photos_is_not_replaced_without_a_warning(tmp_path: P
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("fmnist.json", json.dumps({"training": {"photo_dataset": {"photos": 2911}}}))
 
+    old = path.read_bytes()
     first, again = (python_m("train", *SMALL, "--out", path).stderr for _ in range(2))
 
     assert f"train: WARNING: {path} learned from 2,911 photos of clothes; its successor will not" in first
     assert "'make photos' gets the photos" in first
     assert first.index("WARNING") < first.index("starting TensorFlow")
     assert "WARNING" not in again
+    (kept,) = (tmp_path / "kept").glob("*/fmnist.keras")
+    assert first.splitlines()[-1].endswith(f"To bring it back: cp -r {kept.parent}/. {tmp_path}")
+    assert kept.read_bytes() == old

@@ -17,12 +17,16 @@ the device applies; a reader that ignored it would be wrongly confident."""
 READABLE = (1, FORMAT)
 """Formats that are read. A file of format 1 says nothing of a temperature of photos, which means 1."""
 
+KERAS = (".keras", ".h5")
+
 NEVER_UNSURE = {"tile": 0.0, "photo": 0.0}
 """The thresholds of files that were made before there were any."""
 
 
 def read_description(content: bytes, suffix: str) -> dict[str, Any]:
     """What a model file, by whose suffix its kind is known, says of itself. Raises ModelError unless it is whole and all fits."""
+    if suffix in KERAS:
+        raise ModelError("it is a Keras model; 'make export' makes the .tflite and .onnx files of it that run here")
     text, model_sha256 = format_of(suffix).find_description(content)
     return check_description(text, model_sha256)
 

@@ -128,6 +128,11 @@ def test_each_format_is_read_where_its_description_stands() -> None:
         assert read_description(model.read_bytes(), model.suffix)["input"]["dtype"] == dtype
 
 
+def test_of_a_keras_model_it_is_said_how_to_export_it() -> None:
+    with pytest.raises(ModelError, match="it is a Keras model; 'make export' makes the"):
+        read_description((MODELS / "fmnist.keras").read_bytes(), ".keras")
+
+
 def test_a_flipped_bit_anywhere_before_the_description_is_damage() -> None:
     content = bytearray(described())
     content[1000] ^= 1
