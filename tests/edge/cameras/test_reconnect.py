@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from fmnist_edge.cameras import devices, feed
+from fmnist_edge.cameras import feed
 from fmnist_edge.cameras.camera import Camera, FeedOptions, Shot
 from fmnist_edge.cameras.feed import EndOfFeed, Feed, Frame, growing
 from fmnist_edge.errors import SourceError
@@ -60,12 +60,11 @@ class Film(Scripted):
 
 
 @pytest.fixture
-def open_feed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Feed]]:
+def open_feed() -> Iterator[Callable[..., Feed]]:
     feeds: list[Feed] = []
 
     def open_feed(*cameras: Camera, said: list[str] | None = None, **options: Any) -> Feed:
-        monkeypatch.setattr(devices, "cameras", lambda source, options: list(cameras))
-        feeds.append(Feed("scripted", FeedOptions(**QUICK | options), ([] if said is None else said).append))
+        feeds.append(Feed(list(cameras), FeedOptions(**QUICK | options), ([] if said is None else said).append))
         return feeds[-1]
 
     yield open_feed
