@@ -35,7 +35,7 @@ missing = $(if $(filter-out $(wildcard $(1)),$(1)),FORCE)
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup data photos train export sign bench study quick test arm-test armv7-test pi-test camera-test fuzz mutants mutants-report \
+.PHONY: help setup data photos train export sign bench study quick test arm-test armv7-test pi-test python-test camera-test fuzz mutants mutants-report \
   lint wheel deploy deploy-model trust rollback fleet-status fleet-test readme lock clean FORCE
 
 help:  ## list the jobs
@@ -123,6 +123,12 @@ pi-test: data wheel  ## run the wheel in an emulated Raspberry Pi, with cameras 
 	  echo "the emulated Pi needs more: sudo apt-get install $$missing" >&2; exit 1; }
 	tests/machines/pi/build.sh build/pi-vm dist/*.whl $(UV)
 	$(PY) -m pytest -rP tests/machines/pi $(if $(PI),-k $(call quoted,$(PI)))
+
+python-test: $(SETUP) data  ## run the wheel with Debian's Python 3.14 (Debian; three minutes)
+	@missing=$$(tests/machines/python/missing.sh); test -z "$$missing" || { \
+	  echo "Python 3.14 needs more: sudo apt-get install $$missing" >&2; exit 1; }
+	tests/machines/python/build.sh build/python-3.14
+	PATH=$(CURDIR)/build/python-3.14/bin:$$PATH $(PY) -m pytest -rP tests/edge/test_wheel.py -k 3.14
 
 camera-test: $(SETUP)  ## watch the streams of motion, VLC and FFmpeg (Debian; a minute)
 	@missing=$$(tests/machines/servers/missing.sh); test -z "$$missing" || { \
