@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
+from fmnist_edge.processes import available_megabytes
+
 Finding = tuple[str, str, str]
 """``ok``, ``note`` or ``problem`` (classifying does not work); the part; what there is to say of it."""
 
@@ -78,11 +80,9 @@ def python_bits() -> int:
 
 
 def look_at_memory() -> Finding:
-    try:
-        (kilobytes,) = re.findall(r"^MemAvailable: +(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
-    except (OSError, ValueError):
+    megabytes = available_megabytes()
+    if megabytes is None:
         return "ok", "memory", "unknown"
-    megabytes = int(kilobytes) // 1024
     if megabytes < ENOUGH_MEMORY:
         return "note", "memory", f"{megabytes} MB free; classifying wants {ENOUGH_MEMORY}, so end other programs"
     return "ok", "memory", f"{megabytes:,} MB free"
