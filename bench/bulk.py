@@ -1,4 +1,4 @@
-"""How `fmnist-edge classify` does with many pictures, for `make bench`: against bare decoding, with several processes, in memory."""
+"""How `fmnist-edge classify` does with many pictures, for `make bench`: against bare decoding, in processes, in memory."""
 
 import os
 import sys
@@ -80,7 +80,7 @@ def describe_bulk(result: dict[str, Any]) -> str:
     tiles, jobs, memory = result["tiles"], result["jobs"], result["memory"]
     return (
         f"To classify and print 10,000 tiles takes {tiles['ratio']:.2f} times what it takes to open and decode their PNG files.\n"
-        f"1,000 photos of 1 to 12 megapixels take {jobs['one_seconds']:.0f} s with `--jobs 1`, {jobs['ratio']:.2f} of that without it "
-        f"({jobs['processes']} processes).\n"
+        f"1,000 photos of 1 to 12 megapixels take {jobs['one_seconds']:.0f} s with `--jobs 1`, "
+        f"{jobs['ratio']:.2f} of that without it ({jobs['processes']} processes).\n"
         f"The command takes {memory['few_mb']:.0f} MB at most for 1,000 pictures, {memory['many_mb']:.0f} MB for 100,000.\n"
     )

@@ -24,14 +24,12 @@ ARCHIVES = (ZIP, NPY, GZIP, IDX)
 CHUNK, LARGEST_CHUNK, CHUNK_MS = 8, 64, 50.0
 """Pictures that a process gets at once: a few photos, so that they come back soon; as many tiles as take so many milliseconds."""
 
-FIRST = 64
+FIRST = 16
 """Pictures that are read in this process before others are thought of."""
 
-START_MS = 400.0
-"""What reading the rest must take for other processes to be worth starting."""
-
-LOOK_AHEAD = 10_000
-"""Names that are looked up for that, at most. Pictures of which there would have to be more are tiles in an array."""
+START_MS, LEAST_MS = 400.0, 0.02
+"""What reading the rest must take for other processes to be worth starting; and a picture in it: what takes less is a tile in an
+array, and sending it takes longer."""
 
 KILLED = "a process that reads pictures was killed; with fewer --jobs less memory is needed"
 
@@ -81,14 +79,17 @@ def read_all(sources: Iterable[Source], jobs: int | None = None) -> Iterator[Ite
     """
     rest = iter(sources)
     if jobs is None:
-        milliseconds = 1e-3
+        times = [0.0]
         for source in islice(rest, FIRST):
             item = read_item(source)
-            milliseconds += item.milliseconds
+            times.append(item.milliseconds)
             yield item
-        worth_it = round(FIRST * START_MS / milliseconds)
-        ahead = list(islice(rest, min(worth_it, LOOK_AHEAD)))
-        rest, jobs = chain(ahead, rest), worthwhile_processes() if len(ahead) == worth_it else 1
+        jobs, median = 1, sorted(times)[len(times) // 2]
+        if median > LEAST_MS:
+            ahead = list(islice(rest, round(START_MS / median)))
+            rest = chain(ahead, rest)
+            if len(ahead) == round(START_MS / median):
+                jobs = worthwhile_processes()
     yield from map(read_item, rest) if jobs == 1 else read_in_processes(rest, jobs)
 
 
