@@ -16,6 +16,7 @@ SETUP := $(VENV)/installed
 UV := $(VENV)/bin/uv
 OLD_RUNTIME := build/tflite-runtime
 ANSIBLE := build/ansible
+RAY := build/ray
 MUTMUT := build/mutmut
 # make can't have a target of every name: where MODELS is of another alphabet, it goes by a link
 IN := $(shell in=$(call quoted,$(MODELS)); case $$in in (*[!A-Za-z0-9/._-]*) \
@@ -35,7 +36,7 @@ missing = $(if $(filter-out $(wildcard $(1)),$(1)),FORCE)
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup data photos train export sign bench study quick test arm-test armv7-test pi-test python-test camera-test fuzz mutants mutants-report \
+.PHONY: help setup data photos train export sign bench study quick test arm-test armv7-test pi-test python-test bulk-test camera-test fuzz mutants mutants-report \
   lint wheel deploy deploy-model trust rollback fleet-status fleet-test readme lock clean FORCE
 
 help:  ## list the jobs
@@ -129,6 +130,15 @@ python-test: $(SETUP) data  ## run the wheel with Debian's Python 3.14 (Debian; 
 	  echo "Python 3.14 needs more: sudo apt-get install $$missing" >&2; exit 1; }
 	tests/machines/python/build.sh build/python-3.14
 	PATH=$(CURDIR)/build/python-3.14/bin:$$PATH $(PY) -m pytest -rP tests/edge/test_wheel.py -k 3.14
+
+bulk-test: $(SETUP) data $(RAY)/installed  ## run docs/bulk.md on two nodes of Ray, and kill one (three minutes)
+	$(PY) -m pytest -rP tests/machines/ray
+
+# an environment of its own: nothing else needs it
+$(RAY)/installed: pyproject.toml | $(SETUP)
+	$(UV) venv --quiet --clear --python $(PY) $(RAY)
+	$(UV) pip install --quiet --python $(RAY)/bin/python --group ray --editable .
+	@touch $@
 
 camera-test: $(SETUP)  ## watch the streams of motion, VLC and FFmpeg (Debian; a minute)
 	@missing=$$(tests/machines/servers/missing.sh); test -z "$$missing" || { \

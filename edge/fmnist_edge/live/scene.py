@@ -49,11 +49,15 @@ FROZEN = 10.0
 
 
 class Sight(NamedTuple):
-    """nothing: is there; worth_a_result: or has nothing changed since the last; pause: seconds until the next look is due."""
+    """nothing: is there; worth_a_result: or has nothing changed since the last; pause: seconds until the next look is due.
+
+    samples: of the frame's pixels. Where they are the same, so is the frame, as is often so in compressed streams.
+    """
 
     nothing: bool
     worth_a_result: bool
     pause: float
+    samples: bytes
 
 
 class Scene:
@@ -84,8 +88,9 @@ class Scene:
         worth_a_result = moving or now - self._result_at >= self._idle
         if worth_a_result:
             self._result_at = now
-        self._find_fault(black, samples.tobytes(), now)
-        return Sight(nothing, worth_a_result, 0 if moving else min(1 / LOOKS, self._idle))
+        pixels = samples.tobytes()
+        self._find_fault(black, pixels, now)
+        return Sight(nothing, worth_a_result, 0 if moving else min(1 / LOOKS, self._idle), pixels)
 
     def _find_fault(self, black: bool, samples: bytes, now: float) -> None:
         if not black:
