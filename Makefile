@@ -1,6 +1,6 @@
 # Every job of the project by its name; `make help` lists them.
 # What a user sets is taken as it is: by itself, make would expand each "$" in it.
-USERS := PYTHON RECIPE MODELS KEY HOST INVENTORY SOURCE ARGS TRY PI FLEET FMNIST_DATA FMNIST_PHOTOS
+USERS := PYTHON RECIPE MODELS KEY HOST INVENTORY SOURCE ARGS TRY PI PAGES FLEET FMNIST_DATA FMNIST_PHOTOS
 $(foreach name,$(USERS),$(if $(filter-out undefined,$(origin $(name))),$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
 # one word for the shell, whatever is in it; only a ~/ at its beginning is the home folder
 quoted = $(subst '~/,~/','$(subst ','\'',$(1))')
@@ -119,10 +119,11 @@ arm-test armv7-test: data wheel
 	printf '%s\n' armhf $(if $(filter arm-test,$@),arm64) | xargs -P 2 -I {} tests/machines/arm/build.sh {} build/arm/{} dist/*.whl
 	$(PY) -m pytest -rP tests/machines/arm $(if $(filter armv7-test,$@),-k 'not arm64')
 
-pi-test: data wheel  ## run the wheel in an emulated Raspberry Pi, with cameras (a quarter of an hour; PI='not deploy': five minutes)
+pi-test: data wheel  ## run the wheel in an emulated Raspberry Pi, with cameras (a quarter of an hour; PI='not deploy': five minutes; PAGES=16k: a Pi 5's)
 	@missing=$$(tests/machines/pi/missing.sh); test -z "$$missing" || { \
 	  echo "the emulated Pi needs more: sudo apt-get install $$missing" >&2; exit 1; }
-	tests/machines/pi/build.sh build/pi-vm dist/*.whl $(UV)
+	@case $(call quoted,$(PAGES)) in ''|16k) ;; *) echo "PAGES is 16k, or not given" >&2; exit 1 ;; esac
+	tests/machines/pi/build.sh build/pi-vm$(if $(PAGES),-16k) dist/*.whl $(UV) $(if $(PAGES),16k)
 	$(PY) -m pytest -rP tests/machines/pi $(if $(PI),-k $(call quoted,$(PI)))
 
 python-test: $(SETUP) data  ## run the wheel with Debian's Python 3.14 (Debian; three minutes)

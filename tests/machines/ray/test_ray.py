@@ -127,7 +127,7 @@ def test_pictures_in_a_parquet_column_get_the_same_answers(
 ) -> None:
     (of_a_column,) = re.findall(r"`(ray\.data\.read_parquet\(.*?\))`", PAGE)
     program = program_of_the_page(tmp_path)
-    files = "ray.data.read_binary_files(folder, include_paths=True)"
+    files = "ray.data.read_binary_files(folder, include_paths=True, override_num_blocks=100)"
     assert files in program.read_text()
     program.write_text(program.read_text().replace(files, of_a_column.replace('"pictures.parquet"', "folder")))
     subprocess.run([PYTHON, "-c", TO_PARQUET, tiles, tmp_path / "pictures.parquet"], check=True)
