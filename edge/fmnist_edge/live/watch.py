@@ -199,5 +199,6 @@ def prepare(image: Image.Image, options: Options) -> Image.Image:
                 f"--roi {x},{y},{width},{height} is not inside of the picture, which is {image.width}x{image.height}"
             )
         image = image.crop((x, y, x + width, y + height))
-    image = image.rotate(-options.rotate, expand=True)
+    if options.rotate:
+        image = image.rotate(-options.rotate, expand=True)
     return ImageOps.mirror(image) if options.mirror else image
