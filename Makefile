@@ -10,6 +10,7 @@ TRY.jobs := study  ## a folder of labelled photos to try each recipe on
 TESTS.jobs := quick test  ## which tests: files, folders, or pytest's options (all)
 ARITHMETIC.jobs := quick test  ## round as other processors do: one or more of $(ARITHMETICS)
 MODULE.jobs := mutants mutants-report  ## one file to break (all in tests/mutants.toml)
+PAGES.jobs := pi-test  ## 16k: with a kernel whose pages are of 16 KB, as a Pi 5's
 PI.jobs := pi-test  ## which of its tests, as for pytest's -k (all)
 FLEET.jobs := fleet-test  ## which of its tests, in the same way (all)
 KEY.jobs := sign trust  ## the private key that signs; for trust, one or several (~/.ssh/fmnist-edge)
@@ -19,7 +20,7 @@ SOURCE.jobs := deploy  ## the camera that the device watches; none: no service (
 ARGS.jobs := deploy deploy-model trust rollback fleet-status  ## more for ansible-playbook: --check, or --limit shelf
 PYTHON.jobs = $(filter-out help clean distclean,$(JOBS))  ## what .venv is made with, if there is none yet (python3)
 
-JOBS := help setup data photos train export sign bench study quick test arm-test armv7-test pi-test camera-test fuzz mutants \
+JOBS := help setup data photos train export sign bench study quick test arm-test armv7-test pi-test python-test bulk-test camera-test fuzz mutants \
   mutants-report lint format wheel deploy deploy-model trust rollback fleet-status fleet-test readme lock clean distclean
 SETTABLE := $(patsubst %.jobs,%,$(filter %.jobs,$(.VARIABLES)))
 GIVEN := $(foreach name,$(SETTABLE),$(if $(filter-out undefined,$(origin $(name))),$(name)))
@@ -53,6 +54,7 @@ SAME_PYTHON := $(if $(filter PYTHON,$(TYPED)),same-python)
 UV := $(VENV)/bin/uv
 OLD_RUNTIME := build/tflite-runtime
 ANSIBLE := build/ansible
+RAY := build/ray
 MUTMUT := build/mutmut
 # make can't have a target of every name: where MODELS is of another alphabet, it goes by a link
 IN := $(shell in=$(call quoted,$(MODELS)); case $$in in (*[!A-Za-z0-9/._-]*) \
@@ -167,11 +169,27 @@ arm-test armv7-test: data wheel
 	printf '%s\n' armhf $(if $(filter arm-test,$@),arm64) | xargs -P 2 -I {} tests/machines/arm/build.sh {} build/arm/{} dist/*.whl
 	$(PY) -m pytest -rP tests/machines/arm $(if $(filter armv7-test,$@),-k 'not arm64')
 
-pi-test: data wheel  ## run the wheel in an emulated Raspberry Pi, with cameras (a quarter of an hour; PI='not deploy': five minutes)
+pi-test: data wheel  ## run the wheel in an emulated Raspberry Pi, with cameras (a quarter of an hour; PI='not deploy': five minutes; PAGES=16k: a Pi 5's)
 	@missing=$$(tests/machines/pi/missing.sh); test -z "$$missing" || { \
 	  echo "the emulated Pi needs more: sudo apt-get install $$missing" >&2; exit 1; }
-	tests/machines/pi/build.sh build/pi-vm dist/*.whl $(UV)
+	@case $(call quoted,$(PAGES)) in ''|16k) ;; *) echo "PAGES is 16k, or not given" >&2; exit 1 ;; esac
+	tests/machines/pi/build.sh build/pi-vm$(if $(PAGES),-16k) dist/*.whl $(UV) $(if $(PAGES),16k)
 	$(PY) -m pytest -rP tests/machines/pi $(if $(PI),-k $(call quoted,$(PI)))
+
+python-test: $(SETUP) data  ## run the wheel with Debian's Python 3.14 (Debian; three minutes)
+	@missing=$$(tests/machines/python/missing.sh); test -z "$$missing" || { \
+	  echo "Python 3.14 needs more: sudo apt-get install $$missing" >&2; exit 1; }
+	tests/machines/python/build.sh build/python-3.14
+	PATH=$(CURDIR)/build/python-3.14/bin:$$PATH $(PY) -m pytest -rP tests/edge/test_wheel.py -k 3.14
+
+bulk-test: $(SETUP) data $(RAY)/installed  ## run docs/bulk.md on two nodes of Ray, and kill one (three minutes)
+	$(PY) -m pytest -rP tests/machines/ray
+
+# an environment of its own: nothing else needs it
+$(RAY)/installed: pyproject.toml | $(SETUP)
+	$(UV) venv --quiet --clear --python $(PY) $(RAY)
+	$(UV) pip install --quiet --python $(RAY)/bin/python --group ray --editable .
+	@touch $@
 
 camera-test: $(SETUP)  ## watch the streams of motion, VLC and FFmpeg (Debian; a minute)
 	@missing=$$(tests/machines/servers/missing.sh); test -z "$$missing" || { \

@@ -38,6 +38,7 @@ def main(
         "bulk": bulk,
         "camera": measure_camera(),
         "int8_onnx_to_float_onnx": faster_onnx(rows),
+        "numpy_to_litert": child("ai-edge-litert", "numpy", models / "fmnist-int8.tflite"),
         "files": rows,
     }
     out.mkdir(parents=True, exist_ok=True)
@@ -102,9 +103,11 @@ def make_page(result: dict[str, Any]) -> str:
                 *(f"{ratio[batch]:.2f}" if ratio[batch] else "-" for batch in ("1", "256")),
             )
         )
+    slower = ", ".join(f"{ratio:.1f} at {batch}" for batch, ratio in result["numpy_to_litert"].items())
     faster = ", ".join(f"{share:.2f} at {batch}" for batch, share in result["int8_onnx_to_float_onnx"].items())
     return (
-        f"{align(rows)}\n\nint8 ONNX takes this part of float ONNX's time: {faster}. Machine: {result['machine']}.\n\n"
+        f"{align(rows)}\n\nint8 ONNX takes this part of float ONNX's time: {faster}.\n"
+        f"Numpy alone takes so many times ai-edge-litert's time for the int8 file: {slower}. Machine: {result['machine']}.\n\n"
         f"{describe_device(result['device'])}{describe_weight(result['weight'])}{describe_bulk(result['bulk'])}"
         f"{describe_camera(result['camera'])}"
     )

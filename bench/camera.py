@@ -5,6 +5,7 @@ import re
 import struct
 import subprocess
 import sys
+import tempfile
 import termios
 import time
 from contextlib import suppress
@@ -12,6 +13,9 @@ from fcntl import ioctl
 from itertools import groupby
 from pathlib import Path
 from typing import Any
+
+import av
+import numpy as np
 
 from bench.device import COMMAND
 
@@ -24,7 +28,7 @@ BARE = """
 import sys, time
 import av
 
-with av.open("testsrc=size=640x480:rate=30", format="lavfi") as container:
+with av.open(sys.argv[1], format=sys.argv[2] if len(sys.argv) > 2 else None) as container:
     for number, frame in enumerate(container.decode(video=0), start=1):
         if number == 1000:
             break
@@ -32,14 +36,39 @@ print(1000 * time.process_time() / number)
 """
 """Milliseconds of processor time for a frame that is only decoded."""
 
+STILL = 1000
+"""Frames of a film in which nothing changes."""
+
 
 def measure_camera() -> dict[str, Any]:
-    return {"load": load(), "session": session()}
+    return {"load": load(), "still": still(), "session": session()}
+
+
+def still() -> dict[str, float]:
+    """Milliseconds of processor time for a frame that gets an answer though nothing has changed, and to decode it alone."""
+    with tempfile.TemporaryDirectory() as folder:
+        film = Path(folder) / "still.mkv"  # of MJPEG, since other codecs refine what they show
+        with av.open(film, "w") as container:
+            stream: Any = container.add_stream("mjpeg", 30)
+            stream.width, stream.height, stream.pix_fmt = 640, 480, "yuvj420p"
+            picture = (
+                np.random.default_rng(0).normal(128, 40, (30, 40, 3)).clip(0, 255).astype(np.uint8).repeat(16, 0).repeat(16, 1)
+            )
+            for _ in range(STILL):
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            container.mux(stream.encode())
+        bare = float(subprocess.run([sys.executable, "-c", BARE, film], capture_output=True, text=True, check=True).stdout)
+        options = ["--source", str(film), "--fast", "--idle-fps", "30", "--json"]
+        done = subprocess.run([COMMAND, "camera", *options], capture_output=True, text=True, check=True)
+    found = re.search(r"CPU ([\d.]+) ms", done.stderr)
+    assert found, done.stderr
+    return {"cpu_ms_per_frame": float(found[1]), "bare_decode_ms_per_frame": bare, "results": len(done.stdout.splitlines())}
 
 
 def load() -> dict[str, float]:
     """Ten minutes of FFmpeg's test picture at 640x480 and 30 frames a second, as JSON Lines into a pipe."""
-    bare = float(subprocess.run([sys.executable, "-c", BARE], capture_output=True, text=True, check=True).stdout)
+    source = ["testsrc=size=640x480:rate=30", "lavfi"]
+    bare = float(subprocess.run([sys.executable, "-c", BARE, *source], capture_output=True, text=True, check=True).stdout)
     options = ["--source", "test", "--fps", "30", "--idle-fps", "30", "--seconds", str(SECONDS)]
     with subprocess.Popen([COMMAND, "camera", *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -97,11 +126,13 @@ def label(line: str) -> str:
 
 
 def describe_camera(result: dict[str, Any]) -> str:
-    load = result["load"]
+    load, still = result["load"], result["still"]
     return (
         f"The camera, for {load['seconds'] / 60:.0f} minutes at 640x480 and 30 frames a second, each that it gets classified: "
         f"{load['cpu_ms_per_frame']:.1f} ms of processor time\nfor a frame (to decode it alone: "
         f"{load['bare_decode_ms_per_frame']:.1f}), {load['dropped']:.0f} of {load['frames']:.0f} dropped; "
         f"a frame's age when its result is printed: {load['age_p50_ms']:.0f} ms\n(median), {load['age_p99_ms']:.0f} (p99); "
         f"memory {load['memory_mb']:.0f} MB, after the first minute {load['memory_growth_mb']:+.1f}.\n"
+        f"A frame in which nothing has changed: {still['cpu_ms_per_frame']:.1f} ms (to decode it alone: "
+        f"{still['bare_decode_ms_per_frame']:.1f}).\n"
     )

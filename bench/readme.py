@@ -18,8 +18,8 @@ README = Path("README.md")
 MANIFEST = Path("models/manifest.json")
 BENCH = Path("docs/bench.md")
 FIGURES = Path("docs/bench.json")
-ROUNDING = re.compile(r"(largest|mean|difference) \d[\d.e-]*")
-"""What a session says of the rounding of the processor that it ran on: another one's is as good."""
+ROUNDING = re.compile(r"(largest|mean|difference|numpy) \d[\d.e-]*")
+"""What a session says of the rounding of the processor that it ran on, and of numpy's version: another one's is as good."""
 SESSIONS = {"classify": "fmnist-edge classify docs/shoe.png", "verify": "fmnist-edge verify --model models/fmnist-int8.tflite"}
 
 

@@ -1,6 +1,6 @@
 """Weighs and times artifacts in one runtime, in a fresh process of any environment that has numpy and Pillow.
 
-`python -m bench.timing weigh RUNTIME FILE` and `python -m bench.timing race RUNTIME FILE...` print JSON.
+`python -m bench.timing weigh RUNTIME FILE`, `... race RUNTIME FILE...` and `... numpy RUNTIME FILE` print JSON.
 """
 
 import importlib
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from export.bare_runtimes import RUNTIMES, open_bare
 from fmnist_edge.contract import to_input
+from fmnist_edge.runtimes.numpy_alone import NumpySession
 from fmnist_edge.runtimes.onnx import OnnxSession
 from fmnist_edge.runtimes.session import Session
 from fmnist_edge.runtimes.tflite import TFLITE_RUNTIMES, TFLiteSession
@@ -68,6 +69,18 @@ def race(runtime: str, *files: str) -> dict[str, dict[str, Any]]:
     return results
 
 
+def race_numpy(runtime: str, file: str) -> dict[int, float]:
+    """By batch size: how many times as long as the runtime numpy alone takes for an int8 file, both in our sessions."""
+    content = Path(file).read_bytes()
+    competitors: list[Session] = [TFLiteSession(content, runtime=RUNTIMES[runtime][0]), NumpySession(content)]
+    ratios = {}
+    for batch in BATCHES:
+        pictures = tiles(batch)
+        theirs, ours = take_turns([(session.probabilities, pictures) for session in competitors], CALLS[batch])
+        ratios[batch] = float(np.median(ours / theirs))
+    return ratios
+
+
 def take_turns(competitors: list[tuple[Callable[[Any], Any], NDArray[Any]]], calls: int) -> NDArray[np.float64]:
     """Microseconds of one call: (competitors, turns)."""
     for call, values in competitors:
@@ -113,4 +126,5 @@ def resident_bytes() -> int:
 
 if __name__ == "__main__":
     job, *arguments = sys.argv[1:]
-    print(json.dumps(weigh(*arguments) if job == "weigh" else race(*arguments)))
+    jobs: dict[str, Callable[..., Any]] = {"weigh": weigh, "race": race, "numpy": race_numpy}
+    print(json.dumps(jobs[job](*arguments)))

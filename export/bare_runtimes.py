@@ -108,7 +108,7 @@ def run(runtime: str, content: bytes, tiles: Tiles, dtype: str) -> Probabilities
 
 def in_fresh_process(runtime: str, module: str, *arguments: object) -> str:
     """The stdout of ``python -m module``, for tflite-runtime in its own environment. Raises ExportError if it fails."""
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'edge'}"}
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'edge'}"}
     python = OTHER_ENVIRONMENT / "bin" / "python" if runtime == "tflite-runtime" else sys.executable
     command = [str(python), "-m", module, *map(str, arguments)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)

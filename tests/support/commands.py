@@ -81,7 +81,8 @@ def stay(
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings(), redirected(patch, **streams) as written:
         patch.chdir(cwd)
         patch.setattr(sys, "argv", [str(part) for part in command])
-        for name, value in {**WIDE, **(environment or {})}.items():
+        set_by_the_command = {"OPENBLAS_NUM_THREADS": "1"}
+        for name, value in {**set_by_the_command, **WIDE, **(environment or {})}.items():
             patch.setenv(name, value)
         signal.signal(signal.SIGALRM, lambda *_: pytest.fail(f"it takes longer than {timeout} s"))
         signal.alarm(timeout)

@@ -40,6 +40,7 @@ def to_lines(path: Path, content: bytes, description: dict[str, Any]) -> list[st
         "size": f"{len(content):,} bytes",
         "SHA-256": sha256(content).hexdigest(),
         "file format": f"{format_of(path.suffix).name}, description format {description['format']}",
+        "runs in": ", ".join(format_of(path.suffix).runtimes),
         **{name: description.get(name) for name in ("input", "output", "classes")},
         **{name: training.get(key) for name, key in TRAINING.items()},
     }

@@ -4,6 +4,7 @@ A manifest.json beside the file must agree with it.
 """
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from fmnist_edge.bundle.description import read_description
 from fmnist_edge.bundle.manifest import is_listed, read_manifest
 from fmnist_edge.bundle.untrusted import read
-from fmnist_edge.errors import FmnistEdgeError, ModelError
+from fmnist_edge.errors import FmnistEdgeError, ModelError, RuntimeUnavailableError
 from fmnist_edge.runtimes.formats import format_of
 from fmnist_edge.runtimes.session import Session
 from fmnist_edge.terminal import quiet_stderr
@@ -22,18 +23,24 @@ MAX_MODEL_BYTES = 100_000_000
 
 @dataclass(frozen=True)
 class Model:
-    """A model that is open and may be trusted. ``description`` is its fmnist.json, ``listed`` what a manifest lists."""
+    """A model that is open and may be trusted. ``description`` is its fmnist.json, ``listed`` what a manifest lists.
+
+    vouched_for: by this package or a manifest. no_runtime: why numpy alone runs it, if it does.
+    """
 
     path: Path
     description: dict[str, Any]
     session: Session
     listed: dict[str, str]
+    vouched_for: bool
+    no_runtime: str | None = None
 
 
 def open_model(path: str | os.PathLike[str] | None = None, threads: int = 1) -> Model:
     """The model in a .tflite or .onnx file made by ``python -m export``; the int8 model that comes with the package if None.
 
-    One that nobody vouches for, neither this package nor a manifest.json beside it, runs in a process of its own.
+    One that nobody vouches for, neither this package nor a manifest.json beside it, runs in a process of its own. One that is
+    vouched for runs in numpy alone where there is no runtime, if it is an int8 .tflite.
 
     Raises ModelError if it is missing, damaged, not self-described, another shape, not the file that a manifest.json beside it
     lists, not signed where that is asked for, or harmful; RuntimeUnavailableError if no runtime here can run it.
@@ -44,11 +51,33 @@ def open_model(path: str | os.PathLike[str] | None = None, threads: int = 1) -> 
         listed = read_manifest(path)
         vouched_for = is_listed(path, content, listed) or path == default_model()
         description = read_description(content, path.suffix)
-        with quiet_stderr():
-            session = format_of(path.suffix).open(content, threads) if vouched_for else isolated(content, path.suffix, threads)
+        if not vouched_for:
+            with quiet_stderr():
+                session = isolated(content, path.suffix, threads)
+            return Model(path, description, session, listed, False)
+        try:
+            with quiet_stderr():
+                session = format_of(path.suffix).open(content, threads)
+            return Model(path, description, session, listed, True)
+        except RuntimeUnavailableError as error:
+            if in_its_place := in_numpy(content, path.suffix):
+                return Model(path, description, in_its_place, listed, True, str(error))
+            raise
     except FmnistEdgeError as error:
         raise type(error)(f"{path}: {error}") from None
-    return Model(path, description, session, listed)
+
+
+def open_witness(model: Model) -> Session | None:
+    """The model in numpy alone, which shares no kernel with a runtime; None where that can't be had."""
+    return in_numpy(read(model.path, MAX_MODEL_BYTES), model.path.suffix) if model.vouched_for else None
+
+
+def in_numpy(content: bytes, suffix: str) -> Session | None:
+    """A model that is vouched for, if numpy alone can run it."""
+    open_in_numpy = format_of(suffix).open_in_numpy
+    with suppress(ModelError):
+        return open_in_numpy(content) if open_in_numpy else None
+    return None
 
 
 def isolated(content: bytes, suffix: str, threads: int) -> Session:

@@ -1,24 +1,35 @@
 """Reads pictures that were found, in this process or in several: what each shows, or why it can't be read, in their order."""
 
+import gc
 import io
-import signal
-import sys
+import pickle
 import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from itertools import islice
-from typing import NamedTuple, NoReturn
+from itertools import chain, islice
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from PIL import Image
 
-from fmnist_edge.errors import FmnistEdgeError, InputError, first_line
+from fmnist_edge.errors import FmnistEdgeError, InputError
 from fmnist_edge.pictures.decode import MAX_BYTES, MAX_PIXELS, TOO_LONG, decode
 from fmnist_edge.pictures.tile import View, Wanted, view_of
 
-CHUNK = 8
-"""Pictures that a process gets at once: enough for tiles, which take no time, few enough to come back soon."""
+if TYPE_CHECKING:
+    from subprocess import Popen
+
+CHUNK, LARGEST_CHUNK, CHUNK_MS = 8, 64, 50.0
+"""Pictures that a process gets at once: a few photos, so that they come back soon; as many tiles as take so many milliseconds."""
+
+FIRST = 16
+"""Pictures that are read in this process before others are thought of."""
+
+START_MS, LEAST_MS = 400.0, 0.02
+"""What reading the rest must take for other processes to be worth starting; and a picture in it: what takes less is a tile in an
+array, and sending it takes longer."""
+
+KILLED = "a process that reads pictures was killed; with fewer --jobs less memory is needed"
 
 
 class Options(NamedTuple):
@@ -72,52 +83,112 @@ def open_content(content: bytes, options: Options) -> Image.Image:
     return decode(io.BytesIO(content), options.max_pixels, options.whole)
 
 
-def read_all(sources: Iterable[Source], jobs: int = 1) -> Iterator[Item]:
-    """Reads each picture in its turn; with several jobs, a few pictures ahead in as many processes."""
-    if jobs == 1:
+def read_all(sources: Iterable[Source], jobs: int | None = None) -> Iterator[Item]:
+    """Reads each picture in its turn; with several jobs, a few pictures ahead in as many processes.
+
+    jobs: if None, one, unless there is so much to do that others are worth starting.
+    """
+    rest = iter(sources)
+    if jobs is None:
+        times = [0.0]
+        for source in islice(rest, FIRST):
+            item = read_item(source)
+            times.append(item.milliseconds)
+            yield item
+        jobs, median = 1, sorted(times)[len(times) // 2]
+        if median > LEAST_MS:
+            ahead = list(islice(rest, round(START_MS / median)))
+            rest = chain(ahead, rest)
+            if len(ahead) == round(START_MS / median):
+                jobs = worthwhile_processes()
+    yield from map(read_item, rest) if jobs == 1 else read_in_processes(rest, jobs)
+
+
+def worthwhile_processes() -> int:
+    from fmnist_edge.processes import worthwhile  # what it imports, a few pictures need not wait for
+
+    return worthwhile()
+
+
+def read_in_processes(sources: Iterator[Source], jobs: int) -> Iterator[Item]:
+    """Each in its turn gets a chunk, and the next one while its answer is waiting."""
+    from fmnist_edge.processes import start, stop
+
+    try:
+        readers = [start("fmnist_edge.classify.reading:serve()") for _ in range(jobs)]
+    except OSError:  # a limit on processes or memory
         yield from map(read_item, sources)
         return
-    # imported here, since a single picture would wait for them
-    import multiprocessing
-    from concurrent.futures import Future, ProcessPoolExecutor
-    from concurrent.futures.process import BrokenProcessPool
-
     try:
-        # not forked: this process may have threads
-        pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), warnings.simplefilter, ("ignore",))
-    except (OSError, ImportError, NotImplementedError) as error:  # no semaphores: /dev/shm is missing, full or read-only
-        reason = getattr(error, "strerror", None) or first_line(error)
-        cure = f"--jobs {jobs} wants a /dev/shm that can be written to ({reason}); going on in one process"
-        print(f"fmnist-edge: {cure}", file=sys.stderr)
-        yield from map(read_item, sources)
-        return
-    rest, ahead = iter(sources), deque[Future[list[Item]]]()
-    try:
-        while True:
-            while len(ahead) < 2 * jobs and (chunk := list(islice(rest, CHUNK))):
-                with sigint_blocked():
-                    ahead.append(pool.submit(read_chunk, chunk))
-            if not ahead:
-                return
-            yield from ahead.popleft().result()
-    except BrokenProcessPool:
-        raise FmnistEdgeError("a process that reads pictures was killed; with fewer --jobs less memory is needed") from None
+        busy, size = deque["Popen[bytes]"](), CHUNK
+        for reader in readers * 2:
+            if chunk := list(islice(sources, size)):
+                send(reader, chunk)
+                busy.append(reader)
+        while busy:
+            reader = busy.popleft()
+            items = receive(reader)
+            if chunk := list(islice(sources, size)):
+                send(reader, chunk)
+                busy.append(reader)
+            yield from items
+            milliseconds = sum(item.milliseconds for item in items) / len(items)
+            size = round(min(max(CHUNK, CHUNK_MS / milliseconds), LARGEST_CHUNK))
     finally:
-        pool.shutdown(cancel_futures=True)
+        for reader in readers:
+            stop(reader)
 
 
-@contextmanager
-def sigint_blocked() -> Iterator[None]:
-    """Processes inherit what is blocked: Ctrl-C is for the one that waits for them."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+def send(reader: "Popen[bytes]", chunk: list[Source]) -> None:
+    assert reader.stdin is not None
     try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        pickle.dump(chunk, reader.stdin)
+        reader.stdin.flush()
+    except OSError:
+        raise FmnistEdgeError(KILLED) from None
 
 
-def read_chunk(sources: list[Source]) -> list[Item]:
-    return [read_item(source) for source in sources]
+def receive(reader: "Popen[bytes]") -> list[Item]:
+    assert reader.stdout is not None
+    try:
+        reply: list[Item] | Exception = pickle.load(reader.stdout)
+    except (OSError, EOFError, pickle.UnpicklingError):
+        raise FmnistEdgeError(KILLED) from None
+    if isinstance(reply, Exception):  # a fault of ours
+        raise reply
+    return reply
+
+
+def serve() -> None:
+    """One of the other processes: reads what it is sent, in its order, until the one that sends has gone."""
+    from queue import SimpleQueue
+    from threading import Thread
+
+    from fmnist_edge.processes import pipes
+
+    warnings.simplefilter("ignore")  # as the command does
+    gc.freeze()
+    requests, replies = pipes()
+    chunks: SimpleQueue[list[Source]] = SimpleQueue()
+
+    def take() -> None:
+        with open(requests, "rb") as file:
+            try:
+                while True:
+                    chunks.put(pickle.load(file))
+            finally:
+                chunks.put([])
+
+    # while others are read: were chunks left in the pipe, each side could wait until the other has read
+    Thread(target=take).start()
+    with open(replies, "wb") as file:
+        while chunk := chunks.get():
+            try:
+                reply: list[Item] | Exception = [read_item(source) for source in chunk]
+            except Exception as error:
+                reply = error
+            pickle.dump(reply, file)
+            file.flush()
 
 
 def read_item(source: Source) -> Item:

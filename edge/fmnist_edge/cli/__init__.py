@@ -1,6 +1,7 @@
 """The fmnist-edge command. Thin: each command imports what it needs when it runs, so that starting stays fast."""
 
 import gc
+import os
 import sys
 import warnings
 from typing import Any
@@ -33,6 +34,8 @@ app = typer.Typer(cls=Commands, add_completion=False, no_args_is_help=True, rich
 
 
 def main() -> None:
+    # numpy's OpenBLAS starts a thread for each core, which takes 40 of 100 ms of the import; what is multiplied here is tiny
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     gc.disable()  # there is no garbage in what commands import, and looking for it takes a twentieth of the start
     # file names that are no UTF-8 are printed escaped instead of ending the program
     for stream in (sys.stdout, sys.stderr):

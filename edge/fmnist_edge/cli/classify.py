@@ -56,7 +56,15 @@ def classify(
     ] = None,
     rotate: RotateOption = "0",
     certificate: CertificateOption = None,
-    jobs: Annotated[int, typer.Option("-j", "--jobs", min=1, help="Processes that read pictures; worth it for many photos.")] = 1,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "-j",
+            "--jobs",
+            min=1,
+            help="Processes that read pictures; if not given, as many as there are cores, when there is much to do.",
+        ),
+    ] = None,
     max_pixels: Annotated[
         int, typer.Option(min=1, max=178_000_000, help="Refuse pictures of which more would have to be decoded.")
     ] = 64_000_000,
@@ -114,7 +122,7 @@ def classify(
         progress = Progress(count) if count > MANY else None
     gc.freeze()  # all of this stays: it need not be looked through again and again
     gc.enable()
-    items = read_all(chain(first, sources), jobs)
+    items = read_all(chain(first, sources), 1 if listed and jobs is None else jobs)
     tally = classify_all(items, classifier, show, save_tiles, progress, batch_size=1 if listed else BATCH)
     if tally.pictures > 1 and not quiet:
         tell(str(tally))

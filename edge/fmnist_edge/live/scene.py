@@ -49,11 +49,15 @@ FROZEN = 10.0
 
 
 class Sight(NamedTuple):
-    """nothing: is there; worth_a_result: or has nothing changed since the last; pause: seconds until the next look is due."""
+    """nothing: is there; worth_a_result: or has nothing changed since the last; pause: seconds until the next look is due.
+
+    samples: of the frame's pixels. Where they are the same, so is the frame, as is often so in compressed streams.
+    """
 
     nothing: bool
     worth_a_result: bool
     pause: float
+    samples: bytes
 
 
 class Scene:
@@ -63,6 +67,7 @@ class Scene:
         self._idle = 1 / idle_fps
         self._empty: EmptyScene | None = None
         self._reference: Gray | None = None
+        self._gray: Gray = np.zeros((HEIGHT, WIDTH), np.float32)
         self._moved_at = self._result_at = self._bright_at = self._alive_at = 0.0
         self._nothing, self._samples = False, b""
         self.fault: str | None = None
@@ -75,7 +80,11 @@ class Scene:
     def look(self, frame: Image.Image, now: float) -> Sight:
         """frame: mode RGB or L, any size; now: seconds since the first."""
         samples = frame.resize((SAMPLES * WIDTH, SAMPLES * HEIGHT), Image.Resampling.NEAREST)
-        gray = np.asarray(samples.resize((WIDTH, HEIGHT), Image.Resampling.BOX).convert("L"), np.float32)
+        pixels = samples.tobytes()
+        if pixels != self._samples:
+            self._samples, self._alive_at = pixels, now
+            self._gray = np.asarray(samples.resize((WIDTH, HEIGHT), Image.Resampling.BOX).convert("L"), np.float32)
+        gray = self._gray
         black = bool(gray.max() < BLACK)
         nothing = black or (self._empty is not None and self._empty.is_like(gray, now))
         if self._reference is None or nothing != self._nothing or difference(gray, self._reference) > MOVED:
@@ -84,14 +93,12 @@ class Scene:
         worth_a_result = moving or now - self._result_at >= self._idle
         if worth_a_result:
             self._result_at = now
-        self._find_fault(black, samples.tobytes(), now)
-        return Sight(nothing, worth_a_result, 0 if moving else min(1 / LOOKS, self._idle))
+        self._find_fault(black, now)
+        return Sight(nothing, worth_a_result, 0 if moving else min(1 / LOOKS, self._idle), pixels)
 
-    def _find_fault(self, black: bool, samples: bytes, now: float) -> None:
+    def _find_fault(self, black: bool, now: float) -> None:
         if not black:
             self._bright_at = now
-        if samples != self._samples:
-            self._samples, self._alive_at = samples, now
         dark, still = now - self._bright_at >= LEARNING, now - self._alive_at >= FROZEN
         self.fault = "black" if dark else "frozen" if still else None
 

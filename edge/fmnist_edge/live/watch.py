@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from fmnist_edge.cameras.feed import EndOfFeed, Feed, Frame
-from fmnist_edge.classifier import Classifier
+from fmnist_edge.classifier import Classifier, Prediction
 from fmnist_edge.errors import BlankError, UsageError
 from fmnist_edge.live.collect import Collection
-from fmnist_edge.live.scene import Scene
+from fmnist_edge.live.scene import Scene, Sight
 from fmnist_edge.live.screen import Screen, keys
 from fmnist_edge.live.service import Signals, Systemd
 from fmnist_edge.live.steady import Steady
-from fmnist_edge.pictures.tile import Wanted, look
+from fmnist_edge.pictures.tile import View, Wanted, look
 
 TICK = 0.1
 """Seconds that anything is waited for, at most, before signals and keys are looked at."""
@@ -99,6 +99,8 @@ class Watch:
         self.scene, self.steady, self.tally = Scene(self.options.idle_fps), Steady(self.options.smooth), Tally()
         self.now = self.due = 0.0  # by the source's own time
         self.fault: str | None = None
+        self.classified: tuple[View | None, Prediction | None] = None, None
+        self.classified_samples = b""
 
     def run(self) -> None:
         """Shows answers until the source ends, enough was seen, or SIGTERM comes; raises KeyboardInterrupt after SIGINT.
@@ -140,7 +142,7 @@ class Watch:
         picture = prepare(frame.image, self.options)
         sight = self.scene.look(picture, self.now)
         if sight.worth_a_result:
-            self.answer(frame, picture, sight.nothing)
+            self.answer(frame, picture, sight)
         self.tell_fault()
         self.systemd.say("READY")
         self.systemd.alive()
@@ -148,18 +150,25 @@ class Watch:
         if self.feed.live:
             time.sleep(sight.pause)
 
-    def answer(self, frame: Frame, picture: Image.Image, nothing: bool) -> None:
-        try:
-            view = None if nothing else look(picture, self.options.wanted)
-        except BlankError:
-            view = None
-        prediction = self.classifier.predict([view])[0] if view else None
+    def answer(self, frame: Frame, picture: Image.Image, sight: Sight) -> None:
+        view, prediction = (None, None) if sight.nothing else self.classify(picture, sight.samples)
         answer = self.steady.update(prediction, self.now)
         self.tally.count_result(self.screen.show(answer, frame, self.feed.dropped, self.tally.fps))
         self.systemd.say("STATUS", self.screen.names[answer.class_id])
         # what is said may be a guess although each frame is clear, when it is the mean of two garments
         if self.collection and view and prediction and (prediction.unsure or answer.unsure):
             self.collection.add(picture, view, prediction.class_id, self.now)
+
+    def classify(self, picture: Image.Image, samples: bytes) -> tuple[View | None, Prediction | None]:
+        """What the picture shows, None if nothing can be made out; the last answer once more for the same picture."""
+        if samples != self.classified_samples:
+            self.classified_samples = samples
+            try:
+                view = look(picture, self.options.wanted)
+                self.classified = view, self.classifier.predict([view])[0]
+            except BlankError:
+                self.classified = None, None
+        return self.classified
 
     def is_enough(self) -> bool:
         seconds = time.monotonic() - self.tally.began if self.feed.live else self.now
@@ -193,5 +202,6 @@ def prepare(image: Image.Image, options: Options) -> Image.Image:
                 f"--roi {x},{y},{width},{height} is not inside of the picture, which is {image.width}x{image.height}"
             )
         image = image.crop((x, y, x + width, y + height))
-    image = image.rotate(-options.rotate, expand=True)
+    if options.rotate:
+        image = image.rotate(-options.rotate, expand=True)
     return ImageOps.mirror(image) if options.mirror else image

@@ -109,11 +109,11 @@ def to_gray(image: Image.Image) -> Image.Image:
 
 def is_gray(image: Image.Image) -> bool:
     """Whether the image has no colour and no transparency."""
+    if image.mode == "L":
+        return "transparency" not in image.info
     if is_deep(image):
         return True
     if has_transparency(image):
         return False
-    if image.mode == "L":
-        return True
     channels = np.asarray(image.convert("RGB"))
     return bool((channels == channels[..., :1]).all())

@@ -14,17 +14,34 @@ class Format(NamedTuple):
     ModelError if there is none.
     open: from a file's bytes and a number of threads to a session; raises ModelError, or RuntimeUnavailableError.
     load_runtime: imports what ``open`` runs the model in; raises RuntimeUnavailableError.
+    runtimes: their names, the first that works is taken. open_in_numpy: the last, which needs no other package; for files that
+    are vouched for alone; raises ModelError for those that it does not know.
     """
 
     name: str
     find_description: Callable[[bytes], tuple[str, str]]
     open: Callable[[bytes, int], Session]
     load_runtime: Callable[[], object]
+    runtimes: tuple[str, ...]
+    open_in_numpy: Callable[[bytes], Session] | None
+
+
+def open_in_numpy(content: bytes) -> Session:
+    from fmnist_edge.runtimes.numpy_alone import NumpySession  # rarely needed
+
+    return NumpySession(content)
 
 
 FORMATS = {
-    ".tflite": Format("TFLite", tflite.find_description, tflite.TFLiteSession, tflite.import_tflite),
-    ".onnx": Format("ONNX", onnx.find_description, onnx.OnnxSession, onnx.import_onnxruntime),
+    ".tflite": Format(
+        "TFLite",
+        tflite.find_description,
+        tflite.TFLiteSession,
+        tflite.import_tflite,
+        (*tflite.TFLITE_RUNTIMES, "numpy alone (int8)"),
+        open_in_numpy,
+    ),
+    ".onnx": Format("ONNX", onnx.find_description, onnx.OnnxSession, onnx.import_onnxruntime, ("onnxruntime",), None),
 }
 
 

@@ -9,10 +9,8 @@ import json
 import os
 import resource
 import signal
-import sys
 from contextlib import suppress
 from multiprocessing.connection import Connection
-from subprocess import DEVNULL, PIPE, Popen
 from threading import Timer
 from weakref import finalize
 
@@ -20,6 +18,7 @@ import numpy as np
 
 from fmnist_edge.contract import CLASSES, TILE_SIZE, Probabilities, Tiles
 from fmnist_edge.errors import FmnistEdgeError, ModelError, RuntimeUnavailableError, first_line
+from fmnist_edge.processes import pipes, start, stop
 from fmnist_edge.runtimes.formats import format_of
 
 TIME_LIMIT = 60.0
@@ -41,14 +40,8 @@ class IsolatedSession:
     """
 
     def __init__(self, content: bytes, suffix: str, threads: int = 1) -> None:
-        # it finds the modules that we found; with -m it would look into the working directory first
-        path = f"import sys; sys.path[:] = {list(map(str, sys.path))}"
-        program = f"{path}; from fmnist_edge.runtimes.isolated import serve; serve({suffix!r}, {threads})"
         try:
-            # in a session of its own: Ctrl-C is for us, who still have to print what is done
-            self._process = Popen(
-                [sys.executable, "-c", program], stdin=PIPE, stdout=PIPE, stderr=DEVNULL, start_new_session=True
-            )
+            self._process = start(f"fmnist_edge.runtimes.isolated:serve({suffix!r}, {threads})")
         except OSError as error:
             raise ModelError(f"no process can be started to run it in ({first_line(error)})") from None
         finalize(self, stop, self._process)
@@ -87,15 +80,10 @@ class IsolatedSession:
         raise ModelError(f"it crashes the runtime ({how})")
 
 
-def stop(process: Popen[bytes]) -> None:
-    with suppress(OSError), process:
-        process.kill()
-
-
 def serve(suffix: str, threads: int) -> None:
     """The other process: opens the model that comes first, then answers tiles with probabilities as long as some come."""
-    requests, replies = Connection(os.dup(0), writable=False), Connection(os.dup(1), readable=False)
-    os.dup2(2, 1)  # what a runtime prints is no reply
+    given, wanted = pipes()
+    requests, replies = Connection(given, writable=False), Connection(wanted, readable=False)
     limit_resources()
     try:
         content = requests.recv_bytes()

@@ -2,6 +2,7 @@
 
 import importlib
 import io
+import os
 import sys
 import zipfile
 from hashlib import sha256
@@ -100,15 +101,19 @@ def import_tflite(runtime: str | None = None) -> tuple[str, ModuleType]:
         except (ImportError, SystemError, AttributeError) as error:
             failures.append(f"{name}: {first_line(error)}")
     too_old = any("`GLIBC" in failure for failure in failures)  # libc's GLIBC_2.34 or libstdc++'s GLIBCXX_3.4.30
-    cure = NEWER_GLIBC if too_old else what_to_install(64 if sys.maxsize > 2**32 else 32, sys.version_info[:2])
+    cure = (
+        NEWER_GLIBC if too_old else what_to_install(64 if sys.maxsize > 2**32 else 32, sys.version_info[:2], os.uname().machine)
+    )
     raise RuntimeUnavailableError(f"no TFLite runtime works here; {cure}" + "".join(f" ({failure})" for failure in failures))
 
 
-def what_to_install(bits: int, python: tuple[int, int]) -> str:
+def what_to_install(bits: int, python: tuple[int, int], machine: str) -> str:
     """The runtime that has wheels for a Python of so many bits on a Raspberry Pi, by the files of ai-edge-litert and
     tflite-runtime on PyPI."""
     if bits == 64:
         return "pip install ai-edge-litert"
+    if machine == "armv6l":
+        return "there is none for armv6, which is the processor of a Pi Zero and of a Pi 1"
     if python < (3, 12):
         return "pip install tflite-runtime==2.14.0 'numpy<2'"
     return f"there is none for Python {python[0]}.{python[1]} with 32 bits: use a 64-bit system, or Python 3.11"

@@ -29,6 +29,7 @@ def test_each_fact_has_its_name() -> None:
         "size                   12,345 bytes",
         f"SHA-256                {sha256(b'x' * 12345).hexdigest()}",
         "file format            ONNX, description format 1",
+        "runs in                onnxruntime",
         "input                  dtype int8\n                       shape N, 28, 28",
         "output                 ten",
         "classes                Bag, Coat",
@@ -49,7 +50,8 @@ def test_each_fact_has_its_name() -> None:
 def test_what_a_description_does_not_say_has_no_line() -> None:
     lines = to_lines(Path("my.tflite"), b"", description(training={"seed": 0}))
 
-    assert [line[:23].rstrip() for line in lines] == ["model", "size", "SHA-256", "file format", "input", "classes", "seed"]
+    names = [line[:23].rstrip() for line in lines]
+    assert names == ["model", "size", "SHA-256", "file format", "runs in", "input", "classes", "seed"]
     assert lines[-1] == "seed                   0"
     assert lines[3] == "file format            TFLite, description format 1"
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,10 @@ import pytest
 
 from fmnist_edge.bundle import model
 from fmnist_edge.bundle.model import default_model, open_model, read_model
-from fmnist_edge.errors import ModelError, SignatureError
+from fmnist_edge.errors import ModelError, RuntimeUnavailableError, SignatureError
 from fmnist_edge.runtimes.isolated import IsolatedSession
 from fmnist_edge.runtimes.onnx import OnnxSession
-from fmnist_edge.runtimes.tflite import TFLiteSession
+from fmnist_edge.runtimes.tflite import TFLITE_RUNTIMES, TFLiteSession
 from support.commands import MODELS
 from support.described import INT8, described, write_manifest
 
@@ -122,3 +123,37 @@ def test_a_file_that_is_too_large_to_be_a_model_is_not_read(
     monkeypatch.setattr(model, "MAX_MODEL_BYTES", size - 1)
     with pytest.raises(ModelError, match=r"mine\.tflite: larger than "):
         read(tmp_path / "mine.tflite")
+
+
+@pytest.fixture
+def _no_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None: what stands here as a module can't be imported."""
+    for name in TFLITE_RUNTIMES.values():
+        monkeypatch.setitem(sys.modules, name, None)
+
+
+@pytest.mark.usefixtures("_no_runtime")
+def test_without_a_runtime_numpy_alone_runs_an_int8_model_that_is_vouched_for() -> None:
+    opened = open_model()
+
+    assert opened.session.runtime == f"numpy {np.__version__}"
+    assert opened.no_runtime is not None
+    assert opened.no_runtime.startswith("no TFLite runtime works here; pip install ai-edge-litert")
+
+
+@pytest.mark.usefixtures("_no_runtime")
+def test_without_a_runtime_a_float_model_says_what_to_install() -> None:
+    with pytest.raises(RuntimeUnavailableError, match=r"fmnist-float\.tflite: no TFLite runtime works here; pip install"):
+        open_model(MODELS / "fmnist-float.tflite")
+
+
+@pytest.mark.slow
+def test_numpy_alone_runs_no_model_that_nobody_vouches_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for package in TFLITE_RUNTIMES.values():
+        (tmp_path / package.partition(".")[0]).mkdir()
+        (tmp_path / package.partition(".")[0] / "__init__.py").write_text("raise ImportError('broken')")
+    monkeypatch.syspath_prepend(tmp_path)
+    shutil.copy(INT8, tmp_path / "mine.tflite")
+
+    with pytest.raises(RuntimeUnavailableError, match=r"mine\.tflite: no TFLite runtime works here; pip install"):
+        open_model(tmp_path / "mine.tflite")

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter
 
 from fmnist_edge.bundle import golden
 from fmnist_edge.bundle.golden import Golden, Verdict, artifact_like, check, read_golden, to_lines, verify
@@ -134,6 +135,36 @@ def test_a_complaint_says_what_was_found_and_what_to_do() -> None:
     )
 
 
+def test_a_runtime_that_computes_wrongly_is_named_by_a_witness(
+    folder: Path, arrays: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = Interpreter.get_tensor
+    monkeypatch.setattr(Interpreter, "get_tensor", lambda self, index: np.roll(right(self, index), 1, axis=1))
+
+    found = verdict(folder, arrays)
+
+    assert not found.holds
+    assert found.witness_difference == pytest.approx(0, abs=1 / 256)
+    cure = f"numpy {np.__version__} computes it rightly, so {RUNTIME} does not: install another runtime or version"
+    assert found.complaint.endswith(f"; {cure}")
+
+
+def test_a_golden_set_of_another_model_is_no_fault_of_the_runtime(folder: Path, arrays: dict[str, Any]) -> None:
+    found = verdict(folder, arrays, **{INT8: np.roll(arrays[INT8], 1, axis=1)})
+
+    assert not found.holds
+    assert found.complaint.endswith("; copy the model and golden.npz again from one export")
+
+
+def test_a_float_model_has_no_witness() -> None:
+    assert verify(MODELS / "fmnist-float.tflite").witness is None
+
+
+@pytest.mark.slow
+def test_a_model_that_nobody_vouches_for_has_no_witness(folder: Path) -> None:
+    assert verify(folder / INT8).witness is None
+
+
 def test_the_lines_say_whether_it_holds() -> None:
     found = verdict_of()
 
@@ -145,6 +176,7 @@ def test_the_lines_say_whether_it_holds() -> None:
         "accuracy  90.00% of these tiles",
     ]
     assert to_lines(verdict_of(holds=False))[2] == f"verdict   not the same: {found.summary}"
+    assert to_lines(verdict_of(witness="numpy 2", witness_difference=0.0039))[3] == "witness   numpy 2: largest difference 0.0039"
 
 
 @pytest.mark.parametrize("name", ["fmnist-int8.tflite", "fmnist-float.tflite", "fmnist-int8.onnx", "fmnist-float.onnx"])

@@ -314,22 +314,3 @@ def test_no_two_pictures_tiles_have_the_same_name() -> None:
 
 def test_a_long_name_is_cut_between_characters() -> None:
     assert name_of_tile(f"a{'鞋' * 90}.png", {}) == f"{'鞋' * 65}.png"
-
-
-def test_without_shared_memory_one_process_reads_all(
-    tree: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    class NoSemaphores:
-        SEM_VALUE_MAX = 1
-
-        def __init__(self, *arguments: object) -> None:
-            raise FileNotFoundError(2, "No such file or directory")
-
-    monkeypatch.setattr("_multiprocessing.SemLock", NoSemaphores)
-
-    items = list(read_all(find([str(tree)], Options(recursive=True)), jobs=4))
-
-    assert [item.view.kind for item in items if item.view] == ["tile"] * 3
-    assert capsys.readouterr().err == (
-        "fmnist-edge: --jobs 4 wants a /dev/shm that can be written to (No such file or directory); going on in one process\n"
-    )

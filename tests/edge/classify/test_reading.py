@@ -1,9 +1,9 @@
 """Pictures are read one after the other or in several processes: in their order, and what goes wrong is named."""
 
 import io
-import multiprocessing
 import os
-import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -13,8 +13,9 @@ import pytest
 from PIL import Image
 
 from fmnist_edge.classify import reading
-from fmnist_edge.classify.reading import CHUNK, Options, Source, fail, open_content, read_all, read_item
+from fmnist_edge.classify.reading import CHUNK, FIRST, LARGEST_CHUNK, Options, Source, fail, open_content, read_all, read_item
 from fmnist_edge.errors import FmnistEdgeError, InputError
+from fmnist_edge.pictures.tile import View
 
 TILE = np.arange(784, dtype=np.uint16).reshape(28, 28).astype(np.uint8) // 8
 
@@ -125,6 +126,7 @@ def test_one_process_reads_no_picture_before_it_is_wanted() -> None:
     assert asked == ["0.png"]
 
 
+@pytest.mark.slow
 def test_several_processes_keep_the_order_and_name_what_is_bad() -> None:
     count = 5 * CHUNK + 3
     everything = [*sources(count), Source("bad.png", partial(fail, InputError("damaged")))]
@@ -136,6 +138,7 @@ def test_several_processes_keep_the_order_and_name_what_is_bad() -> None:
     assert [str(item.error) for item in items if item.error] == ["damaged"]
 
 
+@pytest.mark.slow
 def test_several_processes_do_not_run_through_all_names_at_once() -> None:
     asked: list[str] = []
 
@@ -149,9 +152,35 @@ def test_several_processes_do_not_run_through_all_names_at_once() -> None:
     items.close()  # type: ignore[attr-defined]
 
     assert CHUNK == 8  # more would come back late
-    assert 2 * CHUNK <= len(asked) <= 4 * CHUNK
+    assert len(asked) == 5 * CHUNK
 
 
+@pytest.mark.slow
+def test_tiles_are_sent_in_larger_chunks_than_photos() -> None:
+    asked: list[str] = []
+
+    def watched() -> Iterator[Source]:
+        for source in sources(250):
+            asked.append(source.name)
+            yield source
+
+    items = read_all(watched(), jobs=2)
+    for _ in range(CHUNK + 1):
+        next(items)
+
+    assert len(asked) == 5 * CHUNK + LARGEST_CHUNK
+    assert [item.name for item in items] == [f"{number}.png" for number in range(CHUNK + 1, 250)]
+
+
+@pytest.mark.slow
+def test_large_requests_and_answers_do_not_wait_for_each_other() -> None:
+    size = 100_000  # more than a pipe holds
+    many = [Source(f"{number:0{size}}", partial(numbered, number % 256)) for number in range(6 * CHUNK)]
+
+    assert [item.name for item in read_all(many, jobs=2)] == [source.name for source in many]
+
+
+@pytest.mark.slow
 def test_a_reading_process_that_is_killed_is_one_line_that_says_what_to_do() -> None:
     killed = Source("huge.png", partial(os._exit, 9))
 
@@ -160,13 +189,67 @@ def test_a_reading_process_that_is_killed_is_one_line_that_says_what_to_do() -> 
 
     assert str(caught.value) == "a process that reads pictures was killed; with fewer --jobs less memory is needed"
     assert caught.value.exit_status == 1
-    assert multiprocessing.active_children() == []
 
 
-def test_ctrl_c_is_for_the_process_that_waits_and_not_for_those_that_read() -> None:
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
-    with reading.sigint_blocked():
-        during = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+@pytest.mark.slow
+def test_where_no_process_can_be_started_this_one_reads_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/no/python")
 
-    assert signal.SIGINT in during - before
-    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
+    assert [item.name for item in read_all(sources(3), jobs=2)] == ["0.png", "1.png", "2.png"]
+
+
+@pytest.mark.slow
+def test_a_fault_of_ours_in_another_process_is_raised_here() -> None:
+    with pytest.raises(TypeError):
+        list(read_all([Source("shoe.png", partial(len, 1))], jobs=2))  # type: ignore[arg-type]
+
+
+def processes_of(pictures: list[Source]) -> int:
+    """How many processes read them."""
+    return len({item.view.tile[0, :4].tobytes() for item in read_all(pictures) if item.view})
+
+
+def slow_source(number: int) -> Source:
+    return Source(f"{number}.png", partial(process_number, 0.01))
+
+
+@pytest.mark.slow
+def test_many_photos_are_read_by_several_processes_without_being_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1})
+    photos = [slow_source(number) for number in range(FIRST + 60)]
+
+    assert processes_of(photos) == 3
+    assert processes_of(photos[: FIRST + 10]) == 1
+
+
+def test_tiles_that_are_read_soon_are_read_here() -> None:
+    assert processes_of([Source("tile", partial(process_number, 0)) for _ in range(200)]) == 1
+
+
+def process_number(seconds: float) -> View:
+    if seconds:
+        time.sleep(seconds)
+    return View(np.full((28, 28), os.getpid(), np.uint32).view(np.uint8), "tile")
+
+
+@pytest.mark.slow
+def test_those_that_read_end_with_the_one_that_waits() -> None:
+    program = (
+        f"import sys; sys.path[:] = {sys.path}; from functools import partial; "
+        f"from {__name__} import process_number; from fmnist_edge.classify.reading import Source, read_all; "
+        "items = read_all([Source('a', partial(process_number, 0))] * 9, jobs=2); "
+        "print(int(next(items).view.tile.view('u4')[0, 0]), flush=True); input()"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        reader = int(process.stdout.readline())
+        os.kill(reader, 0)
+        process.kill()
+
+    for _ in range(100):
+        time.sleep(0.1)
+        try:
+            os.kill(reader, 0)
+        except ProcessLookupError:
+            return
+    pytest.fail("it reads on")

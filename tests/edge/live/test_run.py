@@ -6,7 +6,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
@@ -20,12 +20,14 @@ from fmnist_edge import Classifier
 from fmnist_edge.cameras.camera import FeedOptions
 from fmnist_edge.cameras.devices import cameras
 from fmnist_edge.cameras.feed import Feed
+from fmnist_edge.classifier import Prediction
 from fmnist_edge.errors import UsageError
 from fmnist_edge.live.collect import Collection
 from fmnist_edge.live.scene import Sight
 from fmnist_edge.live.screen import Screen
 from fmnist_edge.live.service import Systemd
 from fmnist_edge.live.watch import FAULTS, LEARN_KEY, TICK, Options, Tally, Watch, prepare
+from fmnist_edge.pictures.tile import View
 from fmnist_edge.terminal import quiet_stderr
 from support.camera_server import CameraServer
 from support.commands import MODELS
@@ -197,6 +199,30 @@ def still(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eleven seconds in which not a pixel changes."""
     path = tmp_path_factory.mktemp("still") / "still.mkv"
     return write_film(path, [(scene(dataset, SNEAKER), 11)], noise=0, codec="mjpeg")
+
+
+class Counting(Classifier):
+    calls = 0
+
+    def predict(self, views: Sequence[View]) -> list[Prediction]:
+        self.calls += 1
+        return super().predict(views)
+
+
+@pytest.mark.parametrize(("source", "same"), [("still", True), ("film", False)])
+def test_a_picture_in_which_nothing_has_changed_is_not_classified_again(
+    source: str, same: bool, request: pytest.FixtureRequest, capfd: pytest.CaptureFixture[str]
+) -> None:
+    running = watch(request.getfixturevalue(source), idle_fps=30.0)
+    running.classifier = counting = Counting(MODELS / "fmnist-int8.tflite")
+
+    with running.feed:
+        running.run()
+
+    records = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    assert len(records) > 40
+    assert counting.calls <= 2 if same else counting.calls == len(records)  # an encoder's second frame may be another
+    assert not same or {record["label"] for record in records} == {"Sneaker"}
 
 
 def test_while_nothing_moves_there_are_as_many_answers_as_wanted(still: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -236,16 +236,19 @@ def test_a_runtime_and_a_numpy_that_do_not_go_together_say_so(tmp_path: Path, mo
 
 
 @pytest.mark.parametrize(
-    ("bits", "python", "cure"),
+    ("bits", "python", "machine", "cure"),
     [
-        (64, (3, 10), "pip install ai-edge-litert"),
-        (64, (3, 13), "pip install ai-edge-litert"),
-        (32, (3, 11), "pip install tflite-runtime==2.14.0 'numpy<2'"),
-        (32, (3, 12), "there is none for Python 3.12 with 32 bits: use a 64-bit system, or Python 3.11"),
+        (64, (3, 10), "aarch64", "pip install ai-edge-litert"),
+        (64, (3, 14), "x86_64", "pip install ai-edge-litert"),
+        (32, (3, 11), "armv7l", "pip install tflite-runtime==2.14.0 'numpy<2'"),
+        (32, (3, 12), "armv8l", "there is none for Python 3.12 with 32 bits: use a 64-bit system, or Python 3.11"),
+        (32, (3, 11), "armv6l", "there is none for armv6, which is the processor of a Pi Zero and of a Pi 1"),
     ],
 )
-def test_the_runtime_is_one_that_has_a_wheel_for_this_python(bits: int, python: tuple[int, int], cure: str) -> None:
-    assert what_to_install(bits, python) == cure
+def test_the_runtime_is_one_that_has_a_wheel_for_this_machine(
+    bits: int, python: tuple[int, int], machine: str, cure: str
+) -> None:
+    assert what_to_install(bits, python, machine) == cure
 
 
 def test_a_build_without_a_distribution_says_its_own_version() -> None:

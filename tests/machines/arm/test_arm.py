@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -45,6 +46,24 @@ def test_verify_finds_what_the_workstation_computed(architecture: str, fmnist_ed
     assert f"model     {fmnist_edge.parents[1]}" in result.stdout
     assert f"runtime   {'tflite-runtime 2.14.0' if architecture == 'armhf' else 'ai-edge-litert'}" in result.stdout
     assert "verdict   ok: 100.00% of 256 tiles" in result.stdout
+
+
+def test_numpy_alone_computes_what_the_workstation_computed(architecture: str, fmnist_edge: Path, tmp_path: Path) -> None:
+    with np.load(MODELS / "golden.npz") as golden:
+        tiles, expected = golden["tiles"], golden["fmnist-int8.tflite"]
+    np.save(tmp_path / "tiles.npy", tiles)
+    program = (
+        "import sys, pathlib, numpy; from fmnist_edge.runtimes.numpy_alone import NumpySession; "
+        "model, tiles, outputs = sys.argv[1:]; session = NumpySession(pathlib.Path(model).read_bytes()); "
+        "numpy.save(outputs, session.probabilities(numpy.load(tiles))); print(session.runtime)"
+    )
+    files = [MODELS / "fmnist-int8.tflite", tmp_path / "tiles.npy", tmp_path / "outputs.npy"]
+
+    result = run(fmnist_edge.with_name("python3"), "-c", program, *files)
+
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("numpy 1.24." if architecture == "armhf" else "numpy 2.")
+    np.testing.assert_allclose(np.load(tmp_path / "outputs.npy"), expected, rtol=0, atol=1 / 256)
 
 
 def test_a_shoe_is_a_sneaker(fmnist_edge: Path) -> None:

@@ -5,11 +5,11 @@
 # It boots in two ways: with nothing but what runs the tests' commands, in seconds; or, to be deployed to, with systemd, udev and an
 # ssh server, where the user pi may use sudo.
 # All but the wheel itself is built once, and kept until this script or what the wheel asks for changes.
-# usage: build.sh FOLDER WHEEL UV      leaves kernel, initrd.gz and disk.ext4 in FOLDER
+# usage: build.sh FOLDER WHEEL UV [16k]      leaves kernel, initrd.gz and disk.ext4 in FOLDER; 16k: memory in pages of 16 KB
 set -euo pipefail
 umask 022
 PATH=$PATH:/usr/sbin:/sbin
-wheel=$(realpath "$2") uv=$(realpath "$3")
+wheel=$(realpath "$2") uv=$(realpath "$3") pages=${4:-}
 here=$(cd "$(dirname "$0")" && pwd)
 key=$(cat "$here"/build.sh "$here"/picamera2_shims.py "$here"/../../../pyproject.toml | sha256sum)
 mkdir -p "$1"
@@ -24,7 +24,7 @@ if [ "$key" != "$(cat built 2>/dev/null)" ]; then
   # as a tar archive, so that all files are ours, whoever we are
   mmdebstrap --quiet --variant=extract --skip=check/qemu --architectures=arm64 \
     --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr \
-    --include=libc-bin,libstdc++6,python3,python3-libcamera,python3-prctl,coreutils,dash,kmod,v4l-utils,busybox-static,linux-image-arm64 \
+    --include=libc-bin,libstdc++6,python3,python3-libcamera,python3-prctl,coreutils,dash,kmod,v4l-utils,busybox-static,"linux-image-arm64${pages:+-$pages}" \
     --include=base-files,base-passwd,bash,grep,gzip,libpam-modules,mount,openssh-server,sed,sudo,systemd,tar,udev,util-linux \
     trixie - 2>mmdebstrap.log | tar -x --no-same-owner -C root --exclude './dev/*' || { tail mmdebstrap.log >&2; exit 1; }
 

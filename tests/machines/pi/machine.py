@@ -4,6 +4,7 @@ PYTEST_DONT_REWRITE: the tests import it before pytest takes its fixtures from i
 """
 
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -14,7 +15,11 @@ import pytest
 
 from support.commands import ROOT
 
-BUILT = ROOT / "build" / "pi-vm"
+PAGES = os.environ.get("PAGES", "")
+"""Empty, or 16k: of the memory, as on a Pi 5."""
+
+BUILT = ROOT / "build" / ("pi-vm-16k" if PAGES == "16k" else "pi-vm")
+CPU = "cortex-a76" if PAGES == "16k" else "cortex-a72"
 
 
 class Pi:
@@ -25,7 +30,7 @@ class Pi:
     ssh_port: systemd is booted, with an ssh server that is reached there on 127.0.0.1; the machine reaches nothing. None: neither
     """
 
-    def __init__(self, share: Path, cpu: str = "cortex-a72", ssh_port: int | None = None) -> None:
+    def __init__(self, share: Path, cpu: str = CPU, ssh_port: int | None = None) -> None:
         self.share, self.console = share, share / "console.log"
         ours, theirs = socket.socketpair()
         options = (

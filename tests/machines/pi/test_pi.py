@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from machine import Pi
+from machine import PAGES, Pi
 from PIL import Image
 
 from fmnist_edge import Classifier
@@ -29,6 +29,10 @@ def test_verify_finds_it_on_the_processor_of_a_pi_5_too(tmp_path: Path) -> None:
     pi.stop()
     print(result.stdout)
     assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_the_memorys_pages_are_as_large_as_was_asked_for(pi: Pi) -> None:
+    assert pi.run("getconf", "PAGESIZE").stdout == ("16384\n" if PAGES == "16k" else "4096\n")
 
 
 def test_tiles_get_the_labels_that_they_get_here(pi: Pi, share: Path, classifier: Classifier, dataset: Dataset) -> None:
