@@ -15,7 +15,6 @@ from PIL import Image
 from fmnist_edge.classify import reading
 from fmnist_edge.classify.reading import CHUNK, FIRST, LARGEST_CHUNK, Options, Source, fail, open_content, read_all, read_item
 from fmnist_edge.errors import FmnistEdgeError, InputError
-from fmnist_edge.pictures.tile import View
 
 TILE = np.arange(784, dtype=np.uint16).reshape(28, 28).astype(np.uint8) // 8
 
@@ -210,7 +209,7 @@ def processes_of(pictures: list[Source]) -> int:
 
 
 def slow_source(number: int) -> Source:
-    return Source(f"{number}.png", partial(process_number, 0.01))
+    return Source(f"{number}.png", partial(process_number, 0.01), "tile")
 
 
 @pytest.mark.slow
@@ -223,13 +222,14 @@ def test_many_photos_are_read_by_several_processes_without_being_asked(monkeypat
 
 
 def test_tiles_that_are_read_soon_are_read_here() -> None:
-    assert processes_of([Source("tile", partial(process_number, 0)) for _ in range(200)]) == 1
+    assert processes_of([Source("tile", partial(process_number, 0), "tile") for _ in range(200)]) == 1
 
 
-def process_number(seconds: float) -> View:
+def process_number(seconds: float) -> Image.Image:
+    """A tile that is full of the number of the process that opened it."""
     if seconds:
         time.sleep(seconds)
-    return View(np.full((28, 28), os.getpid(), np.uint32).view(np.uint8), "tile")
+    return Image.fromarray(np.full((28, 7), os.getpid(), np.uint32).view(np.uint8))
 
 
 @pytest.mark.slow
@@ -237,7 +237,7 @@ def test_those_that_read_end_with_the_one_that_waits() -> None:
     program = (
         f"import sys; sys.path[:] = {sys.path}; from functools import partial; "
         f"from {__name__} import process_number; from fmnist_edge.classify.reading import Source, read_all; "
-        "items = read_all([Source('a', partial(process_number, 0))] * 9, jobs=2); "
+        "items = read_all([Source('a', partial(process_number, 0), 'tile')] * 9, jobs=2); "
         "print(int(next(items).view.tile.view('u4')[0, 0]), flush=True); input()"
     )
     with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
