@@ -108,7 +108,7 @@ onClick(byId("freeze"), async () => {
 
 onClick(byId("empty-scene"), async () => {
   await post("api/scene");
-  tell("What looks like this is “nothing there” from now on.");
+  tell("Leave it empty for a second. What looks like it will be “nothing there”.");
 });
 
 async function lookAt(part) {

@@ -7,7 +7,10 @@ import { complaint, reach, sleep } from "./api.js";
 
 const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 15_000;
-/** Milliseconds; each pause is twice as long as the one before. */
+/** Milliseconds; each pause is twice as long as the one before, until a connection has held. */
+
+const HELD = 10_000;
+/** Milliseconds. */
 
 const SILENCE = 20_000;
 /** Milliseconds without a byte: the other side has gone without a word. */
@@ -23,16 +26,14 @@ export async function follow(path, signal, pieces, take, lost) {
   let pause = FIRST_PAUSE;
   while (!signal.aborted) {
     const connection = new AbortController();
+    const began = performance.now();
     const stop = () => connection.abort();
     signal.addEventListener("abort", stop);
     try {
       const response = await reach(path, { signal: connection.signal, cache: "no-store" });
       if (response.status === 404) throw new Missing(await complaint(response));
       if (response.ok) {
-        for await (const piece of pieces(chunks(response, connection))) {
-          pause = FIRST_PAUSE;
-          await take(piece);
-        }
+        for await (const piece of pieces(chunks(response, connection))) await take(piece);
       }
     } catch (error) {
       if (error instanceof Missing) throw error;
@@ -42,6 +43,7 @@ export async function follow(path, signal, pieces, take, lost) {
       connection.abort();
     }
     if (signal.aborted) return;
+    if (performance.now() - began > HELD) pause = FIRST_PAUSE;
     lost(pause / 1000);
     await sleep(pause);
     pause = Math.min(2 * pause, LONGEST_PAUSE);
