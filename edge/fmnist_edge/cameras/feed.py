@@ -52,6 +52,8 @@ class Feed(AbstractContextManager["Feed"]):
         from fmnist_edge.cameras.devices import cameras
 
         self.dropped = self._handed_out = 0
+        self.attempts = 0
+        """To open it again, since it was lost."""
         self._cameras = cameras(source, options)
         self._camera = self._cameras[0]
         self._options, self._tell = options, tell
@@ -173,6 +175,7 @@ class Feed(AbstractContextManager["Feed"]):
     def _capture(self, camera: Camera) -> str:
         """Frames until the camera has none. Returns why: a text, since an error would keep alive what it came from."""
         camera.interrupted.clear()
+        self.attempts += self._lost
         self._tried_at, self._stalled, before = time.monotonic(), False, self._count
         self._heard = self._tried_at + self._options.patience  # the first frame may take twice as long
         try:
@@ -192,7 +195,7 @@ class Feed(AbstractContextManager["Feed"]):
         if not self._corrupt:  # else it counts from the first that was
             self._heard = time.monotonic()
         if self._lost:
-            self._lost = False
+            self._lost, self.attempts = False, 0
             self._say("back")
         with self._changed:
             if self._options.fast:

@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from fmnist_edge.cli.camera import camera
 from fmnist_edge.cli.classify import classify, explain
 from fmnist_edge.cli.device import bench, doctor, info, status, verify
+from fmnist_edge.cli.page import page
 from fmnist_edge.errors import stop
 
 
@@ -52,5 +53,5 @@ def fmnist_edge() -> None:
     """Classify pictures of clothes on a small computer."""
 
 
-for command in (classify, camera, verify, info, status, doctor, explain, bench):
+for command in (classify, camera, page, verify, info, status, doctor, explain, bench):
     app.command()(command)

@@ -5,8 +5,10 @@ No frame waits for another. One is taken only when its result can be printed at 
 
 import signal
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +22,8 @@ from fmnist_edge.live.scene import Scene
 from fmnist_edge.live.screen import Screen, keys
 from fmnist_edge.live.service import Signals, Systemd
 from fmnist_edge.live.steady import Steady
-from fmnist_edge.pictures.tile import Wanted, look
+from fmnist_edge.pictures.segment import Mask
+from fmnist_edge.pictures.tile import View, Wanted, look_closely
 
 TICK = 0.1
 """Seconds that anything is waited for, at most, before signals and keys are looked at."""
@@ -50,6 +53,19 @@ class Options:
     empty_scene: bool
     seconds: float | None
     frames: int | None
+    part: tuple[float, float, float, float] | None = None
+    """Of what roi, rotate and mirror give: left, top, width and height from 0 to 1, whatever size it has."""
+
+
+class Seen(NamedTuple):
+    """A frame that was looked at. view, mask: what the model was shown of it; None if it was shown nothing."""
+
+    frame: Frame
+    picture: Image.Image
+    options: Options
+    view: View | None
+    mask: Mask | None
+    answered: bool
 
 
 @dataclass
@@ -94,20 +110,23 @@ class Watch:
     screen: Screen
     systemd: Systemd
     collection: Collection | None
+    onlooker: Callable[[Seen], None] | None = None
+    """Gets each frame that was looked at, after its answer was shown. The loop waits for it."""
 
     def __post_init__(self) -> None:
         self.scene, self.steady, self.tally = Scene(self.options.idle_fps), Steady(self.options.smooth), Tally()
         self.now = self.due = 0.0  # by the source's own time
         self.fault: str | None = None
 
-    def run(self) -> None:
+    def run(self, signals: Signals | None = None) -> None:
         """Shows answers until the source ends, enough was seen, or SIGTERM comes; raises KeyboardInterrupt after SIGINT.
 
+        signals: of who runs several, one after the other.
         Raises SourceError, InputError, UsageError, and OSError if the answers can't be written.
         """
         if self.options.empty_scene:
             self.learn()
-        signals = Signals()
+        signals = signals or Signals()
         try:
             with keys(self.screen.on_terminal) as pressed, suppress(EndOfFeed):
                 while signals.ending is None and not self.is_enough():
@@ -139,8 +158,9 @@ class Watch:
             return
         picture = prepare(frame.image, self.options)
         sight = self.scene.look(picture, self.now)
-        if sight.worth_a_result:
-            self.answer(frame, picture, sight.nothing)
+        view, mask = self.answer(frame, picture, sight.nothing) if sight.worth_a_result else (None, None)
+        if self.onlooker:
+            self.onlooker(Seen(frame, picture, self.options, view, mask, sight.worth_a_result))
         self.tell_fault()
         self.systemd.say("READY")
         self.systemd.alive()
@@ -148,17 +168,18 @@ class Watch:
         if self.feed.live:
             time.sleep(sight.pause)
 
-    def answer(self, frame: Frame, picture: Image.Image, nothing: bool) -> None:
+    def answer(self, frame: Frame, picture: Image.Image, nothing: bool) -> tuple[View | None, Mask | None]:
         try:
-            view = None if nothing else look(picture, self.options.wanted)
+            view, mask = (None, None) if nothing else look_closely(picture, self.options.wanted)
         except BlankError:
-            view = None
+            view = mask = None
         prediction = self.classifier.predict([view])[0] if view else None
         answer = self.steady.update(prediction, self.now)
         self.tally.count_result(self.screen.show(answer, frame, self.feed.dropped, self.tally.fps))
         self.systemd.say("STATUS", self.screen.names[answer.class_id])
         if self.collection and view and view.garment_found and prediction and prediction.unsure:
             self.collection.add(picture, view.tile, prediction.class_id, self.now)
+        return view, mask
 
     def is_enough(self) -> bool:
         seconds = time.monotonic() - self.tally.began if self.feed.live else self.now
@@ -191,4 +212,13 @@ def prepare(image: Image.Image, options: Options) -> Image.Image:
             )
         image = image.crop((x, y, x + width, y + height))
     image = image.rotate(-options.rotate, expand=True)
-    return ImageOps.mirror(image) if options.mirror else image
+    image = ImageOps.mirror(image) if options.mirror else image
+    return image.crop(pixels_of(options.part, image)) if options.part else image
+
+
+def pixels_of(part: tuple[float, float, float, float], image: Image.Image) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of a part of the image, which has a pixel at least."""
+    x, y, width, height = part
+    left, top = min(round(x * image.width), image.width - 1), min(round(y * image.height), image.height - 1)
+    right, bottom = round((x + width) * image.width), round((y + height) * image.height)
+    return left, top, min(max(right, left + 1), image.width), min(max(bottom, top + 1), image.height)
