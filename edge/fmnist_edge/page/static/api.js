@@ -39,7 +39,7 @@ export async function reach(path, options) {
 export async function complaint(response) {
   try {
     const { error } = await response.json();
-    return error[0].toUpperCase() + error.slice(1);
+    return `${error[0].toUpperCase()}${error.slice(1)}.`;
   } catch {
     return `The device answered with ${response.status}.`;
   }

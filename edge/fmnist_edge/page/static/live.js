@@ -24,8 +24,8 @@ export async function show() {
     answer ??= answerIn(byId("live-answer"));
     const showAnswer = await answer;
     await Promise.all([
-      follow("live.mjpg?view=picture", signal, pictures, paint, (pause) => tellOf("pictures", lost(pause))),
-      follow("api/answers", signal, events, (event) => heard(event, showAnswer), (pause) => tellOf("answers", lost(pause))),
+      follow("live.mjpg?view=picture", signal, pictures, paint, tellLost("pictures")),
+      follow("api/answers", signal, events, (event) => heard(event, showAnswer), tellLost("answers")),
     ]);
   } catch (error) {
     if (signal.aborted) return;
@@ -53,7 +53,7 @@ function tellOf(place, text) {
   notice(byId("live-notice"), troubles.pictures || troubles.answers || troubles.camera || "");
 }
 
-const lost = (pause) => `The device does not answer. Trying again in ${Math.ceil(pause)} s.`;
+const tellLost = (place) => (reason, pause) => tellOf(place, `${reason} Trying again in ${Math.ceil(pause)} s.`);
 
 async function paint(blob) {
   const picture = await createImageBitmap(blob);
@@ -72,6 +72,7 @@ function heard([name, value], showAnswer) {
     byId("fps").textContent = `${value.fps.toFixed(0)} fps`;
     byId("age").textContent = `${value.age_ms.toFixed(0)} ms old`;
     byId("dropped").textContent = `${value.dropped.toLocaleString("en")} dropped`;
+    byId("whole").hidden = value.roi === null;
     readOut(spoken(value));
   } else if (name === "fault") {
     tellOf("camera", value.attempt ? `${value.message} (attempt ${value.attempt})` : value.message);
@@ -111,10 +112,7 @@ onClick(byId("empty-scene"), async () => {
   tell("Leave it empty for a second. What looks like it will be “nothing there”.");
 });
 
-async function lookAt(part) {
-  await postJson("api/roi", { roi: part });
-  byId("whole").hidden = part === null;
-}
+const lookAt = (part) => postJson("api/roi", { roi: part });
 
 onPart((part) => lookAt(part).catch(complain));
 onClick(byId("whole"), () => lookAt(null));

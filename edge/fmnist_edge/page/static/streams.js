@@ -19,8 +19,8 @@ const SILENCE = 20_000;
  * Follows a stream until the signal aborts, or the device says that there is none.
  *
  * pieces: gives the stream's pieces out of chunks of bytes. take: gets each, and is waited for: what comes meanwhile stays on the
- * device, which sends the newest afterwards. lost: gets the seconds until the next attempt. Throws what the device says if it has
- * no such stream (404).
+ * device, which sends the newest afterwards. lost: gets what happened and the seconds until the next attempt. Throws what the
+ * device says if it has no such stream (404).
  */
 export async function follow(path, signal, pieces, take, lost) {
   let pause = FIRST_PAUSE;
@@ -29,12 +29,12 @@ export async function follow(path, signal, pieces, take, lost) {
     const began = performance.now();
     const stop = () => connection.abort();
     signal.addEventListener("abort", stop);
+    let reason = "The device does not answer.";
     try {
       const response = await reach(path, { signal: connection.signal, cache: "no-store" });
       if (response.status === 404) throw new Missing(await complaint(response));
-      if (response.ok) {
-        for await (const piece of pieces(chunks(response, connection))) await take(piece);
-      }
+      if (response.ok) for await (const piece of pieces(chunks(response, connection))) await take(piece);
+      else reason = await complaint(response);
     } catch (error) {
       if (error instanceof Missing) throw error;
       // all else is a lost connection
@@ -44,7 +44,7 @@ export async function follow(path, signal, pieces, take, lost) {
     }
     if (signal.aborted) return;
     if (performance.now() - began > HELD) pause = FIRST_PAUSE;
-    lost(pause / 1000);
+    lost(reason, pause / 1000);
     await sleep(pause);
     pause = Math.min(2 * pause, LONGEST_PAUSE);
   }

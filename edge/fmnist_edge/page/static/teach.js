@@ -41,17 +41,19 @@ function showQuestion() {
   byId("nothing-waits").hidden = Boolean(picture);
   if (!picture) return;
   byId("waiting").src = addressOf(picture);
-  byId("waiting").alt = `The picture that waits; the model says ${inWords(picture)}`;
-  byId("guess").textContent = `The model says ${inWords(picture)}`;
+  byId("waiting").alt = `The picture that waits. ${guessOf(picture)}`;
+  byId("guess").textContent = guessOf(picture);
   byId("queue").replaceChildren(...teaching.waiting.slice(0, SHOWN).map(thumbnail));
-  const more = teaching.waiting.length - SHOWN;
+  const more = teaching.waiting_count - SHOWN;
   if (more > 0) byId("queue").append(make("li", { className: "hint", textContent: `and ${more} more` }));
 }
+
+const guessOf = (picture) => (picture.label ? `The model says ${inWords(picture)}` : "");
 
 const addressOf = ({ id }) => `api/teach/${encodeURIComponent(id)}.jpg`;
 
 function thumbnail(picture) {
-  const button = make("button", { type: "button", className: "plain" }, make("img", { src: addressOf(picture), alt: inWords(picture) }));
+  const button = make("button", { type: "button", className: "plain" }, make("img", { src: addressOf(picture), alt: picture.label ? inWords(picture) : picture.id }));
   if (picture.id === current) button.setAttribute("aria-current", "true");
   button.addEventListener("click", () => {
     current = picture.id;
@@ -105,7 +107,7 @@ async function choose(classId, label) {
 
 const capital = (text) => text[0].toUpperCase() + text.slice(1);
 
-const left = () => (teaching.waiting.length ? `${pictures(teaching.waiting.length)} left.` : "No picture waits any longer.");
+const left = () => (teaching.waiting_count ? `${pictures(teaching.waiting_count)} left.` : "No picture waits any longer.");
 
 async function undo() {
   const { token, label, id } = done.at(-1);
