@@ -81,12 +81,22 @@ class Reader:
             raise problem
 
     def close(self) -> None:
+        """Ends the process."""
         if self._process is not None:
             with suppress(OSError), self._process:
                 self._process.kill()
             self._requests.close()
             self._replies.close()
             self._process = None
+
+    def revive(self) -> None:
+        """Starts the process again if something has ended it. Does not wait for it."""
+        if not self.alive and self.waiting == 0:
+            self._start_again()
+
+    def _start_again(self) -> None:
+        self.close()
+        self._threads.submit(self._start)
 
     async def ask(self, request: dict[str, Any], content: bytes = b"", limit: float = READING) -> Answer:
         """What the process answers. Raises Busy if too many wait, Refused if there is no answer."""
@@ -112,12 +122,12 @@ class Reader:
                 self._requests.send_bytes(json.dumps(request).encode())
                 self._requests.send_bytes(content)
                 head, body = self._receive(limit)
-            except (OSError, EOFError):
-                self.close()
-                raise Refused(422, "the picture crashes what reads it") from None
-            except TimeoutError:
-                self.close()
+            except TimeoutError:  # an OSError too
+                self._start_again()
                 raise Refused(422, f"the picture takes longer to read than {limit:g} seconds") from None
+            except (OSError, EOFError):
+                self._start_again()
+                raise Refused(422, "the picture crashes what reads it") from None
         if "error" in head:
             raise Refused(head["status"], head["error"])
         return head, body

@@ -18,6 +18,7 @@ from pathlib import Path
 import uvicorn
 
 from fmnist_edge.classifier import Classifier
+from fmnist_edge.contract import LANGUAGES
 from fmnist_edge.errors import FmnistEdgeError, UsageError, first_line
 from fmnist_edge.live.collect import Collection
 from fmnist_edge.live.service import Signals
@@ -126,7 +127,7 @@ def run(settings: Settings, source: Source | None) -> None:
         check_certificate(settings.certificate, settings.key)
     listener = listen(settings.host, settings.port)
     secret, path, made = (None, None, False) if is_loopback(settings.host) else find_secret()
-    teaching = Teaching(settings.photos, settings.save_mb * 10**6)
+    teaching = Teaching(settings.photos, settings.save_mb * 10**6, LANGUAGES[settings.language])
     metrics, hub = Metrics(), Hub()
 
     def alive() -> None:
