@@ -98,7 +98,7 @@ class Reader:
         self.close()
         self._threads.submit(self._start)
 
-    async def ask(self, request: dict[str, Any], content: bytes = b"", limit: float = READING) -> Answer:
+    async def ask(self, request: dict[str, Any], content: bytes = b"", limit: float | None = None) -> Answer:
         """What the process answers. Raises Busy if too many wait, Refused if there is no answer."""
         if self.waiting >= WAITING:
             raise Busy
@@ -112,7 +112,7 @@ class Reader:
     def _done(self) -> None:
         self.waiting -= 1
 
-    def ask_now(self, request: dict[str, Any], content: bytes = b"", limit: float = READING) -> Answer:
+    def ask_now(self, request: dict[str, Any], content: bytes = b"", limit: float | None = None) -> Answer:
         """The same, waiting for it."""
         with self._lock:
             try:
@@ -121,7 +121,7 @@ class Reader:
                     self._start()
                 self._requests.send_bytes(json.dumps(request).encode())
                 self._requests.send_bytes(content)
-                head, body = self._receive(limit)
+                head, body = self._receive(limit := limit or READING)
             except TimeoutError:  # an OSError too
                 self._start_again()
                 raise Refused(422, f"the picture takes longer to read than {limit:g} seconds") from None
