@@ -1,56 +1,130 @@
-"""The page as `fmnist-edge page` serves it, and as a browser shows it."""
+"""A running page, and what asks it: in this process, for tests that need no camera; or as the command."""
 
+import http.client
+import json
+import os
+import signal
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from support.commands import FMNIST_EDGE
+from fmnist_edge.page.serve import Running, Settings, serving
+from support.commands import FMNIST_EDGE, MODELS, ROOT, WIDE
 
-START = 30
-"""Seconds that the page has to answer after it was started."""
+SHOE = (ROOT / "docs" / "shoe.png").read_bytes()
 
 
-class Server:
-    """`fmnist-edge page`, which can be killed and started again at the same port."""
+class Reply(NamedTuple):
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes
 
-    def __init__(self, options: tuple[object, ...]) -> None:
-        self.port = free_port()
-        self.address = f"http://127.0.0.1:{self.port}/"
-        self._command = [str(part) for part in (FMNIST_EDGE, "page", "--port", self.port, *options)]
-        self.start()
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
 
-    def start(self) -> None:
-        self.process = subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        end = time.monotonic() + START
-        while not self._answers():
-            assert self.process.poll() is None, self.process.communicate()[0]
-            assert time.monotonic() < end, "the page does not answer"
-            time.sleep(0.05)
 
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.communicate()
+class Asker:
+    """Sends requests to a port of this machine."""
 
-    def _answers(self) -> bool:
+    def __init__(self, port: int, headers: dict[str, str] | None = None) -> None:
+        self.port, self.headers = port, headers or {}
+
+    def __call__(self, method: str, path: str, body: bytes | str | None = None, **headers: str) -> Reply:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=1):
-                return True
-        except OSError:
-            return False
+            named = {name.replace("_", "-"): value for name, value in headers.items()}
+            connection.request(method, path, body, {**self.headers, **named})
+            answer = connection.getresponse()
+            return Reply(answer.status, answer.headers, answer.read())
+        finally:
+            connection.close()
+
+    def get(self, path: str, **headers: str) -> Reply:
+        return self("GET", path, **headers)
+
+    def post(self, path: str, body: bytes | str | dict[str, Any] = b"", **headers: str) -> Reply:
+        return self("POST", path, json.dumps(body) if isinstance(body, dict) else body, **headers)
+
+    def raw(self, request: bytes, timeout: float = 10) -> socket.socket:
+        """A connection on which this was sent."""
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout)
+        connection.sendall(request)
+        return connection
+
+
+def until_closed(connection: socket.socket) -> bytes:
+    """All that comes. A connection that the other side resets is closed as well."""
+    received = b""
+    try:
+        while more := connection.recv(65536):
+            received += more
+    except ConnectionResetError:
+        pass
+    return received
+
+
+def multipart(*pictures: tuple[str, bytes], part: str = "picture") -> tuple[bytes, str]:
+    """A form's body, and its media type."""
+    parts = [
+        f'--limit\r\nContent-Disposition: form-data; name="{part}"; filename="{name}"\r\n\r\n'.encode() + content + b"\r\n"
+        for name, content in pictures
+    ]
+    return b"".join(parts) + b"--limit--\r\n", "multipart/form-data; boundary=limit"
+
+
+SETTINGS = Settings(
+    host="127.0.0.1",
+    port=0,
+    names=[],
+    certificate=None,
+    key=None,
+    photos=Path("photos"),
+    save_unsure=False,
+    save_mb=100,
+    model=MODELS / "fmnist-int8.tflite",
+    min_confidence=None,
+    language="en",
+    systemd=False,
+)
 
 
 @contextmanager
-def serving(*options: object) -> Iterator[Server]:
-    server = Server(options)
+def served(folder: Path, **settings: Any) -> Iterator[tuple[Asker, Running]]:
+    """In this process, without a camera."""
+    with serving(replace(SETTINGS, photos=folder / "photos", **settings), None) as running:
+        yield Asker(int(running.link.rstrip("/").rpartition(":")[2])), running
+
+
+@contextmanager
+def started(folder: Path, *arguments: object, **environment: str) -> Iterator[tuple[Asker, "subprocess.Popen[str]"]]:
+    """The command, which is ended as systemd does it."""
+    command = [FMNIST_EDGE, "page", "--port", "0", "--photos", folder / "photos", *arguments]
+    process = subprocess.Popen(
+        [str(part) for part in command],
+        cwd=ROOT,
+        env={**os.environ, **WIDE, "XDG_STATE_HOME": str(folder / "state"), **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
     try:
-        yield server
+        assert process.stdout is not None
+        link = process.stdout.readline()
+        yield Asker(int(link.partition("/?")[0].strip().rstrip("/").rpartition(":")[2])), process
     finally:
-        server.kill()
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+def wait_for(condition: Any, seconds: float = 20) -> bool:
+    """Whether it comes true within so long."""
+    end = time.monotonic() + seconds
+    while not (met := bool(condition())) and time.monotonic() < end:
+        time.sleep(0.02)
+    return met

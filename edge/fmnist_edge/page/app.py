@@ -20,7 +20,7 @@ from starlette.routing import Route
 
 from fmnist_edge.device.board import health
 from fmnist_edge.errors import first_line
-from fmnist_edge.page.hub import Hub
+from fmnist_edge.page.hub import BOUNDARY, Hub
 from fmnist_edge.page.live import Live
 from fmnist_edge.page.metrics import Metrics
 from fmnist_edge.page.reader import OPENING, Busy, Reader, Refused
@@ -88,13 +88,15 @@ class Page:
             ("GET", "/healthz", self.healthz),
         ]
         files = static_files()
-        return Starlette(
+        application = Starlette(
             routes=[
                 *(Route(path, self._answered(handler), methods=[method]) for method, path, handler in routes),
                 *(Route(path, answer, methods=["GET"]) for path, answer in files.items()),
             ],
             exception_handlers={HTTPException: as_json},  # type: ignore[dict-item]
         )
+        application.router.redirect_slashes = False
+        return application
 
     def _answered(self, handler: Handler) -> Handler:
         """The handler, and what is answered when it can't."""
@@ -109,7 +111,7 @@ class Page:
                 busy.headers["Retry-After"] = RETRY_AFTER
                 return busy
             except Exception as problem:
-                self.tell(f"{request.method} {request.url.path}: {type(problem).__name__}: {first_line(problem)}")
+                self.tell(f"{request.method} {request.scope['path']}: {type(problem).__name__}: {first_line(problem)}")
                 return error(500, "that went wrong; what, the page's own output says")
 
         return answer
@@ -118,7 +120,7 @@ class Page:
 
     async def live_picture(self, request: Request) -> Response:
         hub, _ = self._camera()
-        return Stream(hub, hub.pictures(), "multipart/x-mixed-replace; boundary=frame")
+        return Stream(hub, hub.pictures(), f"multipart/x-mixed-replace; boundary={BOUNDARY}")
 
     async def answers(self, request: Request) -> Response:
         hub, _ = self._camera()
@@ -209,7 +211,11 @@ class Page:
     async def status(self, request: Request) -> Response:
         now = time.monotonic()
         if now - self._status[0] > STATUS_SECONDS:
-            self._status = now, (await self.reader.ask({"job": "status"}, limit=OPENING))[0]
+            try:
+                self._status = now, (await self.reader.ask({"job": "status"}, limit=OPENING))[0]
+            except Busy:
+                if not self._status[1]:
+                    raise
         live, metrics = self.live, self.metrics
         return JSONResponse(
             {
@@ -237,6 +243,7 @@ class Page:
 
     async def healthz(self, request: Request) -> Response:
         if not self.reader.alive:
+            self.reader.revive()
             raise Refused(503, "no pictures are read")
         if self.live is not None and not self.live.classifies:
             raise Refused(503, "no answer from the camera")
@@ -253,7 +260,10 @@ class Stream(StreamingResponse):
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         try:
-            await super().__call__(scope, receive, send)
+            if scope["method"] == "HEAD":
+                await Response(media_type=self.media_type)(scope, receive, send)
+            else:
+                await super().__call__(scope, receive, send)
         finally:
             self._viewer.__exit__(None, None, None)
             await self._content.aclose()

@@ -79,14 +79,14 @@ class Guard:
             return refusal(403, "another page may not ask this one")
         if self._secret is None:
             return None
-        if request.url.path == LOGIN and request.method == "POST":
+        if request.scope["path"] == LOGIN and request.method == "POST":
             return await self._log_in(request)
         token = request.query_params.get("token")
-        if request.url.path == "/" and request.method == "GET" and token is not None and self._secret.opens(token):
+        if request.scope["path"] == "/" and request.method == "GET" and token is not None and self._secret.opens(token):
             return self._let_in(request)
-        if self._is_known(request) or request.url.path in OPEN:
+        if self._is_known(request) or request.scope["path"] in OPEN:
             return None
-        if request.url.path == "/" and request.method == "GET":
+        if request.scope["path"] == "/" and request.method == "GET":
             return Response(LOGIN_PAGE, 401, media_type="text/html")
         answer = refusal(401, "it asks for the token: log in, or send 'Authorization: Bearer TOKEN'")
         answer.headers["WWW-Authenticate"] = "Bearer"
@@ -101,12 +101,12 @@ class Guard:
         """Whether no other page is behind it. Programs send neither header; browsers send Origin with each post."""
         headers = request.headers
         origin = headers.get("origin")
-        if origin is not None and origin != f"{request.url.scheme}://{headers.get('host')}":
+        if origin is not None and origin != f"{request.scope['scheme']}://{headers.get('host')}":
             return False
         if headers.get("sec-fetch-site", "none") in ("same-origin", "none"):
             return True
         # a link to the page on another page may be followed
-        return request.method == "GET" and request.url.path == "/" and headers.get("sec-fetch-mode") == "navigate"
+        return request.method == "GET" and request.scope["path"] == "/" and headers.get("sec-fetch-mode") == "navigate"
 
     def _is_known(self, request: Request) -> bool:
         assert self._secret is not None
@@ -142,7 +142,7 @@ class Guard:
             self._secret.cookie,
             max_age=COOKIE_SECONDS,
             path="/",
-            secure=request.url.scheme == "https",
+            secure=request.scope["scheme"] == "https",
             httponly=True,
             samesite="strict",
         )

@@ -34,7 +34,7 @@ JPEG_QUALITY = 80
 PING = 15.0
 """Seconds after which a stream without news says that it is there."""
 
-BOUNDARY = b"frame"
+BOUNDARY = "frame"
 
 MAX_VIEWERS = 50
 """Streams at the same time."""
@@ -98,13 +98,13 @@ class Hub:
     async def pictures(self) -> AsyncGenerator[bytes, None]:
         """Parts of a multipart/x-mixed-replace answer."""
         number = 0
-        yield b"--%b\r\n" % BOUNDARY
+        yield f"--{BOUNDARY}\r\n".encode()
         async for _ in self._news():
             if number != self._number:
                 number, picture = self._number, self._picture
-                head = b"Content-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(picture)
+                head = f"Content-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n".encode()
                 # the boundary comes at once: Chrome shows a picture when it has seen its end
-                yield b"%b%b\r\n--%b\r\n" % (head, picture, BOUNDARY)
+                yield head + picture + f"\r\n--{BOUNDARY}\r\n".encode()
 
     async def answers(self) -> AsyncGenerator[bytes, None]:
         """Server-sent events."""

@@ -81,6 +81,7 @@ class Reader:
             raise problem
 
     def close(self) -> None:
+        """Ends the process."""
         if self._process is not None:
             with suppress(OSError), self._process:
                 self._process.kill()
@@ -88,7 +89,16 @@ class Reader:
             self._replies.close()
             self._process = None
 
-    async def ask(self, request: dict[str, Any], content: bytes = b"", limit: float = READING) -> Answer:
+    def revive(self) -> None:
+        """Starts the process again if something has ended it. Does not wait for it."""
+        if not self.alive and self.waiting == 0:
+            self._start_again()
+
+    def _start_again(self) -> None:
+        self.close()
+        self._threads.submit(self._start)
+
+    async def ask(self, request: dict[str, Any], content: bytes = b"", limit: float | None = None) -> Answer:
         """What the process answers. Raises Busy if too many wait, Refused if there is no answer."""
         if self.waiting >= WAITING:
             raise Busy
@@ -102,7 +112,7 @@ class Reader:
     def _done(self) -> None:
         self.waiting -= 1
 
-    def ask_now(self, request: dict[str, Any], content: bytes = b"", limit: float = READING) -> Answer:
+    def ask_now(self, request: dict[str, Any], content: bytes = b"", limit: float | None = None) -> Answer:
         """The same, waiting for it."""
         with self._lock:
             try:
@@ -111,13 +121,13 @@ class Reader:
                     self._start()
                 self._requests.send_bytes(json.dumps(request).encode())
                 self._requests.send_bytes(content)
-                head, body = self._receive(limit)
-            except (OSError, EOFError):
-                self.close()
-                raise Refused(422, "the picture crashes what reads it") from None
-            except TimeoutError:
-                self.close()
+                head, body = self._receive(limit := limit or READING)
+            except TimeoutError:  # an OSError too
+                self._start_again()
                 raise Refused(422, f"the picture takes longer to read than {limit:g} seconds") from None
+            except (OSError, EOFError):
+                self._start_again()
+                raise Refused(422, "the picture crashes what reads it") from None
         if "error" in head:
             raise Refused(head["status"], head["error"])
         return head, body

@@ -10,14 +10,16 @@ import ssl
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import uvicorn
 
 from fmnist_edge.classifier import Classifier
+from fmnist_edge.contract import LANGUAGES
 from fmnist_edge.errors import FmnistEdgeError, UsageError, first_line
 from fmnist_edge.live.collect import Collection
 from fmnist_edge.live.service import Signals
@@ -29,7 +31,7 @@ from fmnist_edge.page.hub import Hub
 from fmnist_edge.page.live import Live, Service, Source
 from fmnist_edge.page.metrics import Metrics
 from fmnist_edge.page.reader import Reader
-from fmnist_edge.page.secret import announce, find_secret
+from fmnist_edge.page.secret import Secret, announce, find_secret
 from fmnist_edge.page.teaching import Teaching
 from fmnist_edge.terminal import printable, quiet_stderr
 
@@ -96,9 +98,10 @@ class Server:
     def serves(self) -> bool:
         return self._thread.is_alive() and time.monotonic() - self._tick_at < HANGS
 
-    @property
-    def ended(self) -> bool:
-        return not self._thread.is_alive()
+    def check(self) -> None:
+        """Raises FmnistEdgeError if it has ended."""
+        if not self._thread.is_alive():
+            raise FmnistEdgeError("the web server has ended; start the page again")
 
     def stop(self) -> None:
         self._hub.stop()
@@ -120,56 +123,72 @@ class Server:
             await asyncio.sleep(1)
 
 
-def run(settings: Settings, source: Source | None) -> None:
-    """Serves until SIGTERM; raises KeyboardInterrupt after SIGINT, and the FmnistEdgeError of what can't be."""
+class Running(NamedTuple):
+    """A page that serves. link: its address; secret, token_file: None where it asks for none; made: the token, just now."""
+
+    page: Page
+    server: Server
+    systemd: Service
+    link: str
+    secret: Secret | None
+    token_file: Path | None
+    made: bool
+
+
+@contextmanager
+def serving(settings: Settings, source: Source | None) -> Iterator[Running]:
+    """Starts the server, not the camera's loop. Raises the FmnistEdgeError of what can't be."""
     if settings.certificate:
         check_certificate(settings.certificate, settings.key)
     listener = listen(settings.host, settings.port)
     secret, path, made = (None, None, False) if is_loopback(settings.host) else find_secret()
-    teaching = Teaching(settings.photos, settings.save_mb * 10**6)
+    teaching = Teaching(settings.photos, settings.save_mb * 10**6, LANGUAGES[settings.language])
     metrics, hub = Metrics(), Hub()
-
-    def alive() -> None:
-        if server.ended:
-            raise FmnistEdgeError("the web server has ended; start the page again")
-
     systemd = Service(settings.systemd, lambda: server.serves)
     reader = Reader(settings.model, settings.min_confidence, settings.language)
     try:
         page = Page(reader, teaching, metrics, tell)
         if source is not None:
-            page.hub, page.live = hub, Live(source, settings.language, hub, metrics, systemd, alive)
-            with quiet_stderr():
-                classifier = Classifier(settings.model, settings.min_confidence)
-            if settings.save_unsure:
-                teaching.collect(Collection(settings.photos, settings.save_mb * 10**6, tell))
+            page.hub, page.live = hub, Live(source, settings.language, hub, metrics, systemd, lambda: server.check())
         guard = Guard(page.application(), secret, [*own_names(), *settings.names], metrics)
         server = Server(listener, guard, hub, settings)
-        signals = Signals()
-        server.start()
         try:
-            alive()
-            announce(link_of(settings, listener), secret, path, made)
-            systemd.say("READY")
-            if page.live is not None:
-                page.live.run(classifier, teaching.collection, signals)
-            else:
-                wait(systemd, signals, alive)
+            server.start()
+            server.check()
+            yield Running(page, server, systemd, link_of(settings, listener), secret, path, made)
         finally:
             systemd.farewell()
             server.stop()
     finally:
         reader.close()
+        listener.close()
+
+
+def run(settings: Settings, source: Source | None) -> None:
+    """Serves until SIGTERM; raises KeyboardInterrupt after SIGINT, and the FmnistEdgeError of what can't be."""
+    signals = Signals()
+    with serving(settings, source) as running:
+        teaching, live = running.page.teaching, running.page.live
+        announce(running.link, running.secret, running.token_file, running.made)
+        running.systemd.say("READY")
+        if live is None:
+            wait(running, signals)
+        else:
+            with quiet_stderr():
+                classifier = Classifier(settings.model, settings.min_confidence)
+            if settings.save_unsure:
+                teaching.collect(Collection(settings.photos, settings.save_mb * 10**6, tell))
+            live.run(classifier, teaching.collection, signals)
     if signals.ending == signal.SIGINT:
         raise KeyboardInterrupt
 
 
-def wait(systemd: Service, signals: Signals, alive: Callable[[], None]) -> None:
+def wait(running: Running, signals: Signals) -> None:
     """Without a camera."""
-    systemd.say("STATUS", "no camera; waits for pictures")
+    running.systemd.say("STATUS", "no camera; waits for pictures")
     while signals.ending is None:
-        alive()
-        systemd.alive()
+        running.server.check()
+        running.systemd.alive()
         time.sleep(TICK)
 
 

@@ -10,7 +10,7 @@ import os
 import re
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
@@ -47,8 +47,8 @@ class Teaching:
     Raises UsageError if nothing can be written there.
     """
 
-    def __init__(self, folder: Path, limit: int) -> None:
-        self._folder, self._limit = folder, limit
+    def __init__(self, folder: Path, limit: int, names: Sequence[str] = CLASSES) -> None:
+        self._folder, self._limit, self._names = folder, limit, names
         self._lock = threading.Lock()
         self._answers: dict[str, dict[str, Any]] = {}
         self.collection: Collection | None = None
@@ -75,7 +75,8 @@ class Teaching:
             folders, waiting = self._folders(), self._waiting()
             counts = {class_id: sum(1 for _ in pictures_in(folder)) for class_id, folder in folders.items()}
             classes: list[dict[str, Any]] = [
-                {"class_id": class_id, "label": label, "count": counts.get(class_id, 0)} for class_id, label in enumerate(CLASSES)
+                {"class_id": class_id, "label": label, "count": counts.get(class_id, 0)}
+                for class_id, label in enumerate(self._names)
             ]
             classes.append({"class_id": None, "label": "none of these", "count": counts.get(None, 0)})
             return {
@@ -173,7 +174,8 @@ class Teaching:
 
     def _describe(self, path: Path) -> dict[str, Any]:
         guess = UNSURE.fullmatch(path.stem)
-        label = next((label for label in CLASSES if guess and re.sub("[^a-z]+", "-", label.lower()) == guess[1]), None)
+        said = guess[1] if guess else None
+        label = next((name for name, label in zip(self._names, CLASSES, strict=True) if slug(label) == said), None)
         unknown = {"label": label, "confidence": None, "unsure": bool(guess)}
         return {"id": path.stem, **self._answers.get(path.stem, unknown)}
 
@@ -274,6 +276,11 @@ def list_files(folder: Path) -> Iterator[Path]:
 
 def pictures_in(folder: Path) -> Iterator[Path]:
     return (path for path in sorted(list_files(folder)) if is_picture(path.name))
+
+
+def slug(label: str) -> str:
+    """As the camera's collection names files."""
+    return re.sub("[^a-z]+", "-", label.lower())
 
 
 def folder_name(class_id: int | None) -> str:

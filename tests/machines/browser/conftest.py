@@ -2,13 +2,12 @@
 
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from support.film_camera import GARMENTS, FilmCamera
-from support.pages import Server, serving
+from support.pages import started
 
 PATIENCE = 10_000
 """Milliseconds for what is to happen on a machine that has other things to do."""
@@ -30,21 +29,17 @@ def camera() -> Iterator[FilmCamera]:
 
 
 @pytest.fixture(scope="session")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("photos")
-
-
-@pytest.fixture(scope="session")
-def server(camera: FilmCamera, photos: Path) -> Iterator[Server]:
-    with serving("--source", camera.source, "--photos", photos) as server:
-        yield server
+def address(camera: FilmCamera, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Of the page that shows the camera."""
+    with started(tmp_path_factory.mktemp("page"), "--source", camera.source) as (ask, _):
+        yield f"http://127.0.0.1:{ask.port}"
 
 
 @pytest.fixture
-def page(browser: Browser, server: Server, camera: FilmCamera) -> Iterator[Page]:
+def page(browser: Browser, address: str, camera: FilmCamera) -> Iterator[Page]:
     """That nobody has been to yet. What it can't load or run is a failure."""
     camera.part = GARMENTS["Trouser"]
-    context = browser.new_context(base_url=server.address)
+    context = browser.new_context(base_url=address)
     page = context.new_page()
     page.set_default_timeout(PATIENCE)
     errors: list[object] = []

@@ -99,10 +99,6 @@ def test_a_picture_is_chosen_with_the_button(trial: Page) -> None:
     expect(trial.locator("#try .name")).to_have_text("Sneaker")
 
 
-def test_a_phone_is_asked_for_its_camera(trial: Page) -> None:
-    expect(trial.locator("#capture")).to_have_attribute("capture", "environment")
-
-
 def test_several_pictures_give_the_table_that_classify_gives(trial: Page, pictures: list[Path], tmp_path: Path) -> None:
     trial.set_input_files("#files", pictures)
     expect(trial.locator("#rows tr")).to_have_count(4)
