@@ -59,6 +59,11 @@ class Live(Screen):
         return self._watch.feed.name if self._watch else None
 
     @property
+    def label(self) -> str | None:
+        """What is before the camera now."""
+        return self._record.get("label") if self._watch and self.classifies else None
+
+    @property
     def dropped(self) -> int:
         return self._watch.feed.dropped if self._watch else 0
 
