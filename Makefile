@@ -36,7 +36,7 @@ missing = $(if $(filter-out $(wildcard $(1)),$(1)),FORCE)
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 .PHONY: help setup data photos train export sign bench study quick test arm-test armv7-test pi-test camera-test fuzz mutants mutants-report \
-  lint wheel deploy deploy-model trust rollback fleet-status fleet-test readme lock clean FORCE
+  lint wheel deploy deploy-model trust rollback fleet-status fleet-test fetch-photos readme lock page-load clean FORCE
 
 help:  ## list the jobs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -129,6 +129,9 @@ camera-test: $(SETUP)  ## watch the streams of motion, VLC and FFmpeg (Debian; a
 	  echo "the servers want more packages: sudo apt-get install --no-install-recommends $$missing" >&2; exit 1; }
 	$(PY) -m pytest -rP -n 3 tests/machines/servers
 
+page-load: $(SETUP)  ## the page under load: clients, viewers, a camera that comes and goes, power cuts, days of answers (ten minutes)
+	PAGE_LOAD=1 $(PY) -m pytest -rP tests/edge/page/test_load.py
+
 fuzz: $(SETUP)  ## 20,000 hostile pictures and as many models (five minutes)
 	PYTHONPATH=edge $(PY) tests/support/fuzz.py
 
@@ -172,6 +175,9 @@ trust: $(ANSIBLE)/installed  ## from now on HOST runs only models signed with KE
 
 rollback: $(ANSIBLE)/installed  ## go back to the release before
 	$(PLAY) rollback.yml
+
+fetch-photos: $(ANSIBLE)/installed  ## bring the photos that were labelled on the page of HOST into build/photos/, for train --photos
+	$(PLAY) photos.yml
 
 fleet-status: $(ANSIBLE)/installed  ## a table of what runs where, and how it is
 	@$(PLAY) status.yml > build/fleet.log || { cat build/fleet.log; exit 1; }

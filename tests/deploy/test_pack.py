@@ -1,6 +1,7 @@
 """A release: what the service is started with, and who may read it."""
 
 import json
+import shlex
 import tarfile
 from pathlib import Path
 
@@ -16,7 +17,11 @@ SOURCE = "rtsp://admin:ge$h\"ei`m\\'%% é😀@camera.local/live #1"
 @pytest.fixture
 def release(tmp_path: Path) -> Path:
     """Packed for a camera with a password, and unpacked."""
-    options = ["--source", SOURCE, "--rotate", "90", "--labels-lang", "é😀$a%b"]
+    return unpacked(tmp_path, ["--source", SOURCE, "--rotate", "90", "--labels-lang", "é😀$a%b"])
+
+
+def unpacked(tmp_path: Path, options: list[str]) -> Path:
+    """What a release with these options has of the service."""
     packed = run(
         ROOT / ".venv" / "bin" / "python", "deploy/pack.py", "--keep", "0.1.0-0123456789", "--out", tmp_path,
         environment={"FMNIST_EDGE_CAMERA": json.dumps(options)},
@@ -50,3 +55,24 @@ def test_the_source_is_read_from_the_environment() -> None:
     result = fmnist_edge("camera", environment={"FMNIST_EDGE_SOURCE": "gone.mp4"})
 
     assert result.stderr == "fmnist-edge: gone.mp4: no such file or directory\n"
+
+
+def test_the_page_takes_the_place_of_the_bare_camera(tmp_path: Path) -> None:
+    service = unpacked(tmp_path, ["page", "--host", "0.0.0.0", "--port", "8642", "--source", SOURCE, "--rotate", "90"])
+    command = (
+        (service / "deploy.conf").read_text().replace("\\\n", "").split("fmnist-edge/current/venv/bin/fmnist-edge ")[-1].split()
+    )
+
+    assert command[:3] == ["page", "--save-unsure", "--systemd"]
+    assert command[-6:] == ['"--host"', '"0.0.0.0"', '"--port"', '"8642"', '"--rotate"', '"90"']
+    assert "camera.local" not in (service / "deploy.conf").read_text()
+
+
+def test_the_pages_options_are_those_of_the_command(tmp_path: Path) -> None:
+    service = unpacked(tmp_path, ["page", "--host", "192.0.2.1", "--source", "none"])
+    line = (service / "deploy.conf").read_text().replace("\\\n", "").split("bin/fmnist-edge ")[-1]
+
+    result = fmnist_edge(*shlex.split(line), "--photos", tmp_path / "photos")
+
+    # the options were read: of them, the address alone is not this machine's
+    assert (result.returncode, "--host 192.0.2.1" in result.stderr) == (2, True)

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from fmnist_edge.page.live import Source
 from fmnist_edge.page.serve import Running, Settings, serving
 from support.commands import FMNIST_EDGE, MODELS, ROOT, WIDE
 
@@ -95,24 +96,25 @@ SETTINGS = Settings(
 
 
 @contextmanager
-def served(folder: Path, **settings: Any) -> Iterator[tuple[Asker, Running]]:
-    """In this process, without a camera."""
-    with serving(replace(SETTINGS, photos=folder / "photos", **settings), None) as running:
+def served(folder: Path, source: Source | None = None, **settings: Any) -> Iterator[tuple[Asker, Running]]:
+    """In this process, without a camera's loop."""
+    with serving(replace(SETTINGS, photos=folder / "photos", **settings), source) as running:
         yield Asker(int(running.link.rstrip("/").rpartition(":")[2])), running
 
 
 @contextmanager
 def started(folder: Path, *arguments: object, **environment: str) -> Iterator[tuple[Asker, "subprocess.Popen[str]"]]:
-    """The command, which is ended as systemd does it."""
+    """The command, which is ended as systemd does it. What it says on stderr comes into a file of that name in the folder."""
     command = [FMNIST_EDGE, "page", "--port", "0", "--photos", folder / "photos", *arguments]
-    process = subprocess.Popen(
-        [str(part) for part in command],
-        cwd=ROOT,
-        env={**os.environ, **WIDE, "XDG_STATE_HOME": str(folder / "state"), **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
+    with open(folder / "stderr", "w") as messages:
+        process = subprocess.Popen(
+            [str(part) for part in command],
+            cwd=ROOT,
+            env={**os.environ, **WIDE, "XDG_STATE_HOME": str(folder / "state"), **environment},
+            stdout=subprocess.PIPE,
+            stderr=messages,
+            text=True,
+        )
     try:
         assert process.stdout is not None
         link = process.stdout.readline()

@@ -86,6 +86,11 @@ class Feed(AbstractContextManager["Feed"]):
         return self._camera.live
 
     @property
+    def lost(self) -> bool:
+        """Whether it was there, and is not now."""
+        return self._lost
+
+    @property
     def reconnecting(self) -> bool:
         """Whether it is lost, and its thread opens it again and again: one that hangs in a driver does not."""
         longest = self._options.pauses[1] + 2 * self._options.patience

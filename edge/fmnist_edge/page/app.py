@@ -221,6 +221,7 @@ class Page:
             {
                 **self._status[1],
                 "source": live and live.name,
+                "label": live and live.label,
                 "frames": metrics.frames,
                 "fps": round(live.fps, 1) if live else 0.0,
                 "dropped": live.dropped if live else 0,

@@ -59,6 +59,11 @@ class Live(Screen):
         return self._watch.feed.name if self._watch else None
 
     @property
+    def label(self) -> str | None:
+        """What is before the camera now."""
+        return self._record.get("label") if self._watch and self.classifies else None
+
+    @property
     def dropped(self) -> int:
         return self._watch.feed.dropped if self._watch else 0
 
@@ -120,12 +125,12 @@ class Live(Screen):
             watch.options = replace(watch.options, part=part)
 
     def lose(self, message: str, attempt: int) -> None:
-        self._lost = True
+        self._lost, self._attempts = True, attempt
         self._hub.tell("fault", {"message": message, "attempt": attempt})
 
     def recover(self) -> None:
         if self._lost:
-            self._lost = False
+            self._lost, self._attempts = False, 0
             self._metrics.reconnects += 1
             self._hub.tell("recovered", {})
 
@@ -134,12 +139,10 @@ class Live(Screen):
     def ready(self, timeout: float) -> bool:
         self._alive()
         if watch := self._watch:
-            attempts = watch.feed.attempts
-            if attempts and attempts != self._attempts:
-                self.lose(self._said, attempts)
-            elif not attempts and self._attempts:
+            if not watch.feed.lost:
                 self.recover()
-            self._attempts = attempts
+            elif watch.feed.attempts != self._attempts:
+                self.lose(self._said, watch.feed.attempts)
             if watch.fault != self._fault:
                 self._fault = watch.fault
                 if watch.fault:
@@ -159,6 +162,8 @@ class Live(Screen):
     def tell(self, message: str) -> None:
         self._said = message
         super().tell(message)
+        if self._watch and self._watch.feed.lost:
+            self.lose(message, self._watch.feed.attempts)
 
     def end(self) -> None:
         pass

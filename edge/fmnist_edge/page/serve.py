@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import anyio.to_thread
 import uvicorn
 
 from fmnist_edge.classifier import Classifier
@@ -42,6 +43,9 @@ HANGS = 10.0
 """Seconds without a sign of the server's loop after which it hangs."""
 
 BACKLOG = 64
+
+THREADS = 4
+"""For what reads and writes files: by itself, anyio would start 40, and the unit may have 50 tasks."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,7 @@ class Server:
         asyncio.run(self._serve())
 
     async def _serve(self) -> None:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
         self._hub.start(asyncio.get_running_loop())
         ticks = asyncio.create_task(self._tick())
         await self._uvicorn.serve([self._listener])
