@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
@@ -30,8 +31,9 @@ def camera() -> Iterator[FilmCamera]:
 
 @pytest.fixture(scope="session")
 def address(camera: FilmCamera, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Of the page that shows the camera."""
-    with started(tmp_path_factory.mktemp("page"), "--source", camera.source) as (ask, _):
+    """Of the page that shows the camera. The model is named as it stands in the checkout, not with a path of this machine."""
+    model = Path("models", "fmnist-int8.tflite")
+    with started(tmp_path_factory.mktemp("page"), "--source", camera.source, "--model", model) as (ask, _):
         yield f"http://127.0.0.1:{ask.port}"
 
 

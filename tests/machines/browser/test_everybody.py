@@ -1,12 +1,14 @@
 """For everybody: a phone's width, the keyboard alone, a screen reader, the dark, little motion. And the pictures in docs/."""
 
+import io
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
+from fmnist_edge.contract import CLASSES
 from support.commands import ROOT
 from support.film_camera import GARMENTS, FilmCamera
 
@@ -28,13 +30,14 @@ def full(browser: Browser, address: str, camera: FilmCamera, tmp_path_factory: p
     said: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.on("console", lambda message: said.append(message.text))
+    for number, label in enumerate([*GARMENTS, *GARMENTS]):
+        frame = camera.frames[GARMENTS[label][10 + number]]
+        kept = page.request.post("/api/teach", data=frame, headers={"Content-Type": "image/jpeg"}).json()
+        if number < len(GARMENTS):
+            page.request.post(f"/api/teach/{kept['id']}", data={"class_id": CLASSES.index(label)})
     page.goto("/#live")
-    for label in ("Sneaker", "T-shirt/top"):
-        camera.part = GARMENTS[label]
-        expect(page.locator("#live .name")).to_have_text(label)
-        page.get_by_role("button", name="Keep to teach").click()
-        expect(page.locator("#done")).to_be_visible()
-        expect(page.locator("#done")).to_be_hidden()
+    camera.part = GARMENTS["T-shirt/top"]
+    expect(page.locator("#live .name")).to_have_text("T-shirt/top")
     pictures = [tmp_path_factory.mktemp("pictures") / f"{name}.jpg" for name in ("left", "right")]
     for picture, label in zip(pictures, ("Bag", "Trouser"), strict=True):
         picture.write_bytes(camera.frames[GARMENTS[label][20]])
@@ -128,12 +131,12 @@ def test_who_wants_little_motion_gets_little(motion: str, seconds: str, page: Pa
 
 
 def test_pictures_of_the_views_are_small_enough_for_docs(full: Page, camera: FilmCamera) -> None:
-    folder = ROOT / os.environ["SCREENSHOTS"]
-    full.emulate_media(color_scheme="light")
+    full.emulate_media(color_scheme="light", reduced_motion="reduce")
     full.set_viewport_size(DESK)
     camera.part = GARMENTS["Trouser"]
 
     for view in VIEWS:
         go(full, view)
-        full.screenshot(path=folder / f"page-{view}.png")
-        assert (folder / f"page-{view}.png").stat().st_size < 150_000
+        path = ROOT / os.environ["SCREENSHOTS"] / f"page-{view}.png"
+        Image.open(io.BytesIO(full.screenshot(full_page=True))).convert("RGB").quantize(128).save(path, optimize=True)
+        assert path.stat().st_size < 80_000

@@ -1,7 +1,6 @@
 """The token, as somebody meets it who comes with a phone."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 import pytest

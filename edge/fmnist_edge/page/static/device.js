@@ -1,7 +1,7 @@
 // Device: what `status`, `info` and `verify` say.
 
 import { get, post } from "./api.js";
-import { announce, byId, complain, make, notice, onClick } from "./dom.js";
+import { byId, complain, make, notice, onClick } from "./dom.js";
 
 const EVERY = 5000;
 /** Milliseconds between two looks. */
@@ -50,16 +50,20 @@ function showStatus({ model, device, source, frames, fps, dropped, reconnects, u
 }
 
 function fill(place, facts) {
-  const rows = Object.entries(facts)
-    .filter(([, value]) => value !== null && value !== undefined)
-    .map(([name, value]) => make("div", {}, make("dt", { textContent: name.replaceAll("_", " ") }), make("dd", { textContent: toText(value) })));
-  place.replaceChildren(...rows);
+  const known = Object.entries(facts).filter(([, value]) => value !== null && value !== undefined);
+  const rows = known.map(([name, value]) => [
+    make("dt", { textContent: name.replaceAll("_", " ") }),
+    make("dd", { textContent: toText(value) }),
+  ]);
+  place.replaceChildren(...rows.map((row) => make("div", {}, ...row)));
 }
 
 /** A JSON value: lists as a, b; objects as name value, name value. */
 function toText(value) {
   if (Array.isArray(value)) return value.map(toText).join(", ");
-  if (value && typeof value === "object") return Object.entries(value).map(([name, member]) => `${name} ${toText(member)}`).join(", ");
+  if (value && typeof value === "object") {
+    return Object.entries(value).map(([name, member]) => `${name} ${toText(member)}`).join(", ");
+  }
   return typeof value === "number" ? String(Number(value.toPrecision(4))) : String(value);
 }
 

@@ -50,7 +50,9 @@ const troubles = {};
 
 function tellOf(place, text) {
   troubles[place] = text;
-  notice(byId("live-notice"), troubles.pictures || troubles.answers || troubles.camera || "");
+  const trouble = troubles.pictures || troubles.answers || troubles.camera || "";
+  notice(byId("live-notice"), trouble);
+  byId("camera").classList.toggle("old", Boolean(trouble));
 }
 
 const tellLost = (place) => (reason, pause) => tellOf(place, `${reason} Trying again in ${Math.ceil(pause)} s.`);

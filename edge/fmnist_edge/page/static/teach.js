@@ -53,7 +53,8 @@ const guessOf = (picture) => (picture.label ? `The model says ${inWords(picture)
 const addressOf = ({ id }) => `api/teach/${encodeURIComponent(id)}.jpg`;
 
 function thumbnail(picture) {
-  const button = make("button", { type: "button", className: "plain" }, make("img", { src: addressOf(picture), alt: picture.label ? inWords(picture) : picture.id }));
+  const image = make("img", { src: addressOf(picture), alt: picture.label ? inWords(picture) : picture.id });
+  const button = make("button", { type: "button", className: "plain" }, image);
   if (picture.id === current) button.setAttribute("aria-current", "true");
   button.addEventListener("click", () => {
     current = picture.id;
@@ -70,8 +71,12 @@ function showCounts() {
   byId("counts").replaceChildren(...classes.map((kind) => countOf(kind, enough)));
   const taught = kinds.reduce((sum, { count }) => sum + count, 0);
   const missing = kinds.reduce((sum, { count }) => sum + Math.max(enough - count, 0), 0);
-  byId("progress").textContent = `${pictures(taught)} so far. ${missing ? `${missing} more are worth it: ${enough} of each class.` : "More will help little."} ${megabytes(bytes)} of ${megabytes(limit)} MB are used.`;
-  byId("download").classList.toggle("off", !taught);
+  byId("progress").textContent = [
+    `${pictures(taught)} so far.`,
+    missing ? `${missing} more are worth it: ${enough} of each class.` : "More will help little.",
+    `${megabytes(bytes)} of ${megabytes(limit)} MB are used.`,
+  ].join(" ");
+  byId("download").hidden = !taught;
   const last = done.at(-1);
   byId("undo").disabled = !last;
   byId("undo").textContent = last ? `Undo “${last.label}”` : "Undo";
@@ -93,7 +98,8 @@ function countOf({ label, count }, enough) {
   bar.style.transform = `scaleX(${Math.min(count / enough, 1)})`;
   const track = make("span", { className: "track" }, bar);
   track.setAttribute("aria-hidden", "true");
-  return make("li", {}, make("span", { textContent: capital(label) }), track, make("span", { className: "number", textContent: count }));
+  const number = make("span", { className: "number", textContent: count });
+  return make("li", {}, make("span", { textContent: capital(label) }), track, number);
 }
 
 async function choose(classId, label) {

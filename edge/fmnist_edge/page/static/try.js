@@ -3,7 +3,7 @@
 import { answerIn, inWords, spoken } from "./answer.js";
 import { classes, post } from "./api.js";
 import { save, toCsv } from "./csv.js";
-import { announce, byId, complain, make, onClick, tell } from "./dom.js";
+import { announce, byId, complain, make, notice, onClick, tell } from "./dom.js";
 
 const results = [];
 /** {file, address, record}; a record has an `error` if the picture can't be read. */
@@ -13,31 +13,42 @@ let working = false;
 let selected = null;
 let answer = null;
 
-export function show() {
-  answer ??= answerIn(byId("try-answer"));
-  answer.catch((error) => {
-    answer = null;
-    complain(error);
-  });
-}
+export const show = () => ready().catch(complain);
 
 export function hide() {}
 
-/** One after the other: the device has no more to give. */
+/** Gives what shows an answer; what failed is tried again the next time. */
+function ready() {
+  answer ??= answerIn(byId("try-answer"));
+  answer.catch(() => {
+    answer = null;
+  });
+  return answer;
+}
+
+/** One after the other: the device has no more to give. The first is shown, and a table has them all. */
 async function classify(files) {
   waiting.push(...files);
   if (working) return;
   working = true;
-  byId("drop").setAttribute("aria-busy", "true");
-  while (waiting.length) {
-    const file = waiting.shift();
-    const result = { file, address: URL.createObjectURL(file), record: await recordOf(file) };
-    results.push(result);
-    addRow(result);
-    await select(result);
+  let done = 0;
+  try {
+    while (waiting.length) {
+      notice(byId("working"), `Classifying picture ${done + 1} of ${done + waiting.length} …`);
+      const file = waiting.shift();
+      const result = { file, address: URL.createObjectURL(file), record: await recordOf(file) };
+      results.push(result);
+      addRow(result);
+      if (done === 0) await select(result);
+      done += 1;
+    }
+    if (done > 1) announce(`${done} pictures are classified.`);
+  } catch (error) {
+    complain(error);
+  } finally {
+    working = false;
+    notice(byId("working"), "");
   }
-  byId("drop").removeAttribute("aria-busy");
-  working = false;
 }
 
 async function recordOf(file) {
@@ -58,20 +69,19 @@ async function select(result) {
   byId("photo").replaceChildren("error" in record ? picture(file, address) : explained(result));
   byId("keep-tried").hidden = byId("try-answer").hidden = "error" in record;
   byId("photo-error").textContent = record.error ?? "";
-  if (!("error" in record)) (await answer)(record);
+  if (!("error" in record)) (await ready())(record);
   announce("error" in record ? `${file.name}: ${record.error}` : `${file.name}: ${spoken(record)}`);
 }
 
-function picture({ name }, address) {
+function picture({ name }, address, excuse = "") {
   const image = make("img", { alt: name, src: address });
-  const excuse = make("p", { className: "hint", textContent: "Your browser can’t show this picture." });
-  image.addEventListener("error", () => image.replaceWith(excuse));
+  image.addEventListener("error", () => image.replaceWith(make("p", { className: "hint", textContent: excuse })));
   return image;
 }
 
 /** The picture as `explain` draws it: the ground pale, and a line around the garment. */
 function explained({ file, address, record: { outline, width, height } }) {
-  const box = make("div", { className: "picture explained" }, picture(file, address));
+  const box = make("div", { className: "picture explained" }, picture(file, address, "Your browser can’t show this picture."));
   box.style.aspectRatio = width / height;
   box.style.maxWidth = `calc(${width / height} * var(--highest))`;
   if (outline) {
