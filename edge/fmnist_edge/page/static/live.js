@@ -24,7 +24,7 @@ export async function show() {
     answer ??= answerIn(byId("live-answer"));
     const showAnswer = await answer;
     await Promise.all([
-      follow("live.mjpg?view=picture", signal, pictures, paint, tellLost("pictures")),
+      follow("live.mjpg", signal, pictures, paint, tellLost("pictures")),
       follow("api/answers", signal, events, (event) => heard(event, showAnswer), tellLost("answers")),
     ]);
   } catch (error) {
