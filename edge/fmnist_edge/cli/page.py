@@ -82,12 +82,14 @@ def page(
     import gc
 
     try:
+        import python_multipart  # noqa: F401 (starlette looks for it when the first form comes)
+
         from fmnist_edge.cameras.camera import FeedOptions
         from fmnist_edge.live.watch import Options
         from fmnist_edge.page.live import Source
         from fmnist_edge.page.serve import Settings, run
     except ImportError as error:
-        if error.name not in ("anyio", "h11", "python_multipart", "segno", "starlette", "uvicorn"):
+        if (error.name or "").partition(".")[0] not in ("anyio", "h11", "python_multipart", "segno", "starlette", "uvicorn"):
             raise
         raise RuntimeUnavailableError("the page needs more packages: pip install 'fmnist-edge[page]'") from None
 

@@ -50,7 +50,8 @@ class Live(Screen):
         self._watch: Watch | None = None
         self._part: tuple[float, float, float, float] | None = None
         self._record: dict[str, Any] = {}
-        self._said, self._lost, self._fault, self._attempts = "", False, None, 0  # type: tuple[str, bool, str | None, int]
+        self._loss, self._lost, self._named = "", False, False
+        self._fault: tuple[str, int] | None = None
         self._answered_at = -float("inf")
 
     @property
@@ -87,12 +88,13 @@ class Live(Screen):
         while signals.ending is None:
             try:
                 with Feed(self._source.name, self._source.feed, self.tell) as feed:
-                    self.recover()
+                    self._report(None)
                     pauses, attempts = growing(*PAUSES), 0
                     options = replace(self._source.options, part=self._part)
                     self._watch = Watch(feed, classifier, options, self, self._systemd, collection, self._see)
-                    if not self._said:
+                    if not self._named:
                         self.tell(feed.name)
+                        self._named = True
                     self._watch.run(signals)
             except (SourceError, RuntimeUnavailableError) as error:
                 if self._source.name != AUTO and (not self._source.feed.retry or isinstance(error, RuntimeUnavailableError)):
@@ -100,7 +102,7 @@ class Live(Screen):
                 attempts += 1
                 if attempts == 1:
                     self.tell(f"{error}; going on without, and trying again")
-                self.lose(str(error), attempts)
+                self._report((str(error), attempts))
                 self._pause(next(pauses), signals)
             finally:
                 self._watch = None
@@ -124,31 +126,30 @@ class Live(Screen):
         if watch := self._watch:
             watch.options = replace(watch.options, part=part)
 
-    def lose(self, message: str, attempt: int) -> None:
-        self._lost, self._attempts = True, attempt
-        self._hub.tell("fault", {"message": message, "attempt": attempt})
-
-    def recover(self) -> None:
-        if self._lost:
-            self._lost, self._attempts = False, 0
-            self._metrics.reconnects += 1
+    def _report(self, fault: tuple[str, int] | None) -> None:
+        """Tells who looks, if it is news. fault: what is wrong, and which attempt to mend it this is, from 1; 0: none is made."""
+        if fault == self._fault:
+            return
+        self._fault = fault
+        if fault:
+            self._hub.tell("fault", {"message": fault[0], "attempt": fault[1]})
+        else:
             self._hub.tell("recovered", {})
+
+    def _find_fault(self, watch: Watch) -> tuple[str, int] | None:
+        if watch.feed.lost:  # why, comes with the feed's next message
+            return (self._loss, watch.feed.attempts) if self._loss else self._fault
+        return (FAULTS[watch.fault], 0) if watch.fault else None
 
     # what the loop calls
 
     def ready(self, timeout: float) -> bool:
         self._alive()
         if watch := self._watch:
-            if not watch.feed.lost:
-                self.recover()
-            elif watch.feed.attempts != self._attempts:
-                self.lose(self._said, watch.feed.attempts)
-            if watch.fault != self._fault:
-                self._fault = watch.fault
-                if watch.fault:
-                    self._hub.tell("fault", {"message": FAULTS[watch.fault], "attempt": 0})
-                else:
-                    self._hub.tell("recovered", {})
+            self._metrics.reconnects += self._lost and not watch.feed.lost
+            self._lost = watch.feed.lost
+            self._loss = self._loss if self._lost else ""
+            self._report(self._find_fault(watch))
         return True
 
     def show(self, answer: Answer, frame: Frame, dropped: int, fps: float) -> float:
@@ -160,10 +161,9 @@ class Live(Screen):
         return time.monotonic() - frame.taken
 
     def tell(self, message: str) -> None:
-        self._said = message
         super().tell(message)
         if self._watch and self._watch.feed.lost:
-            self.lose(message, self._watch.feed.attempts)
+            self._loss = message
 
     def end(self) -> None:
         pass

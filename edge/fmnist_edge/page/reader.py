@@ -63,10 +63,8 @@ class Reader:
         path = f"import sys; sys.path[:] = {list(map(str, sys.path))}"
         program = f"{path}; from fmnist_edge.page.work import serve; serve(*{self._arguments!r})"
         try:
-            # in a session of its own: Ctrl-C is for us
-            self._process = Popen(
-                [sys.executable, "-c", program], stdin=PIPE, stdout=PIPE, stderr=DEVNULL, start_new_session=True
-            )
+            # not in a session of its own: Linux would give it as much time as the camera's loop, whatever its niceness
+            self._process = Popen([sys.executable, "-c", program], stdin=PIPE, stdout=PIPE, stderr=DEVNULL)
         except OSError as error:
             raise FmnistEdgeError(f"no process can be started to read pictures in ({first_line(error)})") from None
         assert self._process.stdin is not None

@@ -39,6 +39,9 @@ from fmnist_edge.terminal import printable, quiet_stderr
 CLOSE_SECONDS = 2
 """For the answers that are under way when the page ends."""
 
+SWITCH_SECONDS = 0.0005
+"""That a thread may keep the interpreter while another waits: the camera's loop asks for it a dozen times for each frame."""
+
 HANGS = 10.0
 """Seconds without a sign of the server's loop after which it hangs."""
 
@@ -172,6 +175,7 @@ def serving(settings: Settings, source: Source | None) -> Iterator[Running]:
 def run(settings: Settings, source: Source | None) -> None:
     """Serves until SIGTERM; raises KeyboardInterrupt after SIGINT, and the FmnistEdgeError of what can't be."""
     signals = Signals()
+    sys.setswitchinterval(SWITCH_SECONDS)
     with serving(settings, source) as running:
         teaching, live = running.page.teaching, running.page.live
         announce(running.link, running.secret, running.token_file, running.made)

@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import os
+import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -39,7 +40,7 @@ KEPT_EDGE = 1024
 
 JPEG_QUALITY = 92
 
-NICENESS = 5
+NICENESS = 10
 """The camera's loop comes first."""
 
 
@@ -48,6 +49,7 @@ def serve(model: str | None, min_confidence: float | None, language: str) -> Non
     requests, replies = Connection(os.dup(0), writable=False), Connection(os.dup(1), readable=False)
     os.dup2(2, 1)  # what a runtime prints is no reply
     limit_resources()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends when nobody asks any longer
     with suppress(OSError):
         os.nice(NICENESS)
 
