@@ -1,6 +1,6 @@
 # Every job of the project by its name; `make help` lists them.
 # What a user sets is taken as it is: by itself, make would expand each "$" in it.
-USERS := PYTHON RECIPE MODELS KEY HOST INVENTORY SOURCE ARGS TRY PI FLEET FMNIST_DATA FMNIST_PHOTOS
+USERS := PYTHON RECIPE MODELS KEY HOST INVENTORY SOURCE ARGS TRY PI FLEET SCREENSHOTS FMNIST_DATA FMNIST_PHOTOS
 $(foreach name,$(USERS),$(if $(filter-out undefined,$(origin $(name))),$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
 # one word for the shell, whatever is in it; only a ~/ at its beginning is the home folder
 quoted = $(subst '~/,~/','$(subst ','\'',$(1))')
@@ -9,6 +9,7 @@ PYTHON ?= python3
 RECIPE ?= standard
 MODELS ?= models
 KEY ?= ~/.ssh/fmnist-edge
+SCREENSHOTS ?= docs
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -17,6 +18,8 @@ UV := $(VENV)/bin/uv
 OLD_RUNTIME := build/tflite-runtime
 ANSIBLE := build/ansible
 MUTMUT := build/mutmut
+PLAYWRIGHT := build/playwright
+AXE := build/axe-4.14.1
 # make can't have a target of every name: where MODELS is of another alphabet, it goes by a link
 IN := $(shell in=$(call quoted,$(MODELS)); case $$in in (*[!A-Za-z0-9/._-]*) \
   link=build/links/$$(printf %s "$$in" | cksum | tr ' ' -); case $$in in (/*) ;; (*) in=$$PWD/$$in ;; esac; \
@@ -36,7 +39,7 @@ missing = $(if $(filter-out $(wildcard $(1)),$(1)),FORCE)
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 .PHONY: help setup data photos train export sign bench study quick test arm-test armv7-test pi-test camera-test fuzz mutants mutants-report \
-  lint wheel deploy deploy-model trust rollback fleet-status fleet-test fetch-photos readme lock page-load clean FORCE
+  lint wheel deploy deploy-model trust rollback fleet-status fleet-test fetch-photos readme lock page-load page-test clean FORCE
 
 help:  ## list the jobs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -128,6 +131,17 @@ camera-test: $(SETUP)  ## watch the streams of motion, VLC and FFmpeg (Debian; a
 	@missing=$$(tests/machines/servers/missing.sh); test -z "$$missing" || { \
 	  echo "the servers want more packages: sudo apt-get install --no-install-recommends $$missing" >&2; exit 1; }
 	$(PY) -m pytest -rP -n 3 tests/machines/servers
+
+page-test: $(SETUP) data $(PLAYWRIGHT)/installed  ## use the page in Chromium, and take pictures of it (three minutes)
+	@missing=$$(tests/machines/browser/missing.sh); test -z "$$missing" || { \
+	  echo "the browser wants more packages: sudo apt-get install --no-install-recommends $$missing" >&2; exit 1; }
+	test -d $(AXE) || npm install --prefix $(AXE) --silent --ignore-scripts --no-audit --no-fund axe-core@$(AXE:build/axe-%=%)
+	PYTHONPATH=$(PLAYWRIGHT) AXE=$(AXE) SCREENSHOTS=$(call quoted,$(SCREENSHOTS)) $(PY) -m pytest tests/machines/browser
+
+# beside .venv, whose packages the tests need too; the browser is Debian's
+$(PLAYWRIGHT)/installed: pyproject.toml | $(SETUP)
+	PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 $(UV) pip install --quiet --python $(PY) --target $(PLAYWRIGHT) --group browser
+	@touch $@
 
 page-load: $(SETUP)  ## the page under load: clients, viewers, a camera that comes and goes, power cuts, days of answers (ten minutes)
 	PAGE_LOAD=1 $(PY) -m pytest -rP tests/edge/page/test_load.py

@@ -156,7 +156,7 @@ class Live(Screen):
         age = time.monotonic() - frame.taken
         self._answered_at = time.monotonic()
         scene = "empty" if answer.class_id == NOTHING else "garment"
-        self._record = {**self._to_record(answer, frame, age, dropped), "fps": round(fps, 1), "scene": scene}
+        self._record = {**self._to_record(answer, frame, age, dropped), "fps": round(fps, 1), "scene": scene, "roi": self._part}
         self._metrics.count_answer(self.names[answer.class_id], age)
         return time.monotonic() - frame.taken
 

@@ -1,0 +1,120 @@
+// Live: what the camera sees, and what the model says of it.
+
+import { answerIn, spoken } from "./answer.js";
+import { post, postJson } from "./api.js";
+import { announce, byId, complain, notice, onClick, tell } from "./dom.js";
+import { onPart } from "./part.js";
+import { events, follow, Missing, pictures } from "./streams.js";
+
+const QUIET = 1000;
+/** Milliseconds, at least, between two labels that are read out. */
+
+const canvas = byId("frame");
+const pen = canvas.getContext("2d");
+
+let connection = null;
+let answer = null;
+let paused = false;
+
+export async function show() {
+  if (paused || connection) return;
+  connection = new AbortController();
+  const { signal } = connection;
+  try {
+    answer ??= answerIn(byId("live-answer"));
+    const showAnswer = await answer;
+    await Promise.all([
+      follow("live.mjpg?view=picture", signal, pictures, paint, tellLost("pictures")),
+      follow("api/answers", signal, events, (event) => heard(event, showAnswer), tellLost("answers")),
+    ]);
+  } catch (error) {
+    if (signal.aborted) return;
+    hide();
+    if (error instanceof Missing) {
+      byId("camera").hidden = true;
+      byId("no-camera").hidden = false;
+    } else {
+      answer = null;
+      complain(error);
+    }
+  }
+}
+
+export function hide() {
+  connection?.abort();
+  connection = null;
+}
+
+const troubles = {};
+/** What is wrong, by where. */
+
+function tellOf(place, text) {
+  troubles[place] = text;
+  const trouble = troubles.pictures || troubles.answers || troubles.camera || "";
+  notice(byId("live-notice"), trouble);
+  byId("camera").classList.toggle("old", Boolean(trouble));
+}
+
+const tellLost = (place) => (reason, pause) => tellOf(place, `${reason} Trying again in ${Math.ceil(pause)} s.`);
+
+async function paint(blob) {
+  const picture = await createImageBitmap(blob);
+  if (canvas.width !== picture.width || canvas.height !== picture.height) {
+    [canvas.width, canvas.height] = [picture.width, picture.height];
+  }
+  pen.drawImage(picture, 0, 0);
+  picture.close();
+  tellOf("pictures", "");
+}
+
+function heard([name, value], showAnswer) {
+  tellOf("answers", "");
+  if (name === "answer") {
+    showAnswer(value);
+    byId("fps").textContent = `${value.fps.toFixed(0)} fps`;
+    byId("age").textContent = `${value.age_ms.toFixed(0)} ms old`;
+    byId("dropped").textContent = `${value.dropped.toLocaleString("en")} dropped`;
+    byId("whole").hidden = value.roi === null;
+    readOut(spoken(value));
+  } else if (name === "fault") {
+    tellOf("camera", value.attempt ? `${value.message} (attempt ${value.attempt})` : value.message);
+  } else if (name === "recovered") tellOf("camera", "");
+}
+
+let said = "";
+let newest = "";
+let timer = null;
+
+/** Not at each frame: when the label is another, and after a moment of silence. */
+function readOut(text) {
+  newest = text;
+  if (timer || newest === said) return;
+  announce(newest);
+  said = newest;
+  timer = setTimeout(() => {
+    timer = null;
+    if (connection) readOut(newest);
+  }, QUIET);
+}
+
+byId("pause").addEventListener("click", () => {
+  paused = !paused;
+  byId("pause").textContent = paused ? "Go on" : "Pause";
+  if (paused) hide();
+  else show();
+});
+
+onClick(byId("freeze"), async () => {
+  await post("api/freeze");
+  tell("Kept. It waits in Teach.");
+});
+
+onClick(byId("empty-scene"), async () => {
+  await post("api/scene");
+  tell("Leave it empty for a second. What looks like it will be “nothing there”.");
+});
+
+const lookAt = (part) => postJson("api/roi", { roi: part });
+
+onPart((part) => lookAt(part).catch(complain));
+onClick(byId("whole"), () => lookAt(null));
