@@ -93,7 +93,7 @@ def session() -> list[str]:
 
 def label(line: str) -> str:
     """A message stands by itself."""
-    return line if line.startswith("fmnist-edge:") else re.split(r"\?? {2,}|\?? [\d.]{4} ", line)[0]
+    return line if line.startswith("fmnist-edge:") else re.split(r"\?? {2,}|\?? >?[\d.]{4} ", line)[0]
 
 
 def describe_camera(result: dict[str, Any]) -> str:

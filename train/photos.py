@@ -84,7 +84,7 @@ def find_held_out(source: Source = CLOTHING) -> Found:
 
 def classify(classifier: Classifier, found: Found) -> tuple[list[Prediction], list[set[int]]]:
     """What the model says of the photos that can be read, and their classes; the others are named on stderr."""
-    return read_each(found, "classifying photos", lambda path: classifier.classify(path)[0])
+    return read_each(found, "classifying photos", lambda path: classifier.predict([read_picture(path)])[0])
 
 
 def find_hits(probabilities: Probabilities, right: Sequence[set[int]]) -> NDArray[np.bool_]:

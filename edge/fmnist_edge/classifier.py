@@ -1,27 +1,33 @@
 """What Python users import: pictures in, predictions out."""
 
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from itertools import islice
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from fmnist_edge.address import is_address, safe_name
+from fmnist_edge.answers import two_digits
 from fmnist_edge.bundle.description import NEVER_UNSURE
 from fmnist_edge.bundle.model import open_model
-from fmnist_edge.contract import CLASSES, TILE_SIZE, Tile, photo_answer, ten_views
-from fmnist_edge.errors import UsageError
-from fmnist_edge.pictures.tile import View, look, read_picture
+from fmnist_edge.contract import CLASSES, NOTHING_STANDS_OUT, TILE_SIZE, Tile, photo_answer, ten_views
+from fmnist_edge.errors import InputError, UsageError
+from fmnist_edge.pictures.given import Picture, each, path_of, to_view
+from fmnist_edge.pictures.tile import Kind, View
 
-Picture = str | os.PathLike[str] | Image.Image | Tile
+Thing = TypeVar("Thing")
 
 BATCH = 64
 """Tiles that the runtime gets at once: enough to be fast, few enough for a Pi Zero's memory."""
 
+BATCH_SECONDS = 0.05
+"""Seconds that a picture waits, at most, for others to be classified with it."""
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Prediction:
     """What the model says of one picture. ``probabilities`` is float32 (10,), in the order of CLASSES, and sums to 1."""
 
@@ -29,7 +35,13 @@ class Prediction:
     sure_from: float
     """The confidence, 0 to 1, below which it is unsure."""
     garment_found: bool = True
-    """Whether anything stands out in a photo."""
+    """Whether anything stands out in a photo. True for tiles."""
+    kind: Kind = "tile"
+    """What the picture was taken for: a "tile" of Fashion-MNIST, or a "photo", of which a tile was made."""
+    tile: Tile | None = None
+    """What the model was shown."""
+    path: str | None = None
+    """The picture's file, if it came from one."""
 
     @property
     def class_id(self) -> int:
@@ -53,6 +65,17 @@ class Prediction:
         probabilities: list[float] = self.probabilities.tolist()
         return sorted(enumerate(probabilities), key=lambda pair: -pair[1])[:count]
 
+    def __repr__(self) -> str:
+        path = f", {self.path!r}" if self.path else ""
+        return f"Prediction({self.label}{'?' if self.unsure else ''} {two_digits(self.confidence)}{path})"
+
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        from fmnist_edge.notebook import to_html
+
+        doubt = "" if not self.unsure else "? (unsure)" if self.garment_found else f"? ({NOTHING_STANDS_OUT['en']})"
+        return to_html(self.label + doubt, self.probabilities.tolist(), self.tile, self.path)
+
 
 class Classifier:
     """A model, ready to classify. Not thread-safe: give each thread its own. It can be pickled: the copy opens the file anew.
@@ -74,21 +97,56 @@ class Classifier:
     def __reduce__(self) -> tuple[type["Classifier"], tuple[object, object]]:
         return type(self), self._arguments
 
-    def classify(self, pictures: Picture | Iterable[Picture]) -> list[Prediction]:
+    @overload
+    def classify(self, pictures: Picture | Iterable[Picture], *, on_error: Literal["raise"] = "raise") -> list[Prediction]: ...
+
+    @overload
+    def classify(
+        self, pictures: Picture | Iterable[Picture], *, on_error: Literal["return"]
+    ) -> list[Prediction | InputError]: ...
+
+    def classify(
+        self, pictures: Picture | Iterable[Picture], *, on_error: Literal["raise", "return"] = "raise"
+    ) -> Sequence[Prediction | InputError]:
         """Predictions for pictures, in their order.
 
-        pictures: one, or an iterable of, file paths, Pillow images and tiles (uint8 (28, 28), background 0, or (N, 28, 28)).
-        Raises InputError for a picture that can't be read, UsageError for something that is no picture.
+        pictures: one, or an iterable of, paths, bytes of a picture's file, files opened with "rb", Pillow images, uint8 arrays:
+        (H, W), (H, W, 3) in RGB (OpenCV's are BGR: ``a[..., ::-1]``) or (H, W, 4). An array may hold several: (N, H, W, 3).
+        A tile of Fashion-MNIST, background 0, is (28, 28) or (28, 28, 1); several are (N, 28, 28).
+        on_error: "raise" raises the InputError of the first picture that can't be used, PictureError for what is none; "return"
+        puts it into the prediction's place.
         """
-        if isinstance(pictures, str | os.PathLike | Image.Image) or (isinstance(pictures, np.ndarray) and pictures.ndim == 2):
-            pictures = [pictures]
-        if not isinstance(pictures, Iterable):
-            pictures = [pictures]
-        views = map(to_view, pictures)
-        predictions: list[Prediction] = []
-        while batch := list(islice(views, BATCH)):
-            predictions += self.predict(batch)
-        return predictions
+        return list(self.iter_classify(pictures, on_error=on_error))
+
+    @overload
+    def iter_classify(
+        self, pictures: Picture | Iterable[Picture], *, on_error: Literal["raise"] = "raise"
+    ) -> Iterator[Prediction]: ...
+
+    @overload
+    def iter_classify(
+        self, pictures: Picture | Iterable[Picture], *, on_error: Literal["return"]
+    ) -> Iterator[Prediction | InputError]: ...
+
+    def iter_classify(
+        self, pictures: Picture | Iterable[Picture], *, on_error: Literal["raise", "return"] = "raise"
+    ) -> Iterator[Prediction | InputError]:
+        """What ``classify`` returns, one after the other, however many there are: at most 64 pictures' tiles are kept.
+
+        Pictures that come quickly are classified together. One that came slowly, as from a camera, is not kept waiting.
+        """
+        if on_error not in ("raise", "return"):
+            raise UsageError(f"on_error is 'raise' or 'return', not {on_error!r}")
+        return self._answers(look_at_each(pictures, on_error))
+
+    def _answers(self, seen: Iterable[tuple[str | None, View | InputError]]) -> Iterator[Prediction | InputError]:
+        for batch in batches(seen, BATCH):
+            predictions = iter(self.predict([view for _, view in batch if isinstance(view, View)]))
+            for path, view in batch:
+                if isinstance(view, InputError):
+                    yield view
+                else:
+                    yield replace(next(predictions), path=path) if path else next(predictions)
 
     def predict(self, views: Sequence[View]) -> list[Prediction]:
         """Predictions for what some pictures show; the runtime gets all of them at once."""
@@ -102,15 +160,46 @@ class Classifier:
             shown = ten_views(tiles[are_photos]).reshape(-1, TILE_SIZE, TILE_SIZE)
             answers = self.model.session.probabilities(shown).reshape(-1, 10, len(CLASSES))
             rows[are_photos] = photo_answer(answers, self.photo_temperature)
-        return [Prediction(row, self.sure_from[view.kind], view.garment_found) for row, view in zip(rows, views, strict=True)]
+        return [
+            Prediction(row, self.sure_from[view.kind], view.garment_found, view.kind, view.tile)
+            for row, view in zip(rows, views, strict=True)
+        ]
 
 
-def to_view(picture: Picture) -> View:
-    if isinstance(picture, str | os.PathLike):
-        return read_picture(picture)
-    if isinstance(picture, Image.Image):
-        return look(picture)
-    if isinstance(picture, np.ndarray) and picture.dtype == np.uint8 and picture.shape == (TILE_SIZE, TILE_SIZE):
-        return View(picture, "tile")
-    found = f"{picture.dtype} {picture.shape}" if isinstance(picture, np.ndarray) else type(picture).__name__
-    raise UsageError(f"a picture is a path, a Pillow image or a uint8 array of shape (28, 28), not {found}")
+def look_at_each(
+    pictures: Picture | Iterable[Picture], on_error: Literal["raise", "return"]
+) -> Iterator[tuple[str | None, View | InputError]]:
+    """The path, where that is known, of each picture, and what it shows or why it can't be used, with its name."""
+    found = each(pictures)
+    alone = isinstance(found, list) and found and found[0] is pictures
+    return (look_at(picture, None if alone else f"pictures[{number}]", on_error) for number, picture in enumerate(found))
+
+
+def look_at(picture: Picture, name: str | None, on_error: Literal["raise", "return"]) -> tuple[str | None, View | InputError]:
+    """name: what the picture is called in messages where it has no path."""
+    path = path_of(picture)
+    try:
+        return path, to_view(picture)
+    except InputError as error:
+        called = safe_name(path) if path and is_address(path) else path or name
+        problem = type(error)(f"{called}: {error}" if called else str(error))
+        problem.path = path
+    if on_error == "raise":
+        raise problem
+    return path, problem
+
+
+def batches(things: Iterable[Thing], size: int) -> Iterator[list[Thing]]:
+    """Things in groups of that size, or fewer where they come slowly."""
+    batch: list[Thing] = []
+    began = time.monotonic()
+    try:
+        for thing in things:
+            batch.append(thing)
+            if len(batch) == size or time.monotonic() - began > BATCH_SECONDS:
+                full, batch = batch, []
+                yield full
+                began = time.monotonic()
+    finally:  # what was read before Ctrl-C, or before an error, is not lost
+        if batch:
+            yield batch

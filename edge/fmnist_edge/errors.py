@@ -13,7 +13,9 @@ class FmnistEdgeError(Exception):
 
 
 class InputError(FmnistEdgeError):
-    """A picture that can't be used; the others can."""
+    """A picture that can't be used; the others can. ``path``: its file, where that is known."""
+
+    path: str | None = None
 
 
 class BlankError(InputError):
@@ -28,6 +30,10 @@ class UsageError(FmnistEdgeError):
     """The command or call itself is wrong."""
 
     exit_status = 2
+
+
+class PictureError(UsageError, InputError):
+    """What was given as a picture is none."""
 
 
 class ModelError(FmnistEdgeError):
@@ -73,5 +79,6 @@ def reported(program: str) -> Iterator[None]:
 
 
 def stop(program: str, message: str, status: int) -> NoReturn:
-    print(f"{program}: {message}", file=sys.stderr)
+    if sys.stderr is not None:  # closed by who started us; print would take stdout
+        print(f"{program}: {message}", file=sys.stderr)
     sys.exit(status)

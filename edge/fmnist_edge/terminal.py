@@ -1,10 +1,13 @@
-"""What makes text safe and fitting for a terminal, and keeps a runtime's own chatter away from it."""
+"""What makes text safe and fitting for a terminal, and what comes on stderr beside the output: messages, no runtime's chatter."""
 
 import os
 import sys
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import RLock
+
+one_at_a_time = RLock()
 
 
 @contextmanager
@@ -14,18 +17,25 @@ def quiet_stderr() -> Iterator[None]:
     ai-edge-litert 2.3.0 writes "INFO: Created TensorFlow Lite XNNPACK delegate for CPU." from C++, with no switch against it;
     TensorFlow 2.21 four lines about oneDNN and CUDA; tflite-runtime 2.14.0 beside numpy 2 makes numpy write a page.
     """
-    try:
-        saved = os.dup(2)
-    except OSError:  # there is none
-        yield
-        return
-    with open(os.devnull, "wb") as nothing:
-        os.dup2(nothing.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
+    with one_at_a_time:  # another thread would take the nothing for stderr, and bring that back
+        try:
+            saved = os.dup(2)
+        except OSError:  # there is none
+            yield
+            return
+        with open(os.devnull, "wb") as nothing:
+            os.dup2(nothing.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+
+
+def tell(message: str) -> None:
+    """A line on stderr, unless that was closed by who started us: print would take stdout."""
+    if sys.stderr is not None:
+        print(f"fmnist-edge: {message}", file=sys.stderr, flush=True)
 
 
 def printable(name: str) -> str:

@@ -1,15 +1,22 @@
 """The Python interface, number by number: what it takes, in which order it answers, when it is unsure."""
 
+import io
 import pickle
+import time
+from base64 import b64decode
+from collections.abc import Iterator
+from itertools import count, islice
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from fmnist_edge import Classifier
-from fmnist_edge.classifier import BATCH, Prediction, to_view
-from fmnist_edge.errors import UsageError
+from fmnist_edge.classifier import BATCH, BATCH_SECONDS, Prediction, batches
+from fmnist_edge.contract import Tile
+from fmnist_edge.errors import InputError, PictureError, UsageError
 from fmnist_edge.pictures.tile import View
 from support.commands import MODELS
 from support.described import described, write_manifest
@@ -107,32 +114,168 @@ def test_each_way_to_name_a_picture_is_one_picture(kind: str, classifier: Classi
     np.testing.assert_array_equal(found.probabilities, classifier.classify(NOISE[0] // 8)[0].probabilities)
 
 
+def test_a_prediction_says_of_which_file_it_is_and_what_that_was_taken_for(classifier: Classifier, tmp_path: Path) -> None:
+    Image.fromarray(NOISE[0] // 8).save(tmp_path / "tile.png")
+    Image.new("RGB", (300, 200), (200, 190, 170)).save(tmp_path / "wall.png")
+
+    tile, wall, nameless = classifier.classify([tmp_path / "tile.png", str(tmp_path / "wall.png"), NOISE[0]])
+
+    assert (tile.path, tile.kind, tile.garment_found) == (str(tmp_path / "tile.png"), "tile", True)
+    assert (wall.path, wall.kind, wall.garment_found) == (str(tmp_path / "wall.png"), "photo", False)
+    assert (nameless.path, nameless.kind) == (None, "tile")
+
+
 def test_no_views_give_no_predictions(classifier: Classifier) -> None:
     assert classifier.predict([]) == []
 
 
-@pytest.mark.parametrize(
-    ("picture", "found"),
-    [
-        (np.zeros((28, 28), np.int8), "int8 (28, 28)"),
-        (np.zeros((28, 27), np.uint8), "uint8 (28, 27)"),
-        (np.zeros((27, 28), np.uint8), "uint8 (27, 28)"),
-        (5, "int"),
-    ],
-)
-def test_what_is_no_picture_is_told_what_one_is(picture: object, found: str) -> None:
-    with pytest.raises(UsageError) as caught:
-        to_view(picture)  # type: ignore[arg-type]
-    assert str(caught.value) == f"a picture is a path, a Pillow image or a uint8 array of shape (28, 28), not {found}"
+def test_batches_are_full_but_for_the_last() -> None:
+    assert [len(batch) for batch in batches(range(7), 3)] == [3, 3, 1]
+    assert list(batches([], 3)) == []
 
 
-@pytest.mark.parametrize("nonsense", [None, 5, [None]])
-def test_what_is_no_picture_is_a_usage_error(nonsense: object, classifier: Classifier) -> None:
-    with pytest.raises(UsageError, match="a picture is a path, a Pillow image or a uint8 array"):
-        classifier.classify(nonsense)  # type: ignore[arg-type]
+def test_what_comes_slowly_is_not_waited_for() -> None:
+    def slowly() -> Iterator[int]:
+        yield 0
+        yield 1
+        time.sleep(0.06)
+        yield 2
+        yield 3
+
+    assert BATCH_SECONDS == 0.05
+    assert list(batches(slowly(), 64)) == [[0, 1, 2], [3]]
 
 
-def test_an_array_is_a_tile_as_it_is() -> None:
-    tile = NOISE[0]
+def test_what_was_read_before_ctrl_c_is_not_lost() -> None:
+    def interrupted() -> Iterator[int]:
+        yield 0
+        yield 1
+        raise KeyboardInterrupt
 
-    assert to_view(tile) == (tile, "tile", True)
+    given = batches(interrupted(), 64)
+
+    assert next(given) == [0, 1]
+    with pytest.raises(KeyboardInterrupt):
+        next(given)
+
+
+def test_pictures_without_end_are_classified_one_batch_after_the_other(classifier: Classifier) -> None:
+    taken = []
+
+    def endless() -> Iterator[Tile]:
+        for number in count():
+            taken.append(number)
+            yield NOISE[number % len(NOISE)]
+
+    found = list(islice(classifier.iter_classify(endless()), 3))
+
+    np.testing.assert_array_equal(found[2].probabilities, classifier.classify(NOISE[2])[0].probabilities)
+    assert len(taken) <= BATCH
+
+
+def test_a_frame_that_came_slowly_is_answered_before_the_next_comes(classifier: Classifier) -> None:
+    taken = []
+
+    def camera() -> Iterator[Tile]:
+        for tile in NOISE:
+            time.sleep(0.06)
+            taken.append(tile)
+            yield tile
+
+    next(classifier.iter_classify(camera()))
+
+    assert len(taken) == 1
+
+
+def test_an_array_that_is_written_into_again_gives_an_answer_for_each_content(classifier: Classifier) -> None:
+    buffer = np.zeros((28, 28), np.uint8)
+
+    def frames() -> Iterator[Tile]:
+        for tile in NOISE[:3]:
+            buffer[:] = tile
+            yield buffer
+
+    found = classifier.classify(frames())
+
+    for answer, tile in zip(found, NOISE, strict=False):
+        np.testing.assert_array_equal(answer.probabilities, classifier.classify(tile)[0].probabilities)
+        np.testing.assert_array_equal(answer.tile, tile)
+
+
+def test_a_bad_picture_has_its_error_in_its_place_if_wanted(classifier: Classifier, tmp_path: Path) -> None:
+    (tmp_path / "broken.jpg").write_text("no picture")
+    Image.fromarray(NOISE[0] // 8).save(tmp_path / "tile.png")
+
+    paths = [tmp_path / "broken.jpg", tmp_path / "tile.png", tmp_path / "gone.jpg"]
+    broken, tile, none, gone = classifier.classify([*paths[:2], None, paths[2]], on_error="return")  # type: ignore[list-item]
+
+    assert isinstance(tile, Prediction)
+    assert isinstance(broken, InputError)
+    assert broken.path == str(paths[0])
+    assert str(broken).startswith(f"{paths[0]}: not a PNG, JPEG")
+    assert isinstance(none, PictureError)
+    assert str(none).startswith("pictures[2]: None, which cv2.imread gives")
+    assert isinstance(gone, InputError)
+    assert str(gone) == f"{paths[2]}: no such file or directory"
+    assert gone.__traceback__ is None  # which would keep the picture in memory
+
+
+def test_a_bad_picture_is_named_when_it_is_raised_and_those_before_it_are_not_lost(
+    classifier: Classifier, tmp_path: Path
+) -> None:
+    found = classifier.iter_classify([NOISE[0], tmp_path / "gone.jpg"])
+
+    assert next(found).kind == "tile"
+    with pytest.raises(InputError) as caught:
+        next(found)
+    assert (str(caught.value), caught.value.path) == (f"{tmp_path}/gone.jpg: no such file or directory", f"{tmp_path}/gone.jpg")
+
+
+def test_a_picture_without_a_file_is_named_by_its_number(classifier: Classifier) -> None:
+    with pytest.raises(InputError) as caught:
+        classifier.classify([NOISE[0], Image.new("L", (0, 0))])
+    assert (str(caught.value), caught.value.path) == ("pictures[1]: the picture has no pixels", None)
+
+    with pytest.raises(InputError, match=r"^the picture has no pixels$"):
+        classifier.classify(Image.new("L", (0, 0)))
+
+
+def test_no_message_shows_a_password(classifier: Classifier) -> None:
+    with pytest.raises(InputError) as caught:
+        classifier.classify("rtsp://admin:hunter2@porch.local/live")
+    assert "hunter2" not in str(caught.value)
+    assert "an address" in str(caught.value)
+
+
+def test_another_way_with_errors_is_a_usage_error(classifier: Classifier) -> None:
+    with pytest.raises(UsageError, match="on_error is 'raise' or 'return', not 'ignore'"):
+        classifier.iter_classify([], on_error="ignore")  # type: ignore[call-overload]
+
+
+def test_a_prediction_says_in_short_what_it_is() -> None:
+    probabilities = prediction(8, 0.75).probabilities
+
+    assert repr(Prediction(probabilities, 0.5)) == "Prediction(Bag 0.75)"
+    assert repr(Prediction(probabilities, 0.8, path="a.png")) == "Prediction(Bag? 0.75, 'a.png')"
+
+
+def test_a_notebook_shows_the_tile_and_a_bar_for_each_class_in_question(classifier: Classifier, tmp_path: Path) -> None:
+    Image.fromarray(NOISE[0] // 8).save(tmp_path / "<b>&.png")
+    (found,) = classifier.classify(tmp_path / "<b>&.png")
+
+    shown = ElementTree.fromstring(found._repr_html_())
+    (picture,) = shown.iter("img")
+    content = b64decode(picture.attrib["src"].removeprefix("data:image/png;base64,"))
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(content))), NOISE[0] // 8)
+    assert shown.findtext(".//small") == str(tmp_path / "<b>&.png")
+    assert shown.findtext(".//b") == found.label + ("? (unsure)" if found.unsure else "")
+    assert len(shown.findall(".//tr")) == (found.probabilities >= 0.005).sum()
+
+
+def test_a_notebook_says_of_what_is_not_there_nothing() -> None:
+    page = Prediction(prediction(8, 1).probabilities, 0.5, garment_found=False)._repr_html_()
+
+    assert "img" not in page
+    assert "<small>" not in page
+    assert "Bag? (nothing stands out)" in page
+    assert "&gt;0.99" in page

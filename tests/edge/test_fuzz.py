@@ -33,7 +33,7 @@ def test_a_damaged_tiff_is_one_line(compression: str, tmp_path: Path) -> None:
     (tmp_path / "flipped.tiff").write_bytes(content)
     (tmp_path / "cut.tiff").write_bytes(content[:middle])
 
-    result = fmnist_edge("classify", "flipped.tiff", "cut.tiff", cwd=tmp_path)
+    result = fmnist_edge("classify", "-q", "flipped.tiff", "cut.tiff", cwd=tmp_path)
 
     assert len(result.stdout.splitlines()) + len(result.stderr.splitlines()) == 2
     assert all(line.startswith("fmnist-edge: ") for line in result.stderr.splitlines())

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from threading import Event, Thread
 
 import pytest
 
@@ -76,3 +77,28 @@ def test_a_process_without_stderr_needs_none(capfd: pytest.CaptureFixture[str]) 
     finally:
         os.dup2(saved, 2)
         os.close(saved)
+
+
+def test_two_threads_at_once_leave_stderr_as_it_was(capfd: pytest.CaptureFixture[str]) -> None:
+    begun, second_begun, first_over = Event(), Event(), Event()
+
+    def first() -> None:
+        with quiet_stderr():
+            begun.set()
+            second_begun.wait(0.05)
+        first_over.set()
+
+    def second() -> None:
+        begun.wait()
+        with quiet_stderr():
+            second_begun.set()
+            first_over.wait()
+
+    threads = [Thread(target=first), Thread(target=second)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    os.write(2, b"after")
+
+    assert capfd.readouterr().err == "after"

@@ -18,13 +18,18 @@ TRAINING = {
     "own photos": "photos",
     "photos learned from": "photo_dataset",
     "on photos of others": "on_photos",
-    "temperature": "temperature",
+    "temperature of logits": "temperature",
     "temperature of photos": "photo_temperature",
     "unsure below": "unsure",
     "data set": "dataset",
     "versions": "versions",
 }
 """How each is called here, and in the description's ``training``."""
+
+REMARKS = {
+    "temperature of logits": ", by which they were divided; it is part of the weights",
+    "temperature of photos": ", by which the logits of photos are divided besides, on the device",
+}
 
 
 def to_lines(path: Path, content: bytes, description: dict[str, Any]) -> list[str]:
@@ -38,7 +43,7 @@ def to_lines(path: Path, content: bytes, description: dict[str, Any]) -> list[st
         **{name: description.get(name) for name in ("input", "output", "classes")},
         **{name: training.get(key) for name, key in TRAINING.items()},
     }
-    return [f"{name:{WIDTH}}{to_text(value)}" for name, value in facts.items() if value is not None]
+    return [f"{name:{WIDTH}}{to_text(value)}{REMARKS.get(name, '')}" for name, value in facts.items() if value is not None]
 
 
 def to_text(value: Any) -> str:

@@ -14,6 +14,7 @@ from fmnist_edge.bundle.untrusted import read
 from fmnist_edge.errors import FmnistEdgeError, ModelError
 from fmnist_edge.runtimes.formats import format_of
 from fmnist_edge.runtimes.session import Session
+from fmnist_edge.terminal import quiet_stderr
 
 MAX_MODEL_BYTES = 100_000_000
 """Fifty times the largest of ours; a Pi Zero has 512 MB, and a runtime needs a model twice."""
@@ -43,7 +44,8 @@ def open_model(path: str | os.PathLike[str] | None = None, threads: int = 1) -> 
         listed = read_manifest(path)
         vouched_for = is_listed(path, content, listed) or path == default_model()
         description = read_description(content, path.suffix)
-        session = format_of(path.suffix).open(content, threads) if vouched_for else isolated(content, path.suffix, threads)
+        with quiet_stderr():
+            session = format_of(path.suffix).open(content, threads) if vouched_for else isolated(content, path.suffix, threads)
     except FmnistEdgeError as error:
         raise type(error)(f"{path}: {error}") from None
     return Model(path, description, session, listed)

@@ -9,18 +9,16 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
 from PIL import Image
 
-from fmnist_edge.classifier import BATCH, Classifier
+from fmnist_edge.classifier import BATCH, Classifier, batches
 from fmnist_edge.classify.output import Show
 from fmnist_edge.classify.reading import Item
 from fmnist_edge.contract import Tile
 from fmnist_edge.files import replacing
-from fmnist_edge.terminal import printable
-
-BATCH_SECONDS = 0.05
-"""Seconds that a picture waits, at most, for others to be classified with it."""
+from fmnist_edge.terminal import printable, tell
 
 LONGEST_NAME = 200
 """Bytes of a saved tile's name, without .png; file systems take 255."""
@@ -43,6 +41,18 @@ class Progress:
         print(f"\r[{bar:30}] {self.done:,}/{self.total:,}, {rate:,.0f} images/s ", end="", file=sys.stderr, flush=True)
 
 
+class Tally(NamedTuple):
+    """How it went. failed: of the pictures, could not be read."""
+
+    pictures: int
+    unsure: int
+    failed: int
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"{self.pictures:,} pictures in {self.seconds:.1f} s: {self.unsure:,} unsure, {self.failed:,} failed"
+
+
 def classify_all(
     items: Iterable[Item],
     classifier: Classifier,
@@ -50,21 +60,24 @@ def classify_all(
     save_tiles: Path | None = None,
     progress: Progress | None = None,
     batch_size: int = BATCH,
-) -> bool:
-    """Shows each picture's prediction, in order, and names those without one on stderr. Returns whether all have one."""
-    complete = True
+) -> Tally:
+    """Shows each picture's prediction, in order, and names those without one on stderr."""
+    pictures = unsure = failed = 0
+    started = time.monotonic()
     names: dict[str, str] = {}
     for batch in batches(items, batch_size):
         began = time.perf_counter()
-        predictions = iter(classifier.predict([item.view for item in batch if item.view]))
+        answers = classifier.predict([item.view for item in batch if item.view])
+        predictions = iter(answers)
+        pictures, unsure = pictures + len(batch), unsure + sum(answer.unsure for answer in answers)
         milliseconds = 1000 * (time.perf_counter() - began) / len(batch)
         with uninterrupted():
             if progress:
                 progress.clear()
             for item in batch:
                 if item.error:
-                    complete = False
-                    print(f"fmnist-edge: {printable(item.name)}: {item.error}", file=sys.stderr)
+                    failed += 1
+                    tell(f"{printable(item.name)}: {item.error}")
                 elif item.view and save_tiles:
                     save_tile(item.view.tile, save_tiles / f"{name_of_tile(item.name, names)}.png")
                 show(item, next(predictions) if item.view else None, item.milliseconds + milliseconds)
@@ -74,7 +87,7 @@ def classify_all(
                 progress.advance(len(batch))
     if progress:
         progress.clear()
-    return complete
+    return Tally(pictures, unsure, failed, time.monotonic() - started)
 
 
 @contextmanager
@@ -88,22 +101,6 @@ def uninterrupted() -> Iterator[None]:
         signal.signal(signal.SIGINT, handler)
     if came and callable(handler):
         handler(signal.SIGINT, None)
-
-
-def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """Items in groups of that size, or fewer where they come slowly."""
-    batch: list[Item] = []
-    began = 0.0
-    try:
-        for item in items:
-            began = began if batch else time.monotonic()
-            batch.append(item)
-            if len(batch) == size or time.monotonic() - began > BATCH_SECONDS:
-                full, batch = batch, []
-                yield full
-    finally:  # what was read before Ctrl-C is not lost
-        if batch:
-            yield batch
 
 
 def save_tile(tile: Tile, path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 
+from fmnist_edge.answers import LEAST_TOLD, two_digits
 from fmnist_edge.classifier import Classifier, Prediction
 from fmnist_edge.contract import CLASSES, TILE_SIZE
 from fmnist_edge.errors import FmnistEdgeError, InputError, UsageError
@@ -81,14 +82,15 @@ def draw(panels: list[Panel], prediction: Prediction) -> Image.Image:
         pen.text((x, TOP - 26), heading, INK, small)
         pen.rectangle((x, TOP, x + EDGE - 1, TOP + EDGE - 1), FAINT)
         page.paste(picture, (x + (EDGE - picture.width) // 2, TOP + (EDGE - picture.height) // 2))
-    pen.text((left, TOP - 38), f"{prediction.label} {prediction.confidence:.2f}{unsure}", winner, large)
+    pen.text((left, TOP - 38), f"{prediction.label} {two_digits(prediction.confidence)}{unsure}", winner, large)
     for class_id, (label, probability) in enumerate(zip(CLASSES, prediction.probabilities.tolist(), strict=True)):
         y, wins = TOP + class_id * EDGE // len(CLASSES), class_id == prediction.class_id
         pen.text((left, y + 5), label, winner if wins else INK, small)
         pen.rectangle((start, y + 4, end - 1, y + 22), FAINT)
         if length := round(BARS * probability):
             pen.rectangle((start, y + 4, start + length - 1, y + 22), winner if wins else GRAY)
-        pen.text((end + 10, y + 5), f"{probability:.2f}", winner if wins else INK, small)
+        if probability >= LEAST_TOLD:
+            pen.text((end + 10, y + 5), two_digits(probability), winner if wins else INK, small)
     if prediction.garment_found and (threshold := prediction.sure_from):
         x = start + round(BARS * threshold)
         pen.line((x, TOP, x, TOP + EDGE + 3), INK)

@@ -5,8 +5,10 @@ import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from fmnist_edge.answers import FORMAT, LEAST_TOLD, by_label, two_digits
 from fmnist_edge.classifier import Prediction
 from fmnist_edge.classify.reading import Item
+from fmnist_edge.errors import InputError
 from fmnist_edge.terminal import columns, printable, wants_colour
 
 BAR = 20
@@ -23,16 +25,19 @@ class Style(NamedTuple):
     nothing_stands_out: str
 
 
+RANKED = ("class_id", "label", "confidence")
+"""What a record says of each of the likeliest classes."""
+
 Show = Callable[[Item, Prediction | None, float], None]
 """Prints a picture's prediction, None if it could not be read. The number: milliseconds that reading and classifying took."""
 
 
 def as_text(style: Style) -> Show:
-    """A picture per line: ``shoe.png: Sneaker 0.98, Sandal 0.01, Ankle boot 0.01``; nothing for one that can't be read."""
+    """A picture per line: ``shoe.png: Sneaker 0.97, Sandal 0.02, Ankle boot 0.01``; nothing for one that can't be read."""
 
     def show(item: Item, prediction: Prediction | None, milliseconds: float) -> None:
         if prediction is not None:
-            first, *others = [f"{label} {probability:.2f}" for label, probability in labelled(prediction, style)]
+            first, *others = [f"{label} {two_digits(probability)}" for label, probability in labelled(prediction, style)]
             print(f"{printable(item.name)}: {', '.join([first + remark(prediction, style), *others])}")
 
     return show
@@ -48,7 +53,8 @@ def as_bars(style: Style) -> Show:
         if prediction is None:
             return
         for rank, (label, probability) in enumerate(labelled(prediction, style)):
-            line = f"{label}{' ' * (width - columns(label))}{probability:.2f} {block * round(BAR * probability)}".rstrip()
+            bar = block * round(BAR * probability)
+            line = f"{label}{' ' * (width - columns(label))}{two_digits(probability)} {bar}".rstrip()
             first = f"{unsure if prediction.unsure else sure}{line}{end}{remark(prediction, style)}"
             print(first if rank == 0 else line)
 
@@ -57,7 +63,7 @@ def as_bars(style: Style) -> Show:
 
 def as_json(style: Style) -> Show:
     def show(item: Item, prediction: Prediction | None, milliseconds: float) -> None:
-        print(json.dumps(to_record(item, prediction, milliseconds, style)))
+        print(json.dumps(to_record(item.name, prediction or item.error, milliseconds, style)))
 
     return show
 
@@ -66,21 +72,23 @@ def as_csv(style: Style) -> Show:
     import csv
 
     probabilities = style.names if style.everything else ()
+    others = [f"{name}_{rank}" for rank in range(2, style.top_k + 1) for name in RANKED]
     # new columns go to the end: programs may count
-    columns = ("path", "class_id", "label", "confidence", *probabilities, "unsure", "milliseconds", "error", "garment_found")
+    last = ("unsure", "milliseconds", "error", "garment_found", "kind", *others)
     # stdout turns line ends into the system's, as csv would
-    writer = csv.DictWriter(sys.stdout, columns, restval="", extrasaction="ignore", lineterminator="\n")
+    writer = csv.DictWriter(
+        sys.stdout, ("path", *RANKED, *probabilities, *last), restval="", extrasaction="ignore", lineterminator="\n"
+    )
     writer.writeheader()
 
     def show(item: Item, prediction: Prediction | None, milliseconds: float) -> None:
-        record = to_record(item, prediction, milliseconds, style)
-        if prediction is not None:
-            record |= {
-                "unsure": json.dumps(prediction.unsure),
-                "garment_found": json.dumps(prediction.garment_found),
-                **dict(zip(probabilities, record.get("probabilities", ()), strict=True)),
-            }
-        writer.writerow(record)
+        record = to_record(item.name, prediction or item.error, milliseconds, style)
+        for name in ("unsure", "garment_found"):
+            if name in record:
+                record[name] = json.dumps(record[name])
+        for rank, candidate in enumerate(record.get("top", [])[1:], start=2):
+            record |= {f"{name}_{rank}": candidate[name] for name in RANKED}
+        writer.writerow(record | record.get("probabilities", {}))
 
     return show
 
@@ -89,27 +97,34 @@ FORMATS: dict[str, Callable[[Style], Show]] = {"text": as_text, "bars": as_bars,
 """By the name that ``--format`` has for each. To add one, write a function like those above and add it here."""
 
 
-def to_record(item: Item, prediction: Prediction | None, milliseconds: float, style: Style) -> dict[str, Any]:
-    if prediction is None:
-        return {"path": item.name, "error": str(item.error)}
+def to_record(name: str, found: Prediction | InputError | None, milliseconds: float, style: Style) -> dict[str, Any]:
+    """What there is to say of a picture in JSON. found: its prediction, or why it can't be read."""
+    if not isinstance(found, Prediction):
+        return {"format": FORMAT, "path": name, "error": str(found)}
     record = {
-        "path": item.name,
-        "class_id": prediction.class_id,
-        "label": style.names[prediction.class_id],
-        "confidence": round(prediction.confidence, 6),
-        "unsure": prediction.unsure,
-        "garment_found": prediction.garment_found,
-        "top": [{"label": style.names[number], "confidence": round(p, 6)} for number, p in prediction.top(style.top_k)],
+        "format": FORMAT,
+        "path": name,
+        "kind": found.kind,
+        "class_id": found.class_id,
+        "label": style.names[found.class_id],
+        "confidence": round(found.confidence, 6),
+        "unsure": found.unsure,
+        "garment_found": found.garment_found,
+        "top": [
+            {"class_id": class_id, "label": style.names[class_id], "confidence": round(probability, 6)}
+            for class_id, probability in found.top(style.top_k)
+        ],
         "milliseconds": round(milliseconds, 3),
     }
     if style.everything:
-        record["probabilities"] = [round(float(p), 6) for p in prediction.probabilities]
+        record |= by_label(found.probabilities.tolist(), style.names)
     return record
 
 
 def labelled(prediction: Prediction, style: Style) -> list[tuple[str, float]]:
-    """The most probable classes' names and probabilities, the first with a question mark if the model is unsure."""
-    found = [(style.names[number], probability) for number, probability in prediction.top(style.top_k)]
+    """What people are told: the most probable classes' names and probabilities, the first with a question mark if the model is
+    unsure."""
+    found = [(style.names[number], share) for number, share in prediction.top(style.top_k) if share >= LEAST_TOLD]
     return [(f"{found[0][0]}?", found[0][1]), *found[1:]] if prediction.unsure else found
 
 

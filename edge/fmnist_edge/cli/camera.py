@@ -93,7 +93,6 @@ def camera(
     from fmnist_edge.live.screen import Screen
     from fmnist_edge.live.service import Systemd
     from fmnist_edge.live.watch import Options, Watch
-    from fmnist_edge.terminal import quiet_stderr
 
     screen = Screen(json, on_change, labels_lang)
     if on_change and screen.in_place:
@@ -101,8 +100,7 @@ def camera(
     wanted = FeedOptions(to_size(size), fps, certificate, fast, not no_retry)
     options = Options(part, int(rotate), mirror, input, smooth, idle_fps, empty_scene, seconds, frames)
     collection = Collection(save_unsure, (save_mb or SAVE_MB) * 10**6, screen.tell) if save_unsure else None
-    with quiet_stderr():
-        classifier = Classifier(model, min_confidence)
+    classifier = Classifier(model, min_confidence)
     with Feed(source, wanted, screen.tell) as feed:
         if fast and feed.live:
             raise UsageError("--fast goes with files")

@@ -26,7 +26,9 @@ def classify(
     recursive: Annotated[bool, typer.Option("-r", "--recursive", help="Look into the folders of folders too.")] = False,
     stdin: Annotated[bool, typer.Option("--stdin", help="Classify the picture whose bytes come on stdin.")] = False,
     input: Annotated[Input, typer.Option(help="What pictures are: 28x28 tiles of Fashion-MNIST, photos, or find out.")] = "auto",
-    top_k: Annotated[int, typer.Option(min=1, max=10, help="How many classes to print for each picture.")] = 3,
+    top_k: Annotated[
+        int | None, typer.Option("-k", "--top-k", min=1, max=10, help="How many classes to print of each picture: 3; in CSV 1.")
+    ] = None,
     format: Annotated[
         Literal["text", "bars", "json", "csv"] | None,
         typer.Option(help="How to print: a line per picture, bars, JSON Lines or CSV. Bars for one picture, text for more."),
@@ -39,10 +41,11 @@ def classify(
     save_tiles: Annotated[
         Path | None, typer.Option(help="Write what the model was shown, as 28x28 PNG files.", metavar="DIR", file_okay=False)
     ] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Processes that read pictures; worth it for many photos.")] = 1,
+    jobs: Annotated[int, typer.Option("-j", "--jobs", min=1, help="Processes that read pictures; worth it for many photos.")] = 1,
     max_pixels: Annotated[
         int, typer.Option(min=1, max=178_000_000, help="Refuse pictures of which more would have to be decoded.")
     ] = 64_000_000,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="On stderr, say only what failed.")] = False,
     model: ModelOption = None,
 ) -> None:
     """Say what is on each picture: T-shirt, trouser, pullover, dress, coat, sandal, shirt, sneaker, bag or ankle boot.
@@ -60,7 +63,7 @@ def classify(
     from fmnist_edge.classify.reading import Options, read_all
     from fmnist_edge.contract import LANGUAGES, NOTHING_STANDS_OUT
     from fmnist_edge.files import prepare_folder
-    from fmnist_edge.terminal import quiet_stderr
+    from fmnist_edge.terminal import tell
 
     if not paths and not stdin:
         raise UsageError("name a picture or a folder, or use --stdin; 'fmnist-edge classify --help' tells more")
@@ -75,32 +78,34 @@ def classify(
         raise UsageError("--all goes with --json or --csv")
     if save_tiles:
         prepare_folder(save_tiles, "tiles")
-    with quiet_stderr():
-        classifier = Classifier(model, min_confidence)
+    classifier = Classifier(model, min_confidence)
     names, options = paths or [], Options(recursive, input, max_pixels)
     # a list on stdin may come slowly, and each answer is wanted before the next path comes
     listed = "-" in names
     sources = iter([picture_on_stdin(options)] if stdin else find(names, options))
     first = list(islice(sources, 0 if listed else 2))
     alone = len(first) == 1 and (stdin or first[0].name == names[0])
-    style = Style(top_k, all, LANGUAGES[labels_lang], NOTHING_STANDS_OUT[labels_lang])
+    style = Style(top_k or (1 if chosen == "csv" else 3), all, LANGUAGES[labels_lang], NOTHING_STANDS_OUT[labels_lang])
     show = FORMATS[chosen or ("bars" if alone else "text")](style)
     progress = None
-    if not (stdin or listed) and sys.stderr is not None and sys.stderr.isatty():
+    if not (quiet or stdin or listed) and sys.stderr is not None and sys.stderr.isatty():
         count = sum(1 for _ in find(names, options))
         progress = Progress(count) if count > MANY else None
     gc.freeze()  # all of this stays: it need not be looked through again and again
     gc.enable()
     items = read_all(chain(first, sources), jobs)
-    complete = classify_all(items, classifier, show, save_tiles, progress, batch_size=1 if listed else BATCH)
-    raise typer.Exit(0 if complete else 1)
+    tally = classify_all(items, classifier, show, save_tiles, progress, batch_size=1 if listed else BATCH)
+    if tally.pictures > 1 and not quiet:
+        tell(str(tally))
+    raise typer.Exit(1 if tally.failed else 0)
 
 
 @reported("fmnist-edge")
 def explain(
     photo: Annotated[Path, typer.Argument(help="A picture.", metavar="PHOTO", readable=False)],
     out: Annotated[
-        Path | None, typer.Option(readable=False, help="The .png to write; NAME-explained.png in this folder if not given.")
+        Path | None,
+        typer.Option("-o", "--out", readable=False, help="The .png to write; NAME-explained.png in this folder if not given."),
     ] = None,
     model: ModelOption = None,
 ) -> None:
@@ -108,14 +113,13 @@ def explain(
 
     Exit status: 0 drawn, 1 the photo can't be read or the picture not be written, 2 usage, 3 the model is missing or damaged.
     """
+    from fmnist_edge.answers import two_digits
     from fmnist_edge.classifier import Classifier
     from fmnist_edge.classify.explain import explain
     from fmnist_edge.contract import NOTHING_STANDS_OUT
-    from fmnist_edge.terminal import quiet_stderr
 
-    with quiet_stderr():
-        classifier = Classifier(model)
+    classifier = Classifier(model)
     out = out or Path(f"{photo.stem}-explained.png")
     prediction = explain(photo, out, classifier)
     remark = "" if prediction.garment_found else f" ({NOTHING_STANDS_OUT['en']})"
-    print(f"{out}: {prediction.label}{'?' if prediction.unsure else ''} {prediction.confidence:.2f}{remark}", flush=True)
+    print(f"{out}: {prediction.label}{'?' if prediction.unsure else ''} {two_digits(prediction.confidence)}{remark}", flush=True)

@@ -26,10 +26,8 @@ def verify(
     from dataclasses import asdict
 
     from fmnist_edge.bundle.golden import to_lines, verify
-    from fmnist_edge.terminal import quiet_stderr
 
-    with quiet_stderr():
-        verdict = verify(model)
+    verdict = verify(model)
     print(dumps(asdict(verdict)) if json else "\n".join(to_lines(verdict)), flush=True)
     if not verdict.holds:
         raise ModelError(verdict.complaint)
@@ -73,17 +71,25 @@ def status(
 
 
 @reported("fmnist-edge")
-def doctor(model: ModelOption = None) -> None:
+def doctor(
+    model: ModelOption = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
     """Look at all that classifying needs: each line is ok, or says what to do.
 
     Exit status: 0 classifying works, 2 usage, 3 it does not.
     """
     from fmnist_edge.device.doctor import examine
 
-    healthy = True
-    for state, part, text in examine(model):
-        healthy = healthy and state != "problem"
-        print(f"{state:8} {part:12} {text}", flush=True)
+    findings = []
+    for finding in examine(model):
+        findings.append(finding)
+        if not json:  # each as it is found: some take seconds
+            print("{:8} {:12} {}".format(*finding), flush=True)
+    healthy = all(state != "problem" for state, _, _ in findings)
+    if json:
+        parts = [dict(zip(("state", "part", "text"), finding, strict=True)) for finding in findings]
+        print(dumps({"healthy": healthy, "findings": parts}), flush=True)
     if not healthy:
         stop("fmnist-edge", "classifying does not work here; mend what is marked as a problem, from the top", 3)
 
@@ -102,14 +108,16 @@ def bench(
 
     Exit status: 0 measured, 1 the photo can't be used, 2 usage, 3 the model is missing or damaged.
     """
-    from fmnist_edge.device.bench import measure, report
+    from fmnist_edge.device.bench import count_steps, measure, report
+    from fmnist_edge.terminal import tell
 
-    def tell(step: str) -> None:
+    def show(step: str) -> None:
         if sys.stderr is not None and sys.stderr.isatty():
             print(f"\r\033[K{step}", end="", file=sys.stderr, flush=True)
 
+    tell(f"measuring, about {seconds:g} s for each of {count_steps(threads)} steps")
     try:
-        result = measure(model, photo, threads, seconds, tell)
+        result = measure(model, photo, threads, seconds, show)
     finally:
-        tell("")
+        show("")
     print(dumps(result) if json else report(result), flush=True)

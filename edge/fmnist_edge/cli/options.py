@@ -9,7 +9,7 @@ Input = Literal["auto", "tile", "photo"]
 """What pictures are taken for."""
 
 ModelOption = Annotated[
-    Path | None, typer.Option(readable=False, help="A .tflite or .onnx file instead of the built-in int8 model.")
+    Path | None, typer.Option("-m", "--model", readable=False, help="A .tflite or .onnx file instead of the built-in int8 model.")
 ]
 
 LanguageOption = Annotated[Literal["en", "zh"], typer.Option(help="The language of the labels.")]

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -41,28 +42,30 @@ def measure(
     """Everything, as `--json` prints it; None stands for what this device does not tell.
 
     model, photo: the built-in model and a drawn photo if None. threads: 1 to so many are tried. seconds: for each step, about.
-    tell: gets the name of each step before it is measured. Raises InputError for the photo, ModelError or
+    tell: gets the number and name of each step before it is measured. Raises InputError for the photo, ModelError or
     RuntimeUnavailableError for the model.
     """
-    path = model or default_model()
+    path, numbers, steps_in_all = model or default_model(), count(1), count_steps(threads)
+
+    def begin(step: str) -> None:
+        tell(f"{next(numbers)}/{steps_in_all} {step}")
+
     before = health()
-    tell("runtime")
+    begin("runtime")
     import_ms = import_runtime(path)
-    tell("model")
-    with quiet_stderr():
-        classifier = Classifier(path)
-        load = time_calls(partial(open_model, path), seconds)
+    begin("model")
+    classifier = Classifier(path)
+    load = time_calls(partial(open_model, path), seconds)
     with tempfile.TemporaryDirectory(prefix="fmnist-edge-") as folder:
-        tell("photo")
-        steps = time_steps(classifier, photo or draw_elsewhere(Path(folder) / "drawn.jpg"), seconds, tell)
+        begin("photo")
+        steps = time_steps(classifier, photo or draw_elsewhere(Path(folder) / "drawn.jpg"), seconds, begin)
     memory = peak_memory()
     tiles = np.random.default_rng(0).integers(0, 256, (BATCH, TILE_SIZE, TILE_SIZE), dtype=np.uint8)
     by_threads = {}
-    for count in range(1, (threads or min(4, os.cpu_count() or 1)) + 1):
-        tell(f"threads: {count}")
-        with quiet_stderr():
-            session = open_model(path, count).session
-        by_threads[str(count)] = time_calls(partial(session.probabilities, tiles), seconds, BATCH)
+    for number in range(1, (threads or default_threads()) + 1):
+        begin(f"{BATCH} tiles, threads: {number}")
+        session = open_model(path, number).session
+        by_threads[str(number)] = time_calls(partial(session.probabilities, tiles), seconds, BATCH)
     return {
         "model": path.name,
         "runtime": classifier.model.session.runtime,
@@ -81,7 +84,16 @@ def measure(
     }
 
 
-def time_steps(classifier: Classifier, photo: Path, seconds: float, tell: Callable[[str], None]) -> dict[str, Times]:
+def default_threads() -> int:
+    return min(4, os.cpu_count() or 1)
+
+
+def count_steps(threads: int | None) -> int:
+    """Of what ``measure`` does: seven, and one for each number of threads."""
+    return 7 + (threads or default_threads())
+
+
+def time_steps(classifier: Classifier, photo: Path, seconds: float, begin: Callable[[str], None]) -> dict[str, Times]:
     """What it takes to decode the photo, to make its tile, to invoke the model with its views, and for all that from the file."""
     try:
         image = read_image(photo)
@@ -95,7 +107,7 @@ def time_steps(classifier: Classifier, photo: Path, seconds: float, tell: Callab
         }
         steps = {}
         for step, call in calls.items():
-            tell(step)
+            begin(step)
             steps[step] = time_calls(call, seconds)
         return steps
     except InputError as error:

@@ -12,7 +12,18 @@ from fmnist_edge.bundle.untrusted import configured_keys
 from fmnist_edge.device.board import health
 from fmnist_edge.errors import FmnistEdgeError, SignatureError
 from fmnist_edge.live.pulse import read_pulse
-from fmnist_edge.terminal import quiet_stderr
+
+OF_THE_MODEL = ("model", "sha256", "signature", "verified")
+
+NOT_SET_UP = {
+    "signature": "no key is configured: any model may run",
+    "verified": "not tried",
+    "uptime_s": "the camera's service does not run",
+    "label": "the camera's service does not run",
+    "temperature_c": "this machine does not tell",
+    "problem": "none",
+}
+"""What None stands for."""
 
 SILENCE = 30
 """Seconds without a word of the service that are too many: its watchdog's."""
@@ -24,13 +35,12 @@ def examine(model: Path | None) -> dict[str, Any]:
     ``signature``: valid, refused, or None if no key is configured. ``verified``: whether `verify` holds. ``uptime_s``, ``label``:
     of the camera's service. ``problem``: the first that there is, in a line.
     """
-    found: dict[str, Any] = dict.fromkeys(("model", "sha256", "signature", "verified"))
+    found: dict[str, Any] = dict.fromkeys(OF_THE_MODEL)
     problem = None
     try:
         path, content, _ = read_model(model)
         found |= {"model": str(path), "sha256": sha256(content).hexdigest(), "signature": configured_keys() and "valid"}
-        with quiet_stderr():
-            verdict = verify(path)
+        verdict = verify(path)
         found["verified"] = verdict.holds
         problem = None if verdict.holds else verdict.complaint
     except FmnistEdgeError as error:
@@ -51,5 +61,6 @@ def examine(model: Path | None) -> dict[str, Any]:
 
 
 def to_lines(status: dict[str, Any]) -> list[str]:
-    """For people."""
-    return [f"{name:15}{'-' if value is None else value}" for name, value in status.items()]
+    """For people: also why something is not known."""
+    unread = dict.fromkeys(OF_THE_MODEL, "not known: there is a problem") if status["sha256"] is None else {}
+    return [f"{name:15}{(NOT_SET_UP | unread)[name] if value is None else value}" for name, value in status.items()]

@@ -15,9 +15,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from fmnist_edge.contract import CLASSES, Tile
+from fmnist_edge.contract import CLASSES
 from fmnist_edge.errors import UsageError
 from fmnist_edge.files import prepare_folder, replacing
+from fmnist_edge.pictures.tile import View
 
 TILES = ".tiles"
 OURS = re.compile(r"unsure-(\d{8}-\d{6}-\d{3})-[a-z-]+\.(jpg|png)|\.\d+\.part")
@@ -48,6 +49,7 @@ class Collection:
     def __init__(self, folder: Path, limit: int, tell: Callable[[str], None]) -> None:
         self._folder, self.limit, self._tell = folder, limit, tell
         self._next, self._failed = 0.0, False
+        self._added = self._removed = self._shapeless = 0
         prepare_folder(folder, "frames")
         prepare_folder(folder / TILES, "tiles")
         try:
@@ -57,8 +59,14 @@ class Collection:
         self.size = sum(size for _, _, size in kept)
         self._newest = max((stamp for name, _, _ in kept if (stamp := taken(name))), default=BEGINNING)
 
-    def add(self, frame: Image.Image, tile: Tile, class_id: int, now: float) -> None:
-        """Keeps a frame and the tile made of it, unless one was kept in the last second. now: seconds of any clock."""
+    def add(self, frame: Image.Image, view: View, class_id: int, now: float) -> None:
+        """Keeps a frame and the tile made of it, if something stands out there and none was kept in the last second.
+
+        now: seconds of any clock.
+        """
+        if not view.garment_found:  # nothing to learn from
+            self._shapeless += 1
+            return
         if self._next - EVERY <= now < self._next:
             return
         self._next = now + EVERY
@@ -67,12 +75,24 @@ class Collection:
         name = f"unsure-{self._newest.strftime(STAMP)[:-3]}-{re.sub('[^a-z]+', '-', CLASSES[class_id].lower())}"
         try:
             self._write(self._folder / f"{name}.jpg", frame, quality=JPEG_QUALITY)
-            self._write(self._folder / TILES / f"{name}.png", Image.fromarray(tile))
+            self._write(self._folder / TILES / f"{name}.png", Image.fromarray(view.tile))
             self._failed = False
+            self._added += 1
         except OSError as error:
             if not self._failed:
                 self._tell(f"{self._folder}: a frame can't be saved ({error.strerror}); going on without")
             self._failed = True
+
+    def summary(self) -> str:
+        """How many frames were kept, or why none."""
+        if self._added:
+            frames = "1 frame" if self._added == 1 else f"{self._added:,} frames"
+            made_room = f"; {self._removed:,} of the oldest made room (--save-mb)" if self._removed else ""
+            return f"kept {frames} in {self._folder}{made_room}"
+        if self._failed:
+            return f"kept no frames in {self._folder}: they can't be saved there"
+        reason = "in those with unsure answers nothing stood out" if self._shapeless else "no answer was unsure"
+        return f"kept no frames in {self._folder}: {reason}"
 
     def _write(self, path: Path, image: Image.Image, **options: int) -> None:
         content = io.BytesIO()
@@ -99,6 +119,7 @@ class Collection:
             if self.size + size <= ROOM * self.limit:
                 break
             path.unlink(missing_ok=True)
+            self._removed += path.suffix == ".jpg"
             self.size -= freed
 
     def _kept(self) -> list[tuple[str, Path, int]]:

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from fmnist_edge.answers import FORMAT, LEAST_TOLD, by_label, two_digits
 from fmnist_edge.cameras.feed import Frame
 from fmnist_edge.contract import LANGUAGES, NOTHING_STANDS_OUT
 from fmnist_edge.live.steady import NOTHING, Answer
@@ -81,17 +82,20 @@ class Screen:
             print(flush=True)
 
     def _to_record(self, answer: Answer, frame: Frame, age: float, dropped: int) -> dict[str, Any]:
+        nothing = answer.class_id == NOTHING
         return {
+            "format": FORMAT,
             "time": datetime.fromtimestamp(time.time() - age).astimezone().isoformat(timespec="milliseconds"),
             "monotonic": round(frame.taken, 3),
             "seconds": round(frame.seconds, 3),
             "frame": frame.number,
-            "class_id": None if answer.class_id == NOTHING else answer.class_id,
+            "kind": None if nothing else answer.kind,
+            "class_id": None if nothing else answer.class_id,
             "label": self.names[answer.class_id],
             "confidence": round(answer.confidence, 6),
             "unsure": answer.unsure,
             "garment_found": answer.garment_found,
-            "probabilities": [round(share, 6) for share in answer.shares[:NOTHING].tolist()],
+            **by_label(answer.shares[:NOTHING].tolist(), self.names[:NOTHING]),
             "age_ms": round(1000 * age, 1),
             "dropped": dropped,
         }
@@ -101,15 +105,16 @@ class Screen:
         found = answer.garment_found or answer.class_id == NOTHING
         width = max(map(columns, self.names)) + 1
         label = f"{self.names[answer.class_id]}{'?' if answer.unsure else ''}"
-        others = [class_id for class_id in np.argsort(-answer.shares, kind="stable") if class_id != answer.class_id]
+        ranked = np.argsort(-answer.shares, kind="stable").tolist()
+        others = [number for number in ranked if number != answer.class_id and answer.shares[number] >= LEAST_TOLD]
         block = "█" if "utf" in sys.stdout.encoding.lower() else "#"
         parts = [
-            f"{label}{' ' * (width - columns(label))} {answer.confidence:.2f}",
+            f"{label}{' ' * (width - columns(label))}{two_digits(answer.confidence):>5}",
             f"{block * round(BAR * answer.confidence):{BAR}}" if found else self._nothing_stands_out,
             f"{fps:3.0f} fps",
             f"{1000 * age:4.0f} ms",
             f"{dropped} dropped",
-            *(f"{self.names[class_id]} {answer.shares[class_id]:.2f}" for class_id in others[:2]),
+            *(f"{self.names[number]} {two_digits(answer.shares[number])}" for number in others[:2]),
         ]
         room = shutil.get_terminal_size().columns - 1  # in the last column some terminals go to the next line
         while len(parts) > 1 and columns("  ".join(parts)) > room:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from fmnist_edge.classifier import Prediction
 from fmnist_edge.contract import CLASSES
+from fmnist_edge.pictures.tile import Kind
 
 NOTHING = len(CLASSES)
 """In the place of a class, where nothing is there."""
@@ -18,13 +19,14 @@ HOLD = 0.5
 class Answer(NamedTuple):
     """What is before the camera. ``shares`` is float64 (11,), of the classes and of nothing being there, and sums to 1.
 
-    garment_found: whether anything stands out from the ground.
+    garment_found: whether anything stands out from the ground. kind: what the last frame with anything in it was taken for.
     """
 
     class_id: int
     shares: NDArray[np.float64]
     sure_from: float
     garment_found: bool
+    kind: Kind = "photo"
 
     @property
     def confidence(self) -> float:
@@ -48,6 +50,7 @@ class Steady:
         self._mean: NDArray[np.float64] | None = None
         self._at = self._ahead_since = self._sure_from = self._found = 0.0
         self._ahead = self._label = NOTHING
+        self._kind: Kind = "photo"
 
     def update(self, prediction: Prediction | None, now: float) -> Answer:
         """The answer after one more frame. prediction: None if nothing is there; now: seconds of any clock."""
@@ -56,7 +59,7 @@ class Steady:
             shares[NOTHING] = 1
         else:
             shares[:NOTHING] = prediction.probabilities
-            self._sure_from = prediction.sure_from
+            self._sure_from, self._kind = prediction.sure_from, prediction.kind
         if self._mean is None:
             self._mean, self._label, self._found = shares, int(shares.argmax()), found
         kept = 0.5 ** min(max(now - self._at, 0) / self._half_life, 1) if self._half_life else 0
@@ -68,4 +71,4 @@ class Steady:
             self._ahead, self._ahead_since = ahead, now
         if now - self._ahead_since >= HOLD * self._half_life:
             self._label = ahead
-        return Answer(self._label, self._mean, self._sure_from, self._label != NOTHING and self._found >= 0.5)
+        return Answer(self._label, self._mean, self._sure_from, self._label != NOTHING and self._found >= 0.5, self._kind)

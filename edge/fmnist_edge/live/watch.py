@@ -177,8 +177,9 @@ class Watch:
         answer = self.steady.update(prediction, self.now)
         self.tally.count_result(self.screen.show(answer, frame, self.feed.dropped, self.tally.fps))
         self.systemd.say("STATUS", self.screen.names[answer.class_id])
-        if self.collection and view and view.garment_found and prediction and prediction.unsure:
-            self.collection.add(picture, view.tile, prediction.class_id, self.now)
+        # what is said may be a guess although each frame is clear, when it is the mean of two garments
+        if self.collection and view and prediction and (prediction.unsure or answer.unsure):
+            self.collection.add(picture, view, prediction.class_id, self.now)
         return view, mask
 
     def is_enough(self) -> bool:
@@ -200,6 +201,8 @@ class Watch:
         self.systemd.say("STOPPING")
         self.screen.end()
         self.screen.tell(self.tally.summary(self.feed.dropped))
+        if self.collection:
+            self.screen.tell(self.collection.summary())
 
 
 def prepare(image: Image.Image, options: Options) -> Image.Image:

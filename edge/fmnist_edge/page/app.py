@@ -18,8 +18,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from fmnist_edge.classify.output import Style, to_record
+from fmnist_edge.contract import CLASSES
 from fmnist_edge.device.board import health
-from fmnist_edge.errors import first_line
+from fmnist_edge.errors import InputError, first_line
 from fmnist_edge.page.hub import BOUNDARY, Hub
 from fmnist_edge.page.live import Live
 from fmnist_edge.page.metrics import Metrics
@@ -50,6 +52,9 @@ TYPES = {
     ".json": "application/json",
     ".webmanifest": "application/manifest+json",
 }
+
+PLAIN = Style(1, False, CLASSES, "")
+"""Of a picture that can't be read there is nothing to style."""
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -158,7 +163,7 @@ class Page:
                 except Refused as refused:
                     if not is_form:
                         raise
-                    record = {"path": name, "error": str(refused)}
+                    record = to_record(name, InputError(str(refused)), 0.0, PLAIN)
                 records.append(record)
         return JSONResponse(records if is_form else records[0])
 

@@ -34,7 +34,7 @@ from fmnist_edge.page.metrics import Metrics
 from fmnist_edge.page.reader import Reader
 from fmnist_edge.page.secret import Secret, announce, find_secret
 from fmnist_edge.page.teaching import Teaching
-from fmnist_edge.terminal import printable, quiet_stderr
+from fmnist_edge.terminal import printable
 
 CLOSE_SECONDS = 2
 """For the answers that are under way when the page ends."""
@@ -183,8 +183,7 @@ def run(settings: Settings, source: Source | None) -> None:
         if live is None:
             wait(running, signals)
         else:
-            with quiet_stderr():
-                classifier = Classifier(settings.model, settings.min_confidence)
+            classifier = Classifier(settings.model, settings.min_confidence)
             if settings.save_unsure:
                 teaching.collect(Collection(settings.photos, settings.save_mb * 10**6, tell))
             live.run(classifier, teaching.collection, signals)

@@ -17,7 +17,6 @@ from PIL import Image
 from fmnist_edge.bundle.golden import to_lines, verify
 from fmnist_edge.classifier import Classifier
 from fmnist_edge.classify.output import Style, to_record
-from fmnist_edge.classify.reading import Item
 from fmnist_edge.contract import LANGUAGES, NOTHING_STANDS_OUT, Tile
 from fmnist_edge.device.status import examine
 from fmnist_edge.errors import FmnistEdgeError, InputError
@@ -30,7 +29,6 @@ from fmnist_edge.pictures.segment import Mask
 from fmnist_edge.pictures.tile import View, look_closely
 from fmnist_edge.pictures.upright import has_transparency, plain
 from fmnist_edge.runtimes.isolated import limit_resources
-from fmnist_edge.terminal import quiet_stderr
 
 MAX_PIXELS = 24_000_000
 """That may be decoded of one picture; a JPEG of 200 million takes 3."""
@@ -58,8 +56,7 @@ def serve(model: str | None, min_confidence: float | None, language: str) -> Non
         replies.send_bytes(body)
 
     try:
-        with quiet_stderr():
-            work = Work(Classifier(model, min_confidence), language)
+        work = Work(Classifier(model, min_confidence), language)
     except FmnistEdgeError as error:
         reply({"error": str(error), "exit_status": error.exit_status})
         return
@@ -127,7 +124,7 @@ class Work:
     def _record(self, name: str, view: View, began: float) -> dict[str, Any]:
         (prediction,) = self._classifier.predict([view])
         milliseconds = 1000 * (time.perf_counter() - began)
-        return to_record(Item(name, view, None, milliseconds), prediction, milliseconds, self._style)
+        return to_record(name, prediction, milliseconds, self._style)
 
     def verify(self, content: bytes) -> Answer:
         try:

@@ -4,7 +4,6 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +12,11 @@ from PIL import Image
 
 from fmnist_edge import Classifier
 from fmnist_edge.classifier import Prediction
-from fmnist_edge.classify import bulk
-from fmnist_edge.classify.bulk import Progress, batches, classify_all, name_of_tile, save_tile, uninterrupted
+from fmnist_edge.classify.bulk import Progress, Tally, classify_all, name_of_tile, save_tile, uninterrupted
 from fmnist_edge.classify.reading import Item
 from fmnist_edge.errors import InputError
 from fmnist_edge.pictures.tile import View
+from support.commands import MODELS
 
 TILES = np.random.default_rng(0).integers(0, 256, (7, 28, 28), np.uint8)
 BAD = Item("bad\n.png", None, InputError("damaged"), 2)
@@ -30,18 +29,18 @@ def item(number: int) -> Item:
 Shown = list[tuple[str, "Prediction | None", float]]
 
 
-def show_all(items: list[Item], classifier: Classifier, **options: object) -> tuple[bool, Shown]:
+def show_all(items: list[Item], classifier: Classifier, **options: object) -> tuple[Tally, Shown]:
     shown: Shown = []
-    complete = classify_all(items, classifier, lambda item, found, ms: shown.append((item.name, found, ms)), **options)  # type: ignore[arg-type]
-    return complete, shown
+    tally = classify_all(items, classifier, lambda item, found, ms: shown.append((item.name, found, ms)), **options)  # type: ignore[arg-type]
+    return tally, shown
 
 
 def test_each_picture_is_shown_in_order_with_its_own_prediction(
     classifier: Classifier, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    complete, shown = show_all([item(0), BAD, *map(item, range(1, 7))], classifier, batch_size=3)
+    tally, shown = show_all([item(0), BAD, *map(item, range(1, 7))], classifier, batch_size=3)
 
-    assert complete is False
+    assert (tally.pictures, tally.failed) == (8, 1)
     assert [name for name, _, _ in shown] == ["0.png", "bad\n.png", *(f"{number}.png" for number in range(1, 7))]
     answers = [found.probabilities for _, found, _ in shown if found]
     np.testing.assert_array_equal(answers, [found.probabilities for found in classifier.classify(TILES)])
@@ -50,8 +49,21 @@ def test_each_picture_is_shown_in_order_with_its_own_prediction(
 
 
 def test_all_is_well_if_each_has_a_prediction(classifier: Classifier) -> None:
-    assert show_all([item(0)], classifier)[0] is True
-    assert show_all([], classifier) == (True, [])
+    assert show_all([item(0)], classifier)[0].failed == 0
+    assert show_all([], classifier)[0].pictures == 0
+
+
+def test_the_unsure_are_counted_and_the_time_is_taken() -> None:
+    sure, unsure = (Classifier(MODELS / "fmnist-int8.tflite", min_confidence=least) for least in (0, 1))
+
+    assert show_all([item(0), BAD, item(1)], sure)[0].unsure == 0
+    tally, _ = show_all([item(0), BAD, item(1)], unsure)
+    assert (tally.unsure, tally.pictures) == (2, 3)
+    assert 0 < tally.seconds < 60
+
+
+def test_how_it_went_is_a_line() -> None:
+    assert str(Tally(1234, 56, 7, 8.91)) == "1,234 pictures in 8.9 s: 56 unsure, 7 failed"
 
 
 def test_the_time_is_that_of_reading_and_a_share_of_classifying(classifier: Classifier) -> None:
@@ -84,7 +96,16 @@ def test_progress_is_taken_away_before_lines_and_in_the_end(classifier: Classifi
 def test_without_stdout_classifying_goes_on(classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", None)
 
-    assert show_all([item(0)], classifier)[0]
+    assert show_all([item(0)], classifier)[0].failed == 0
+
+
+def test_without_stderr_what_fails_is_not_among_the_output(
+    classifier: Classifier, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+
+    assert show_all([BAD], classifier)[0].failed == 1
+    assert capsys.readouterr().out == ""
 
 
 def test_progress_says_how_many_are_done_and_how_many_a_second(
@@ -107,36 +128,6 @@ def test_in_no_time_the_rate_is_no_infinity(capsys: pytest.CaptureFixture[str], 
     Progress(2).advance(1)
 
     assert capsys.readouterr().err == "\r[===============               ] 1/2, 1,000 images/s "
-
-
-def test_batches_are_full_but_for_the_last() -> None:
-    assert [len(batch) for batch in batches(map(item, range(7)), 3)] == [3, 3, 1]
-    assert list(batches([], 3)) == []
-
-
-def test_what_comes_slowly_is_not_waited_for() -> None:
-    def slowly() -> Iterator[Item]:
-        yield item(0)
-        yield item(1)
-        time.sleep(0.06)
-        yield item(2)
-        yield item(3)
-
-    assert bulk.BATCH_SECONDS == 0.05
-    assert [len(batch) for batch in batches(slowly(), 64)] == [3, 1]
-
-
-def test_what_was_read_before_ctrl_c_is_not_lost() -> None:
-    def interrupted() -> Iterator[Item]:
-        yield item(0)
-        yield item(1)
-        raise KeyboardInterrupt
-
-    given = batches(interrupted(), 64)
-
-    assert [found.name for found in next(given)] == ["0.png", "1.png"]
-    with pytest.raises(KeyboardInterrupt):
-        next(given)
 
 
 def test_ctrl_c_waits_until_the_lines_are_whole() -> None:

@@ -61,7 +61,7 @@ def test_links_to_folders_are_not_followed_into_a_circle(tree: Path) -> None:
 def test_a_folder_in_a_folder_that_cannot_be_read_is_named_and_the_rest_is_classified(tree: Path) -> None:
     (tree / "deeper").chmod(0)
     drop_root = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
-    command = [*drop_root, FMNIST_EDGE, "classify", "-r", "."]
+    command = [*drop_root, FMNIST_EDGE, "classify", "-q", "-r", "."]
 
     result = subprocess.run(command, cwd=tree, capture_output=True, text=True)
 
@@ -155,7 +155,7 @@ def test_a_damaged_archive_is_one_line(tree: Path) -> None:
     flipped[100] ^= 0xFF
     (tree / "flipped.zip").write_bytes(flipped)
 
-    result = fmnist_edge("classify", "half.zip", "flipped.zip", "b.png", cwd=tree)
+    result = fmnist_edge("classify", "-q", "half.zip", "flipped.zip", "b.png", cwd=tree)
 
     assert result.returncode == 1
     assert [line.split(": ")[1] for line in result.stderr.splitlines()] == ["half.zip", "flipped.zip/b.png"]
@@ -191,7 +191,7 @@ def test_an_array_that_holds_no_tiles_says_what_tiles_are(tmp_path: Path) -> Non
     np.save(tmp_path / "objects.npy", np.array([{}]), allow_pickle=True)
     (tmp_path / "labels.gz").write_bytes(gzip.compress(b"\0\0\x08\x01" + bytes(20)))
 
-    result = fmnist_edge("classify", "floats.npy", "objects.npy", "labels.gz", cwd=tmp_path)
+    result = fmnist_edge("classify", "-q", "floats.npy", "objects.npy", "labels.gz", cwd=tmp_path)
 
     floats, objects, labels = result.stderr.splitlines()
     assert result.returncode == 1

@@ -118,9 +118,25 @@ def test_off_a_terminal_there_is_no_colour(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_a_class_without_a_bar_has_no_space_in_its_place(capsys: pytest.CaptureFixture[str]) -> None:
-    out = printed(as_bars(ENGLISH), (PICTURE, prediction(8, 1)), capsys=capsys)
+    out = printed(as_bars(ENGLISH), (PICTURE, prediction(8, 0.9)), capsys=capsys)
 
-    assert out.splitlines()[1:] == ["T-shirt/top  0.00", "Trouser      0.00"]
+    assert out.splitlines()[1:] == ["T-shirt/top  0.01", "Trouser      0.01"]
+
+
+def test_people_are_told_of_no_class_that_is_out_of_the_question(capsys: pytest.CaptureFixture[str]) -> None:
+    found = Prediction(np.array([0, 0.0049, 0, 0.0051, 0, 0, 0, 0, 0.99, 0], np.float32), 0.5)
+
+    assert printed(as_text(ENGLISH), (PICTURE, found), capsys=capsys) == "shoe.png: Bag 0.99, Dress 0.01\n"
+    assert printed(as_bars(ENGLISH), (PICTURE, found), capsys=capsys).count("\n") == 2
+
+
+@pytest.mark.parametrize(("confidence", "told"), [(0.994, "0.99"), (0.9951, ">0.99"), (1, ">0.99")])
+def test_people_are_told_of_no_certainty(confidence: float, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    found = prediction(8, confidence)
+
+    assert printed(as_text(ENGLISH), (PICTURE, found), capsys=capsys) == f"shoe.png: Bag {told}\n"
+    assert printed(as_bars(ENGLISH), (PICTURE, found), capsys=capsys).startswith(f"Bag          {told} ███")
+    assert json.loads(printed(as_json(ENGLISH), (PICTURE, found), capsys=capsys))["confidence"] == pytest.approx(confidence)
 
 
 def test_json_says_everything_of_a_picture(capsys: pytest.CaptureFixture[str]) -> None:
@@ -128,17 +144,19 @@ def test_json_says_everything_of_a_picture(capsys: pytest.CaptureFixture[str]) -
 
     assert json.loads(line) == {
         **{"path": "shoe.png", "class_id": 7, "label": "Sneaker", "confidence": 0.75, "unsure": False, "milliseconds": 1.235},
-        "garment_found": True,
+        **{"format": 2, "kind": "tile", "garment_found": True},
         "top": [
-            {"label": "Sneaker", "confidence": 0.75},
-            {"label": "Sandal", "confidence": 0.125},
-            {"label": "Bag", "confidence": 0.0625},
+            {"class_id": 7, "label": "Sneaker", "confidence": 0.75},
+            {"class_id": 5, "label": "Sandal", "confidence": 0.125},
+            {"class_id": 8, "label": "Bag", "confidence": 0.0625},
         ],
     }
 
 
 def test_json_has_the_reason_of_what_could_not_be_read(capsys: pytest.CaptureFixture[str]) -> None:
-    assert json.loads(printed(as_json(ENGLISH), (BROKEN, None), capsys=capsys)) == {"path": "gone.png", "error": "no such file"}
+    record = json.loads(printed(as_json(ENGLISH), (BROKEN, None), capsys=capsys))
+
+    assert record == {"format": 2, "path": "gone.png", "error": "no such file"}
 
 
 def test_json_has_all_probabilities_if_wanted_to_six_places(capsys: pytest.CaptureFixture[str]) -> None:
@@ -146,9 +164,10 @@ def test_json_has_all_probabilities_if_wanted_to_six_places(capsys: pytest.Captu
 
     record = json.loads(printed(as_json(style), (PICTURE, prediction(1, 1 / 3)), capsys=capsys))
 
-    assert record["probabilities"] == [0.074074, 0.333333, *[0.074074] * 8]
+    assert record["probabilities"] == dict.fromkeys(LANGUAGES["zh"], 0.074074) | {"裤子": 0.333333}
+    assert record["deprecated_probabilities"] == list(record["probabilities"].values())
     assert record["confidence"] == 0.333333
-    assert record["top"] == [{"label": "裤子", "confidence": 0.333333}]
+    assert record["top"] == [{"class_id": 1, "label": "裤子", "confidence": 0.333333}]
     assert record["label"] == "裤子"
 
 
@@ -159,24 +178,33 @@ def rows(style: Style, *items: tuple[Item, Prediction | None], capsys: pytest.Ca
 
 
 def test_csv_is_a_line_per_picture_read_or_not(capsys: pytest.CaptureFixture[str]) -> None:
-    good, bad = rows(ENGLISH, (PICTURE, UNSURE), (BROKEN, None), capsys=capsys)
+    good, bad = rows(ENGLISH._replace(top_k=1), (PICTURE, UNSURE), (BROKEN, None), capsys=capsys)
 
     assert good == {
         **{"path": "shoe.png", "class_id": "7", "label": "Sneaker", "confidence": "0.75", "unsure": "true"},
-        **{"milliseconds": "1.235", "error": "", "garment_found": "true"},
+        **{"milliseconds": "1.235", "error": "", "garment_found": "true", "kind": "tile"},
     }
     assert bad == dict.fromkeys(good, "") | {"path": "gone.png", "error": "no such file"}
 
 
 def test_csv_has_each_probability_in_the_column_of_its_class(capsys: pytest.CaptureFixture[str]) -> None:
-    good, bad = rows(ENGLISH._replace(everything=True), (PICTURE, SNEAKER), (BROKEN, None), capsys=capsys)
+    good, bad = rows(ENGLISH._replace(top_k=1, everything=True), (PICTURE, SNEAKER), (BROKEN, None), capsys=capsys)
 
-    assert list(good) == ["path", "class_id", "label", "confidence", *CLASSES, "unsure", "milliseconds", "error", "garment_found"]
+    last = ["unsure", "milliseconds", "error", "garment_found", "kind"]
+    assert list(good) == ["path", "class_id", "label", "confidence", *CLASSES, *last]
     assert {name: float(good[name]) for name in CLASSES if float(good[name])} == {
         **{"Sandal": 0.125, "Sneaker": 0.75, "Bag": 0.0625, "Ankle boot": 0.0625},
     }
     assert good["unsure"] == "false"
     assert {bad[name] for name in CLASSES} == {""}
+
+
+def test_csv_has_the_next_classes_in_its_last_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    good, bad = rows(ENGLISH._replace(top_k=2), (PICTURE, SNEAKER), (BROKEN, None), capsys=capsys)
+
+    assert list(good)[-3:] == ["class_id_2", "label_2", "confidence_2"]
+    assert list(good.values())[-3:] == ["5", "Sandal", "0.125"]
+    assert list(bad.values())[-3:] == ["", "", ""]
 
 
 def test_json_and_csv_say_whether_anything_stands_out(capsys: pytest.CaptureFixture[str]) -> None:

@@ -67,7 +67,7 @@ def test_many_images_get_a_progress_bar_on_a_terminal(shoes: Path) -> None:
 
     assert "150/150, " in bar
     assert "images/s" in bar
-    assert bar.endswith("\r\033[K")
+    assert re.search(r"\r\033\[Kfmnist-edge: 150 pictures in [\d.]+ s: \d+ unsure, 0 failed\s+$", bar)
 
 
 @pytest.mark.slow
@@ -79,11 +79,11 @@ def test_bars_are_plain_where_there_is_no_unicode(shoes: Path) -> None:
 
 @pytest.mark.slow
 def test_few_images_get_none(shoes: Path) -> None:
-    assert on_a_terminal("stderr", "classify", "000.png", "001.png", cwd=shoes) == ""
+    assert "\r\033" not in on_a_terminal("stderr", "classify", "000.png", "001.png", cwd=shoes)
 
 
 def test_no_terminal_gets_no_progress_bar(shoes: Path) -> None:
-    assert fmnist_edge("classify", ".", cwd=shoes).stderr == ""
+    assert len(fmnist_edge("classify", ".", cwd=shoes).stderr.splitlines()) == 1
 
 
 def test_csv_is_a_line_per_picture_errors_too(shoes: Path) -> None:
@@ -91,7 +91,8 @@ def test_csv_is_a_line_per_picture_errors_too(shoes: Path) -> None:
 
     good, bad = csv.DictReader(result.stdout.splitlines())
     assert result.returncode == 1
-    assert list(good) == ["path", "class_id", "label", "confidence", *CLASSES, "unsure", "milliseconds", "error", "garment_found"]
+    last = ["unsure", "milliseconds", "error", "garment_found", "kind"]
+    assert list(good) == ["path", "class_id", "label", "confidence", *CLASSES, *last]
     assert (good["path"], good["class_id"], good["label"], good["unsure"], good["error"]) == (
         "000.png",
         "9",
@@ -107,21 +108,21 @@ def test_csv_is_a_line_per_picture_errors_too(shoes: Path) -> None:
 def test_csv_without_all_has_no_columns_for_classes(shoes: Path) -> None:
     result = fmnist_edge("classify", "--csv", "000.png", cwd=shoes)
 
-    assert result.stdout.splitlines()[0] == "path,class_id,label,confidence,unsure,milliseconds,error,garment_found"
+    assert result.stdout.splitlines()[0] == "path,class_id,label,confidence,unsure,milliseconds,error,garment_found,kind"
 
 
 def test_json_with_all_has_every_probability(shoes: Path, classifier: Classifier) -> None:
     result = fmnist_edge("classify", "--json", "--all", "000.png", cwd=shoes)
 
     expected = classifier.classify(shoes / "000.png")[0].probabilities
-    np.testing.assert_allclose(json.loads(result.stdout)["probabilities"], expected, atol=1e-6)
+    np.testing.assert_allclose(list(json.loads(result.stdout)["probabilities"].values()), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["json", "csv"])
 def test_a_format_and_its_short_form_print_the_same(name: str, shoes: Path) -> None:
     long, short = (fmnist_edge("classify", *option, "000.png", cwd=shoes) for option in (["--format", name], [f"--{name}"]))
 
-    without_times = [re.sub(r"[\d.]+(?=(,,true)?}?$)", "", result.stdout, flags=re.MULTILINE) for result in (long, short)]
+    without_times = [re.sub(r"[\d.]+(?=(,,true,tile)?}?$)", "", result.stdout, flags=re.MULTILINE) for result in (long, short)]
     assert without_times[0] == without_times[1] != ""
 
 
@@ -129,7 +130,7 @@ def test_bars_can_be_had_of_several_pictures_and_text_of_one(shoes: Path) -> Non
     bars = fmnist_edge("classify", "--format", "bars", "--top-k", "2", "000.png", "001.png", cwd=shoes).stdout.splitlines()
     text = fmnist_edge("classify", "--format", "text", "000.png", cwd=shoes).stdout
 
-    assert len(bars) == 4
+    assert len(bars) == 2
     assert text.startswith("000.png: ")
 
 
@@ -187,8 +188,8 @@ def test_photos_have_a_threshold_of_their_own(classifier: Classifier, dataset: D
 def test_several_processes_print_the_same_in_the_same_order(shoes: Path) -> None:
     (shoes / "075b.png").write_text("no picture")
 
-    one = fmnist_edge("classify", ".", cwd=shoes)
-    two = fmnist_edge("classify", "--jobs", "2", ".", cwd=shoes)
+    one = fmnist_edge("classify", "-q", ".", cwd=shoes)
+    two = fmnist_edge("classify", "-q", "--jobs", "2", ".", cwd=shoes)
 
     assert (two.stdout, two.stderr, two.returncode) == (one.stdout, one.stderr, 1)
 
@@ -260,5 +261,5 @@ def test_of_a_tile_no_format_says_more_than_its_label(
         FORMATS[name](Style(1, False, CLASSES, "nothing"))(Item("boot.png", view, None, 1), classifier.predict([view])[0], 1)
 
     text, bars = capsys.readouterr().out.splitlines()
-    assert re.fullmatch(r"boot\.png: Ankle boot \d\.\d\d", text)
-    assert re.fullmatch(r"Ankle boot +\d\.\d\d [█#]+", bars)
+    assert re.fullmatch(r"boot\.png: Ankle boot (0\.\d\d|>0\.99)", text)
+    assert re.fullmatch(r"Ankle boot +(0\.\d\d|>0\.99) [█#]+", bars)

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from fmnist_edge import Classifier
+from fmnist_edge.device.bench import measure
 from support.commands import FMNIST_EDGE, MODELS, run
 
 pytestmark = pytest.mark.slow
@@ -19,7 +20,7 @@ STEPS = ["decode", "tile", "invoke", "file to prediction"]
 
 def measured(*options: str | Path, **environment: str) -> dict[str, Any]:
     result = run(FMNIST_EDGE, "bench", "--json", "--seconds", "0.05", *options, environment=environment)
-    assert (result.returncode, result.stderr) == (0, "")
+    assert result.returncode == 0, result.stderr
     return json.loads(result.stdout)
 
 
@@ -90,7 +91,7 @@ def test_the_drawn_photo_is_large_and_shows_a_shirt(photo: Path, classifier: Cla
 def test_the_table_has_a_line_for_each_figure(photo: Path, pi: dict[str, str]) -> None:
     result = run(FMNIST_EDGE, "bench", "--photo", photo, "--seconds", "0.05", "--threads", "2", environment=pi)
 
-    assert (result.returncode, result.stderr) == (0, "")
+    assert (result.returncode, result.stderr) == (0, "fmnist-edge: measuring, about 0.05 s for each of 9 steps\n")
     lines = result.stdout.splitlines()
     assert lines[1] == f"photo: {photo}"
     for start in [*STEPS, "64 tiles, 1 thread ", "64 tiles, 2 threads", "runtime imported", "model opened", "peak memory"]:
@@ -150,13 +151,26 @@ def test_what_is_no_photo_is_one_line(content: str | None, reason: str, tmp_path
 
     result = run(FMNIST_EDGE, "bench", "--photo", "x.jpg", "--seconds", "0.01", cwd=tmp_path)
 
-    assert (result.returncode, result.stdout, result.stderr) == (1, "", f"fmnist-edge: x.jpg: {reason}\n")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.splitlines()[1:] == [f"fmnist-edge: x.jpg: {reason}"]
 
 
 def test_a_missing_model_is_one_line(tmp_path: Path) -> None:
     result = run(FMNIST_EDGE, "bench", "--model", tmp_path / "gone.tflite")
 
-    assert (result.returncode, result.stderr) == (3, f"fmnist-edge: {tmp_path / 'gone.tflite'}: no such model file\n")
+    assert result.returncode == 3
+    assert result.stderr.splitlines()[1:] == [f"fmnist-edge: {tmp_path / 'gone.tflite'}: no such model file"]
+
+
+def test_each_step_is_named_before_it_is_measured(photo: Path) -> None:
+    begun: list[str] = []
+
+    measure(None, photo, 2, 0.001, begun.append)
+
+    assert begun == [
+        *(f"{number}/9 {step}" for number, step in enumerate(["runtime", "model", "photo", *STEPS], start=1)),
+        *("8/9 64 tiles, threads: 1", "9/9 64 tiles, threads: 2"),
+    ]
 
 
 def test_where_no_photo_can_be_drawn_it_says_what_to_do(tmp_path: Path) -> None:
@@ -164,7 +178,7 @@ def test_where_no_photo_can_be_drawn_it_says_what_to_do(tmp_path: Path) -> None:
     result = run("sh", "-c", f"ulimit -f 1000; {FMNIST_EDGE} bench --seconds 0.01", environment={"TMPDIR": str(tmp_path)})
 
     assert result.returncode == 1
-    assert result.stderr.startswith("fmnist-edge: no photo could be drawn (")
+    assert "\nfmnist-edge: no photo could be drawn (" in result.stderr
     assert result.stderr.endswith("; name one with --photo\n")
 
 

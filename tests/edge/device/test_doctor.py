@@ -1,5 +1,6 @@
 """`fmnist-edge doctor`: it runs where nothing else does, and names the cure."""
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -62,6 +63,16 @@ def test_on_a_healthy_machine_all_that_classifying_needs_is_ok() -> None:
     assert "fmnist-int8.tflite, as it was exported" in said["model"]
     assert "ai-edge-litert 2." in said["runtime"]
     assert "100.00% of 256 tiles" in said["verify"]
+
+
+def test_the_findings_can_be_had_as_json(tmp_path: Path) -> None:
+    result = fmnist_edge("doctor", "--json", "--model", tmp_path / "gone.tflite")
+
+    found = json.loads(result.stdout)
+    parts = {finding["part"]: finding for finding in found["findings"]}
+    assert (result.returncode, found["healthy"]) == (3, False)
+    assert parts["model"] == {"state": "problem", "part": "model", "text": f"{tmp_path}/gone.tflite: no such model file"}
+    assert parts["numpy"]["state"] == "ok"
 
 
 def test_files_in_the_working_directory_are_not_taken_for_packages(tmp_path: Path) -> None:

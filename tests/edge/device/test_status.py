@@ -46,7 +46,17 @@ def test_people_get_a_line_for_each() -> None:
 
     assert f"model          {INT8}" in lines
     assert "verified       True" in lines
-    assert "label          -" in lines
+    assert "signature      no key is configured: any model may run" in lines
+    assert "label          the camera's service does not run" in lines
+    assert "problem        none" in lines
+    assert not any(line.endswith(("-", "None")) for line in lines)
+
+
+def test_of_a_model_that_cannot_be_read_people_are_told_no_more_than_is_known(tmp_path: Path) -> None:
+    lines = fmnist_edge("status", "--model", tmp_path / "none.tflite", environment={"FMNIST_EDGE_CONFIG": str(tmp_path)})
+
+    assert "signature      not known: there is a problem\n" in lines.stdout
+    assert "verified       not known: there is a problem\n" in lines.stdout
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from PIL import Image
 
 from fmnist_edge import Classifier
 from fmnist_edge.live.collect import Collection
+from fmnist_edge.pictures.tile import View
 from support.commands import FMNIST_EDGE, fmnist_edge, run
 from support.film import scene, write_film
 from train.dataset import Dataset
@@ -93,7 +94,7 @@ def test_a_clock_that_is_behind_costs_no_frame_that_was_just_kept(tmp_path: Path
     collection = Collection(tmp_path, 1_000_000, print)
 
     for second in range(3):
-        collection.add(Image.new("RGB", (320, 240)), np.zeros((28, 28), np.uint8), TROUSER, float(second))
+        collection.add(Image.new("RGB", (320, 240)), View(np.zeros((28, 28), np.uint8), "photo"), TROUSER, float(second))
 
     kept = sorted(path.name for path in tmp_path.glob("unsure-2*.jpg"))
     assert kept[-3:] == [f"unsure-20990101-000019-00{count}-trouser.jpg" for count in (1, 2, 3)]

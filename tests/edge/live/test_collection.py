@@ -11,6 +11,7 @@ from PIL import Image
 from fmnist_edge.errors import UsageError
 from fmnist_edge.live import collect
 from fmnist_edge.live.collect import Collection
+from fmnist_edge.pictures.tile import View
 
 FRAME = Image.effect_noise((64, 48), 50).convert("RGB")
 TILE = np.full((28, 28), 7, np.uint8)
@@ -26,7 +27,7 @@ def collection(folder: Path, limit: int = 10**6) -> tuple[Collection, list[str]]
 def add(kept: Collection, now: float = 0) -> None:
     """The frame of a shirt."""
     time.sleep(0.002)  # a frame's name has its milliseconds
-    kept.add(FRAME, TILE, SHIRT, now)
+    kept.add(FRAME, View(TILE, "photo"), SHIRT, now)
 
 
 def frames(folder: Path) -> list[Path]:
@@ -67,7 +68,7 @@ def test_a_frame_is_kept_as_it_was_looked_at_with_the_tile_made_of_it(tmp_path: 
 
 def test_its_name_is_the_time_in_utc_and_the_guess(tmp_path: Path) -> None:
     kept, _ = collection(tmp_path)
-    kept.add(FRAME, TILE, T_SHIRT, 0)
+    kept.add(FRAME, View(TILE, "photo"), T_SHIRT, 0)
 
     (frame,) = frames(tmp_path)
     taken = datetime.strptime(f"{frame.stem[:26]}000 +0000", "unsure-%Y%m%d-%H%M%S-%f %z")
@@ -210,6 +211,33 @@ def test_a_full_card_is_told_once_and_again_after_it_had_room(tmp_path: Path) ->
     assert first == [f"{tmp_path}: a frame can't be saved (No such file or directory); going on without"]
     assert told == 2 * first
     assert len(frames(moved)) == 1
+
+
+def test_in_the_end_it_says_how_many_were_kept(tmp_path: Path) -> None:
+    room = size(tmp_path)
+    old(tmp_path, 20, bytes(room))
+    kept, _ = collection(tmp_path, 30 * room)
+
+    add(kept, 0)
+    one = kept.summary()
+    for now in range(1, 12):
+        add(kept, now)
+
+    assert one == f"kept 1 frame in {tmp_path}"
+    assert kept.summary() == f"kept 12 frames in {tmp_path}; 4 of the oldest made room (--save-mb)"
+
+
+def test_in_the_end_it_says_why_none_was_kept(tmp_path: Path) -> None:
+    kept, _ = collection(tmp_path)
+    assert kept.summary() == f"kept no frames in {tmp_path}: no answer was unsure"
+
+    kept.add(FRAME, View(TILE, "photo", garment_found=False), SHIRT, 0)
+    assert frames(tmp_path) == []
+    assert kept.summary() == f"kept no frames in {tmp_path}: in those with unsure answers nothing stood out"
+
+    full, _ = collection(tmp_path, 10)
+    add(full)
+    assert full.summary() == f"kept no frames in {tmp_path}: they can't be saved there"
 
 
 def test_a_folder_that_cannot_be_made_is_said_before_the_first_frame(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from fmnist_edge.cameras.feed import Frame
+from fmnist_edge.contract import LANGUAGES
 from fmnist_edge.live.screen import NOTHING_THERE, Screen, in_foreground, keys
 from fmnist_edge.live.steady import NOTHING, Answer
 from support.terminals import stdout_on_a_terminal
@@ -49,6 +50,16 @@ def test_a_line_in_place_says_label_bar_rate_age_dropped_and_the_next_two() -> N
 
     assert line.startswith("\rSneaker        0.75  ████████     30 fps   25")
     assert line.endswith(" ms  5 dropped  Sandal 0.19  Bag 0.06\033[K")
+
+
+def test_a_line_tells_of_no_certainty_and_of_no_class_that_is_out_of_the_question() -> None:
+    shares = np.zeros(11)
+    shares[7], shares[5] = 0.996, 0.004
+
+    line = shown(Answer(7, shares, 0.5, True))
+
+    assert line.startswith("\rSneaker       >0.99  ██████████   30 fps")
+    assert line.endswith("5 dropped\033[K")
 
 
 def test_a_sure_answer_is_green_and_a_guess_yellow_with_a_question_mark() -> None:
@@ -133,8 +144,9 @@ def test_a_record_says_everything_with_its_units(capfd: pytest.CaptureFixture[st
     assert 500 <= record.pop("age_ms") <= 1000 * age + 0.1
     assert record == {
         **{"monotonic": round(taken.taken, 3), "seconds": 3.142, "frame": 42, "class_id": 7, "label": "运动鞋", "unsure": False},
-        **{"confidence": 0.666667, "dropped": 5, "garment_found": True},
-        "probabilities": [0, 0, 0, 0, 0, 0.270833, 0, 0.666667, 0.0625, 0],
+        **{"format": 2, "kind": "photo", "confidence": 0.666667, "dropped": 5, "garment_found": True},
+        "probabilities": dict.fromkeys(LANGUAGES["zh"], 0) | {"凉鞋": 0.270833, "运动鞋": 0.666667, "包": 0.0625},
+        "deprecated_probabilities": [0, 0, 0, 0, 0, 0.270833, 0, 0.666667, 0.0625, 0],
     }
 
 
@@ -143,7 +155,7 @@ def test_nothing_has_no_class_in_a_record(capfd: pytest.CaptureFixture[str]) -> 
 
     (record,) = records(capfd)
     assert (record["class_id"], record["label"], record["confidence"]) == (None, "nothing there", 0.75)
-    assert (record["garment_found"], record["unsure"]) == (False, False)
+    assert (record["kind"], record["garment_found"], record["unsure"]) == (None, False, False)
     assert len(record["probabilities"]) == 10
 
 

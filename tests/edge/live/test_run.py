@@ -282,6 +282,19 @@ def test_frames_of_which_it_is_unsure_are_kept_as_they_were_looked_at(
     assert Image.open(next((tmp_path / ".tiles").iterdir())).size == (28, 28)
 
 
+def test_where_an_answer_is_unsure_as_another_garment_comes_its_frame_is_kept(
+    film: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    of_each_frame, _ = watched(capfd, film, smooth=0.0)
+    sure_from = min(record["confidence"] for record in of_each_frame)
+    records, said = watched(capfd, film, Collection(tmp_path, 10**7, print), sure_from)
+
+    assert any(record["unsure"] for record in records)
+    (name,) = (path.name for path in tmp_path.glob("*.jpg"))
+    assert name.endswith("-sneaker.jpg")
+    assert said[-1] == f"fmnist-edge: kept 1 frame in {tmp_path}"
+
+
 def test_frames_of_which_it_is_sure_are_not_kept(film: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     watched(capfd, film, Collection(tmp_path, 10**7, print), 0.0)
 

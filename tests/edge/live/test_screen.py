@@ -100,7 +100,7 @@ def test_json_lines_are_printed_if_asked_for(film: Path, terminal: Terminal) -> 
     with terminal.start(film, "--fast", "--json", "--frames", "2"):
         written = terminal.read_until("CPU")
 
-    assert written.count('{"time": ') == 2
+    assert written.count('{"format": ') == 2
     assert "\033" not in written
 
 

@@ -104,10 +104,10 @@ def test_a_record_says_everything(film: Path) -> None:
 
     assert record.keys() == {
         *("time", "monotonic", "seconds", "frame", "class_id", "label", "confidence", "unsure", "garment_found"),
-        *("probabilities", "age_ms", "dropped"),
+        *("format", "kind", "probabilities", "deprecated_probabilities", "age_ms", "dropped"),
     }
     assert (record["frame"], record["seconds"], record["unsure"]) == (0, 0, True)
-    assert record["probabilities"][record["class_id"]] == record["confidence"] == max(record["probabilities"])
+    assert record["probabilities"][record["label"]] == record["confidence"] == max(record["probabilities"].values())
     assert time.time() - 60 < time.mktime(time.strptime(record["time"][:19], "%Y-%m-%dT%H:%M:%S")) < time.time()
     assert record["time"][23] in "+-"
     assert not record["label"].isascii()

@@ -14,6 +14,7 @@ from fmnist_edge.errors import UsageError
 from fmnist_edge.live.collect import Collection
 from fmnist_edge.page.reader import Refused
 from fmnist_edge.page.teaching import ENOUGH, Teaching
+from fmnist_edge.pictures.tile import View
 from train.photos import find_photos
 
 ANSWER = {"label": "Sneaker", "confidence": 0.4, "unsure": True, "class_id": 7}
@@ -122,12 +123,10 @@ def test_frames_that_the_camera_kept_make_room_for_what_somebody_chose(tmp_path:
     teaching = Teaching(tmp_path, MEGABYTE)
     collection = Collection(tmp_path, MEGABYTE, pytest.fail)
     teaching.collect(collection)
-    frame, tile = (
-        Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8)),
-        np.zeros((28, 28), np.uint8),
-    )
+    frame = Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8))
+    view = View(np.zeros((28, 28), np.uint8), "photo")
     for second in range(60):
-        collection.add(frame, tile, SNEAKER, 2.0 * second)
+        collection.add(frame, view, SNEAKER, 2.0 * second)
     overview = teaching.overview()
     assert 0.8 * MEGABYTE < overview["bytes"] <= MEGABYTE
     assert {(row["label"], row["confidence"], row["unsure"]) for row in overview["waiting"]} == {("Sneaker", None, True)}
@@ -136,7 +135,7 @@ def test_frames_that_the_camera_kept_make_room_for_what_somebody_chose(tmp_path:
     teaching.teach(newest, SNEAKER)
     kept = teaching.keep(b"x" * 500_000, ".jpg", ANSWER)
     for second in range(60, 120):
-        collection.add(frame, tile, SNEAKER, 2.0 * second)
+        collection.add(frame, view, SNEAKER, 2.0 * second)
 
     assert kept in waiting(teaching)
     assert oldest not in waiting(teaching)
