@@ -5,9 +5,6 @@ import { post } from "./api.js";
 import { save, toCsv } from "./csv.js";
 import { announce, byId, make, notice, onClick, tell } from "./dom.js";
 
-const RANKED = ["class_id", "label", "confidence"];
-/** What a record says of each of the likeliest classes. */
-
 const results = [];
 /** {file, address, record}; a record has an `error` if the picture can't be read. */
 
@@ -110,17 +107,14 @@ function addRow(result) {
 /** The columns that `classify --format csv --all` has. */
 function table() {
   const names = Object.keys(results.find(({ record }) => "probabilities" in record)?.record.probabilities ?? {});
-  const last = ["unsure", "milliseconds", "error", "garment_found", "kind"];
-  const others = [2, 3].flatMap((rank) => RANKED.map((name) => [rank, name]));
-  const head = ["path", ...RANKED, ...names, ...last, ...others.map(([rank, name]) => `${name}_${rank}`)];
+  const [first, last] = [["class_id", "label", "confidence"], ["unsure", "milliseconds", "error", "garment_found", "kind"]];
   const rows = results.map(({ file, record }) => [
     file.name,
-    ...RANKED.map((name) => record[name]),
+    ...first.map((name) => record[name]),
     ...names.map((name) => record.probabilities?.[name]),
     ...last.map((name) => record[name]),
-    ...others.map(([rank, name]) => record.top?.[rank - 1][name]),
   ]);
-  return toCsv([head, ...rows]);
+  return toCsv([["path", ...first, ...names, ...last], ...rows]);
 }
 
 const isPicture = (file) => !file.type || file.type.startsWith("image/");
