@@ -12,7 +12,7 @@ from support.commands import ROOT
 from support.film_camera import GARMENTS, FilmCamera
 from support.pages import started
 
-PATIENCE = 10_000
+PATIENCE = 60_000
 """Milliseconds for what is to happen on a machine that has other things to do."""
 
 

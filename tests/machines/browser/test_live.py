@@ -58,7 +58,7 @@ def test_a_camera_that_is_lost_is_named_until_it_is_back(live: Page, camera: Fil
     expect(live.locator("#live-notice")).to_contain_text("lost")
 
     camera.plug_in()
-    expect(live.locator("#live-notice")).to_be_hidden(timeout=15_000)
+    expect(live.locator("#live-notice")).to_be_hidden()
 
     camera.part = GARMENTS["Bag"]
     expect(live.locator("#live .name")).to_have_text("Bag")
@@ -153,7 +153,7 @@ def test_the_empty_scene_is_learned_and_nothing_is_there(live: Page, camera: Fil
 
 def expect_corner(page: Page, low: int, high: int) -> None:
     """How bright the picture's upper left corner is; where only another part is looked at it is paler."""
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     bright = "() => document.getElementById('frame').getContext('2d').getImageData(2, 2, 1, 1).data[0]"
     while not low < page.evaluate(bright) < high:
         assert time.monotonic() < end, page.evaluate(bright)
