@@ -103,6 +103,8 @@ def test_the_wheel_holds_the_package_the_model_and_the_golden_set_alone(wheel: P
 
     assert {name.split("/")[0].split("-")[0] for name in names} == {"fmnist_edge"}
     assert {"fmnist_edge/models/fmnist-int8.tflite", "fmnist_edge/models/golden.npz", "fmnist_edge/py.typed"} <= set(names)
+    page = "fmnist_edge/page/static"
+    assert {f"{page}/index.html", f"{page}/page.css", f"{page}/app.js", f"{page}/icon.svg"} <= set(names)
 
 
 def test_without_the_model_the_wheel_is_small(wheel: Path) -> None:

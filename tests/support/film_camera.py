@@ -2,6 +2,7 @@
 
 import io
 import threading
+from typing import Any
 
 import av
 
@@ -50,7 +51,7 @@ class FilmCamera(CameraServer):
                 self._moved.notify_all()
 
 
-def to_jpeg(frame: av.VideoFrame) -> bytes:
+def to_jpeg(frame: Any) -> bytes:
     content = io.BytesIO()
     frame.to_image().save(content, "jpeg", quality=90)
     return content.getvalue()

@@ -1,12 +1,14 @@
 """A browser, a camera, and the page that shows it."""
 
+import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from support.commands import ROOT
 from support.film_camera import GARMENTS, FilmCamera
 from support.pages import started
 
@@ -21,6 +23,20 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"))
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def barriers() -> Callable[[Page], list[str]]:
+    """What axe finds in a page that leaves somebody out."""
+    axe = (ROOT / os.environ["AXE"] / "node_modules" / "axe-core" / "axe.min.js").read_text()
+
+    def find(page: Page) -> list[str]:
+        page.evaluate(axe)
+        found = page.evaluate("axe.run()")
+        assert len(found["passes"]) > 10
+        return [f"{problem['id']}: {node['html']}" for problem in found["violations"] for node in problem["nodes"]]
+
+    return find
 
 
 @pytest.fixture(scope="session")

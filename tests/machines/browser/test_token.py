@@ -1,6 +1,6 @@
 """The token, as somebody meets it who comes with a phone."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import pytest
@@ -44,8 +44,9 @@ def test_who_has_the_link_is_in_and_stays_in(guarded: Guarded, stranger: Page) -
     expect(stranger.get_by_role("link", name="Teach")).to_be_visible()
 
 
-def test_who_has_the_token_alone_types_it(guarded: Guarded, stranger: Page) -> None:
+def test_who_has_the_token_alone_types_it(guarded: Guarded, stranger: Page, barriers: Callable[[Page], list[str]]) -> None:
     stranger.goto(guarded.address)
+    assert barriers(stranger) == []
     stranger.get_by_label("Token").fill("not the token")
     stranger.get_by_role("button").click()
     expect(stranger.get_by_role("alert")).to_have_text("this is not the token")

@@ -46,14 +46,3 @@ export async function complaint(response) {
 }
 
 export const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
-
-let names;
-
-/** The names of the ten classes, asked for once. */
-export function classes() {
-  names ??= get("api/teach").then((answer) => answer.classes.slice(0, 10).map(({ label }) => label));
-  names.catch(() => {
-    names = undefined;
-  });
-  return names;
-}

@@ -7,14 +7,14 @@ import * as teach from "./teach.js";
 import * as trying from "./try.js";
 
 const VIEWS = { live, try: trying, teach, device };
-/** Each has show() and hide(). */
+/** Each may have show() and hide(). */
 
 let shown = null;
 
 function route() {
   const name = location.hash.slice(1) in VIEWS ? location.hash.slice(1) : "live";
   if (name === shown) return;
-  if (shown) VIEWS[shown].hide();
+  if (shown) VIEWS[shown].hide?.();
   for (const view of Object.keys(VIEWS)) byId(view).hidden = view !== name;
   for (const link of document.querySelectorAll("nav a")) {
     if (link.hash === `#${name}`) link.setAttribute("aria-current", "page");
@@ -25,10 +25,10 @@ function route() {
   // keys are for the view that is looked at, and Tab goes on in it
   byId(name).focus({ preventScroll: true });
   shown = name;
-  if (!document.hidden) VIEWS[name].show();
+  if (!document.hidden) VIEWS[name].show?.();
 }
 
 // nothing is sent to a page that nobody sees; browsers allow six connections to a device, and each Live needs two
-document.addEventListener("visibilitychange", () => (document.hidden ? VIEWS[shown].hide() : VIEWS[shown].show()));
+document.addEventListener("visibilitychange", () => (document.hidden ? VIEWS[shown].hide?.() : VIEWS[shown].show?.()));
 addEventListener("hashchange", route);
 route();

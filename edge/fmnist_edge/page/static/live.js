@@ -12,8 +12,9 @@ const QUIET = 1000;
 const canvas = byId("frame");
 const pen = canvas.getContext("2d");
 
+const showAnswer = answerIn(byId("live-answer"));
+
 let connection = null;
-let answer = null;
 let paused = false;
 
 export async function show() {
@@ -21,22 +22,16 @@ export async function show() {
   connection = new AbortController();
   const { signal } = connection;
   try {
-    answer ??= answerIn(byId("live-answer"));
-    const showAnswer = await answer;
     await Promise.all([
-      follow("live.mjpg?view=picture", signal, pictures, paint, tellLost("pictures")),
-      follow("api/answers", signal, events, (event) => heard(event, showAnswer), tellLost("answers")),
+      follow("live.mjpg", signal, pictures, paint, tellLost("pictures")),
+      follow("api/answers", signal, events, heard, tellLost("answers")),
     ]);
   } catch (error) {
     if (signal.aborted) return;
     hide();
-    if (error instanceof Missing) {
-      byId("camera").hidden = true;
-      byId("no-camera").hidden = false;
-    } else {
-      answer = null;
-      complain(error);
-    }
+    if (!(error instanceof Missing)) throw error;
+    byId("camera").hidden = true;
+    byId("no-camera").hidden = false;
   }
 }
 
@@ -67,7 +62,7 @@ async function paint(blob) {
   tellOf("pictures", "");
 }
 
-function heard([name, value], showAnswer) {
+function heard([name, value]) {
   tellOf("answers", "");
   if (name === "answer") {
     showAnswer(value);

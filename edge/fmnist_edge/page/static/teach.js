@@ -1,6 +1,6 @@
 // Teach: pictures that wait are told what they show; each can be taken back.
 
-import { inWords } from "./answer.js";
+import { barOf, inWords } from "./answer.js";
 import { get, postJson } from "./api.js";
 import { announce, byId, complain, doing, make, onClick } from "./dom.js";
 
@@ -23,8 +23,6 @@ export async function show() {
     complain(error);
   }
 }
-
-export function hide() {}
 
 async function refresh(wish = current) {
   teaching = await get("api/teach");
@@ -94,12 +92,10 @@ function choice({ class_id: classId, label }) {
 }
 
 function countOf({ label, count }, enough) {
-  const bar = make("span", { className: "fill" });
+  const { row, bar, number } = barOf(capital(label));
   bar.style.transform = `scaleX(${Math.min(count / enough, 1)})`;
-  const track = make("span", { className: "track" }, bar);
-  track.setAttribute("aria-hidden", "true");
-  const number = make("span", { className: "number", textContent: count });
-  return make("li", {}, make("span", { textContent: capital(label) }), track, number);
+  number.textContent = count;
+  return row;
 }
 
 async function choose(classId, label) {

@@ -1,9 +1,9 @@
 // Try: pictures that are dropped, pasted, chosen or photographed are classified; several become a table.
 
-import { answerIn, inWords, spoken } from "./answer.js";
-import { classes, post } from "./api.js";
+import { answerIn, inWords, spoken, twoDigits } from "./answer.js";
+import { post } from "./api.js";
 import { save, toCsv } from "./csv.js";
-import { announce, byId, complain, make, notice, onClick, tell } from "./dom.js";
+import { announce, byId, make, notice, onClick, tell } from "./dom.js";
 
 const results = [];
 /** {file, address, record}; a record has an `error` if the picture can't be read. */
@@ -11,20 +11,8 @@ const results = [];
 const waiting = [];
 let working = false;
 let selected = null;
-let answer = null;
 
-export const show = () => ready().catch(complain);
-
-export function hide() {}
-
-/** Gives what shows an answer; what failed is tried again the next time. */
-function ready() {
-  answer ??= answerIn(byId("try-answer"));
-  answer.catch(() => {
-    answer = null;
-  });
-  return answer;
-}
+const showAnswer = answerIn(byId("try-answer"));
 
 /** One after the other: the device has no more to give. The first is shown, and a table has them all. */
 async function classify(files) {
@@ -32,23 +20,18 @@ async function classify(files) {
   if (working) return;
   working = true;
   let done = 0;
-  try {
-    while (waiting.length) {
-      notice(byId("working"), `Classifying picture ${done + 1} of ${done + waiting.length} …`);
-      const file = waiting.shift();
-      const result = { file, address: URL.createObjectURL(file), record: await recordOf(file) };
-      results.push(result);
-      addRow(result);
-      if (done === 0) await select(result);
-      done += 1;
-    }
-    if (done > 1) announce(`${done} pictures are classified.`);
-  } catch (error) {
-    complain(error);
-  } finally {
-    working = false;
-    notice(byId("working"), "");
+  while (waiting.length) {
+    notice(byId("working"), `Classifying picture ${done + 1} of ${done + waiting.length} …`);
+    const file = waiting.shift();
+    const result = { file, address: URL.createObjectURL(file), record: await recordOf(file) };
+    results.push(result);
+    addRow(result);
+    if (done === 0) select(result);
+    done += 1;
   }
+  if (done > 1) announce(`${done} pictures are classified.`);
+  working = false;
+  notice(byId("working"), "");
 }
 
 async function recordOf(file) {
@@ -59,7 +42,7 @@ async function recordOf(file) {
   }
 }
 
-async function select(result) {
+function select(result) {
   selected = result;
   const { file, address, record } = result;
   results.forEach((other) => other.row.classList.toggle("selected", other === result));
@@ -69,7 +52,7 @@ async function select(result) {
   byId("photo").replaceChildren("error" in record ? picture(file, address) : explained(result));
   byId("keep-tried").hidden = byId("try-answer").hidden = "error" in record;
   byId("photo-error").textContent = record.error ?? "";
-  if (!("error" in record)) (await ready())(record);
+  if (!("error" in record)) showAnswer(record);
   announce("error" in record ? `${file.name}: ${record.error}` : `${file.name}: ${spoken(record)}`);
 }
 
@@ -114,7 +97,7 @@ function addRow(result) {
       ? [make("td", { textContent: record.error, className: "bad", colSpan: 2 })]
       : [
           make("td", { textContent: inWords(record), className: record.unsure ? "unsure" : "" }),
-          make("td", { textContent: record.confidence.toFixed(2), className: "number" }),
+          make("td", { textContent: twoDigits(record.confidence), className: "number" }),
         ];
   result.row = make("tr", {}, make("td", {}, name), ...cells);
   byId("rows").append(result.row);
@@ -122,21 +105,16 @@ function addRow(result) {
 }
 
 /** The columns that `classify --format csv --all` has. */
-async function table() {
-  const names = await classes();
-  const head = ["path", "class_id", "label", "confidence", ...names, "unsure", "milliseconds", "error", "garment_found"];
+function table() {
+  const names = Object.keys(results.find(({ record }) => "probabilities" in record)?.record.probabilities ?? {});
+  const [first, last] = [["class_id", "label", "confidence"], ["unsure", "milliseconds", "error", "garment_found", "kind"]];
   const rows = results.map(({ file, record }) => [
     file.name,
-    record.class_id,
-    record.label,
-    record.confidence,
-    ...names.map((_, classId) => record.probabilities?.[classId]),
-    record.unsure,
-    record.milliseconds,
-    record.error,
-    record.garment_found,
+    ...first.map((name) => record[name]),
+    ...names.map((name) => record.probabilities?.[name]),
+    ...last.map((name) => record[name]),
   ]);
-  return toCsv([head, ...rows]);
+  return toCsv([["path", ...first, ...names, ...last], ...rows]);
 }
 
 const isPicture = (file) => !file.type || file.type.startsWith("image/");
@@ -176,7 +154,7 @@ addEventListener("paste", (event) => {
   if (bring(event.clipboardData)) event.preventDefault();
 });
 
-onClick(byId("save-csv"), async () => save("clothes.csv", await table(), "text/csv"));
+byId("save-csv").addEventListener("click", () => save("clothes.csv", table(), "text/csv"));
 
 onClick(byId("keep-tried"), async () => {
   await post(`api/teach?name=${encodeURIComponent(selected.file.name)}`, selected.file);
