@@ -28,7 +28,7 @@ from fmnist_edge.classify.reading import Options, read_all
 from fmnist_edge.classify.find import find
 
 folder, paths = sys.argv[1], [entry.path for entry in os.scandir(sys.argv[1])]
-classifier, show = Classifier(), as_text(Style(3, False, LANGUAGES["en"]))
+classifier, show = Classifier(), as_text(Style(3, False, LANGUAGES["en"], ""))
 
 gc.freeze()  # as the command does
 
@@ -38,7 +38,7 @@ def bare():
             image.load()
 
 def ours():
-    assert classify_all(read_all(find([folder], Options())), classifier, show)
+    assert not classify_all(read_all(find([folder], Options())), classifier, show).failed
 
 for turn in range(6):
     seconds = []

@@ -27,7 +27,8 @@ def classify(
     stdin: Annotated[bool, typer.Option("--stdin", help="Classify the picture whose bytes come on stdin.")] = False,
     input: Annotated[Input, typer.Option(help="What pictures are: 28x28 tiles of Fashion-MNIST, photos, or find out.")] = "auto",
     top_k: Annotated[
-        int | None, typer.Option("-k", "--top-k", min=1, max=10, help="How many classes to print of each picture: 3; in CSV 1.")
+        int | None,
+        typer.Option("-k", "--top-k", min=1, max=10, help="How many classes to print of each picture, at most: 3; in CSV 1."),
     ] = None,
     format: Annotated[
         Literal["text", "bars", "json", "csv"] | None,

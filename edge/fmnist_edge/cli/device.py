@@ -108,14 +108,15 @@ def bench(
 
     Exit status: 0 measured, 1 the photo can't be used, 2 usage, 3 the model is missing or damaged.
     """
-    from fmnist_edge.device.bench import count_steps, measure, report
+    from fmnist_edge.device.bench import measure, report
     from fmnist_edge.terminal import tell
 
     def show(step: str) -> None:
         if sys.stderr is not None and sys.stderr.isatty():
             print(f"\r\033[K{step}", end="", file=sys.stderr, flush=True)
+        elif step.startswith("1/"):
+            tell(f"measuring, about {seconds:g} s for each step")
 
-    tell(f"measuring, about {seconds:g} s for each of {count_steps(threads)} steps")
     try:
         result = measure(model, photo, threads, seconds, show)
     finally:

@@ -23,7 +23,7 @@ from fmnist_edge.bundle.model import default_model, open_model
 from fmnist_edge.classifier import BATCH, Classifier
 from fmnist_edge.contract import TILE_SIZE, ten_views
 from fmnist_edge.device.board import health, machine, peak_memory
-from fmnist_edge.errors import FmnistEdgeError, InputError, RuntimeUnavailableError
+from fmnist_edge.errors import FmnistEdgeError, RuntimeUnavailableError
 from fmnist_edge.pictures.decode import read_image
 from fmnist_edge.pictures.tile import look
 from fmnist_edge.runtimes.formats import format_of
@@ -42,19 +42,21 @@ def measure(
     """Everything, as `--json` prints it; None stands for what this device does not tell.
 
     model, photo: the built-in model and a drawn photo if None. threads: 1 to so many are tried. seconds: for each step, about.
-    tell: gets the number and name of each step before it is measured. Raises InputError for the photo, ModelError or
-    RuntimeUnavailableError for the model.
+    tell: gets the number and name of each step before it is measured, once model and photo are known to be good. Raises
+    InputError for the photo, ModelError or RuntimeUnavailableError for the model.
     """
-    path, numbers, steps_in_all = model or default_model(), count(1), count_steps(threads)
+    path, most_threads = model or default_model(), threads or min(4, os.cpu_count() or 1)
+    before = health()
+    import_ms = import_runtime(path)
+    classifier = Classifier(path)
+    if photo:
+        classifier.classify(photo)
+    numbers, steps_in_all = count(1), 6 + most_threads
 
     def begin(step: str) -> None:
         tell(f"{next(numbers)}/{steps_in_all} {step}")
 
-    before = health()
-    begin("runtime")
-    import_ms = import_runtime(path)
     begin("model")
-    classifier = Classifier(path)
     load = time_calls(partial(open_model, path), seconds)
     with tempfile.TemporaryDirectory(prefix="fmnist-edge-") as folder:
         begin("photo")
@@ -62,7 +64,7 @@ def measure(
     memory = peak_memory()
     tiles = np.random.default_rng(0).integers(0, 256, (BATCH, TILE_SIZE, TILE_SIZE), dtype=np.uint8)
     by_threads = {}
-    for number in range(1, (threads or default_threads()) + 1):
+    for number in range(1, most_threads + 1):
         begin(f"{BATCH} tiles, threads: {number}")
         session = open_model(path, number).session
         by_threads[str(number)] = time_calls(partial(session.probabilities, tiles), seconds, BATCH)
@@ -84,34 +86,22 @@ def measure(
     }
 
 
-def default_threads() -> int:
-    return min(4, os.cpu_count() or 1)
-
-
-def count_steps(threads: int | None) -> int:
-    """Of what ``measure`` does: seven, and one for each number of threads."""
-    return 7 + (threads or default_threads())
-
-
 def time_steps(classifier: Classifier, photo: Path, seconds: float, begin: Callable[[str], None]) -> dict[str, Times]:
     """What it takes to decode the photo, to make its tile, to invoke the model with its views, and for all that from the file."""
-    try:
-        image = read_image(photo)
-        view = look(image)
-        tiles = ten_views(view.tile[None])[0] if view.kind == "photo" else view.tile[None]
-        calls: dict[str, Callable[[], Any]] = {
-            "decode": partial(read_image, photo),
-            "tile": partial(look, image),
-            "invoke": partial(classifier.model.session.probabilities, tiles),
-            "file to prediction": partial(classifier.classify, photo),
-        }
-        steps = {}
-        for step, call in calls.items():
-            begin(step)
-            steps[step] = time_calls(call, seconds)
-        return steps
-    except InputError as error:
-        raise InputError(f"{photo}: {error}") from None
+    image = read_image(photo)
+    view = look(image)
+    tiles = ten_views(view.tile[None])[0] if view.kind == "photo" else view.tile[None]
+    calls: dict[str, Callable[[], Any]] = {
+        "decode": partial(read_image, photo),
+        "tile": partial(look, image),
+        "invoke": partial(classifier.model.session.probabilities, tiles),
+        "file to prediction": partial(classifier.classify, photo),
+    }
+    steps = {}
+    for step, call in calls.items():
+        begin(step)
+        steps[step] = time_calls(call, seconds)
+    return steps
 
 
 def time_calls(call: Callable[[], object], seconds: float, images: int = 1) -> Times:

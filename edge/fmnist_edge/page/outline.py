@@ -1,22 +1,51 @@
 """The garment's outline: as a line of points for who draws it himself, and drawn into a picture."""
 
 import numpy as np
-from PIL import Image, ImageChops, ImageFilter
+from PIL import Image, ImageDraw
 
 from fmnist_edge.pictures.segment import Mask
 
 COLOUR = "#e0218a"
 """As in the picture that `explain` draws."""
 
+WIDTH = 3
+"""Pixels."""
+
 STEPS = ((1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1))
 """To a pixel's neighbours, clockwise from the right, as y grows downwards."""
 
+FINE = 120
+"""Pixels of a mask's longest edge that are enough to draw it: the garment was found in fewer."""
+
+MAX_PARTS = 8
+"""That are gone around: a pair of shoes has two, the rest are specks."""
+
 
 def trace(mask: Mask) -> list[list[int]]:
-    """The pixels around the garment, x and y, clockwise; of several parts, around the first. Empty if there is none.
+    """The pixels around the garment, x and y, clockwise; around its largest part, if it has several. Empty if there is none."""
+    return max(parts(mask), key=area, default=[])
 
-    Moore's neighbour tracing with Jacob's criterion; points on a straight line are left out.
-    """
+
+def parts(mask: Mask) -> list[list[list[int]]]:
+    """The same of each part."""
+    left, found = mask, []
+    while len(found) < MAX_PARTS and (points := trace_first(left)):
+        found.append(points)
+        covered = Image.new("1", (mask.shape[1], mask.shape[0]))
+        ImageDraw.Draw(covered).polygon([(x, y) for x, y in (*points, *points)], 1, 1)
+        left = left & ~np.asarray(covered)
+    return found
+
+
+def area(points: list[list[int]]) -> float:
+    """Of the polygon (Gauss's formula)."""
+    x, y = np.array(points).T
+    return float(abs(x @ np.roll(y, 1) - y @ np.roll(x, 1))) / 2
+
+
+def trace_first(mask: Mask) -> list[list[int]]:
+    """The pixels around the part that begins first. Moore's neighbour tracing with Jacob's criterion; points on a straight line
+    are left out."""
     rows, columns = np.nonzero(mask)
     if not len(rows):
         return []
@@ -52,7 +81,11 @@ def without_straight(points: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 def draw(picture: Image.Image, mask: Mask, part: tuple[int, int, int, int]) -> None:
     """Draws the outline into an RGB picture. mask: of this part of it; left, top, right, bottom."""
-    size = part[2] - part[0], part[3] - part[1]
-    garment = Image.fromarray(mask.astype(np.uint8) * 255).resize(size, Image.Resampling.BILINEAR)
-    garment = garment.point(lambda value: 255 * (value > 127))
-    picture.paste(COLOUR, part[:2], ImageChops.difference(garment, garment.filter(ImageFilter.MaxFilter(5))))
+    left, top, right, bottom = part
+    step = max(1, max(mask.shape) // FINE)
+    mask = mask[::step, ::step]
+    across, down = (right - left) / mask.shape[1], (bottom - top) / mask.shape[0]
+    pen = ImageDraw.Draw(picture)
+    for points in parts(mask):
+        line = [(left + (x + 0.5) * across, top + (y + 0.5) * down) for x, y in (*points, points[0])]
+        pen.line(line, COLOUR, WIDTH, "curve")

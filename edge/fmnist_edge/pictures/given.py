@@ -98,7 +98,9 @@ def path_of(picture: Picture) -> str | None:
         return None
     if isinstance(picture, str | os.PathLike):
         return os.fspath(picture)
-    name = getattr(picture, "filename" if isinstance(picture, Image.Image) else "name", None)
+    name = getattr(picture, "filename", None) if isinstance(picture, Image.Image) else None
+    if hasattr(picture, "read"):
+        name = getattr(picture, "name", None)
     return name if name and isinstance(name, str) else None
 
 

@@ -129,7 +129,7 @@ def test_the_line_says_where_it_is_and_what_the_model_says(tmp_path: Path) -> No
 def test_another_place_and_another_model_can_be_named(tmp_path: Path) -> None:
     out = tmp_path / "why.png"
 
-    result = fmnist_edge("explain", "docs/shoe.png", "--out", out, "--model", MODELS / "fmnist-float.tflite")
+    result = fmnist_edge("explain", "docs/shoe.png", "-o", out, "-m", MODELS / "fmnist-float.tflite")
 
     assert result.stdout.startswith(f"{out}: Sneaker")
     assert out.stat().st_size > 1000

@@ -189,7 +189,7 @@ def test_several_processes_print_the_same_in_the_same_order(shoes: Path) -> None
     (shoes / "075b.png").write_text("no picture")
 
     one = fmnist_edge("classify", "-q", ".", cwd=shoes)
-    two = fmnist_edge("classify", "-q", "--jobs", "2", ".", cwd=shoes)
+    two = fmnist_edge("classify", "-q", "-j", "2", ".", cwd=shoes)
 
     assert (two.stdout, two.stderr, two.returncode) == (one.stdout, one.stderr, 1)
 

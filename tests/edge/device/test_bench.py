@@ -91,7 +91,7 @@ def test_the_drawn_photo_is_large_and_shows_a_shirt(photo: Path, classifier: Cla
 def test_the_table_has_a_line_for_each_figure(photo: Path, pi: dict[str, str]) -> None:
     result = run(FMNIST_EDGE, "bench", "--photo", photo, "--seconds", "0.05", "--threads", "2", environment=pi)
 
-    assert (result.returncode, result.stderr) == (0, "fmnist-edge: measuring, about 0.05 s for each of 9 steps\n")
+    assert (result.returncode, result.stderr) == (0, "fmnist-edge: measuring, about 0.05 s for each step\n")
     lines = result.stdout.splitlines()
     assert lines[1] == f"photo: {photo}"
     for start in [*STEPS, "64 tiles, 1 thread ", "64 tiles, 2 threads", "runtime imported", "model opened", "peak memory"]:
@@ -151,15 +151,13 @@ def test_what_is_no_photo_is_one_line(content: str | None, reason: str, tmp_path
 
     result = run(FMNIST_EDGE, "bench", "--photo", "x.jpg", "--seconds", "0.01", cwd=tmp_path)
 
-    assert (result.returncode, result.stdout) == (1, "")
-    assert result.stderr.splitlines()[1:] == [f"fmnist-edge: x.jpg: {reason}"]
+    assert (result.returncode, result.stdout, result.stderr) == (1, "", f"fmnist-edge: x.jpg: {reason}\n")
 
 
 def test_a_missing_model_is_one_line(tmp_path: Path) -> None:
     result = run(FMNIST_EDGE, "bench", "--model", tmp_path / "gone.tflite")
 
-    assert result.returncode == 3
-    assert result.stderr.splitlines()[1:] == [f"fmnist-edge: {tmp_path / 'gone.tflite'}: no such model file"]
+    assert (result.returncode, result.stderr) == (3, f"fmnist-edge: {tmp_path / 'gone.tflite'}: no such model file\n")
 
 
 def test_each_step_is_named_before_it_is_measured(photo: Path) -> None:
@@ -168,8 +166,8 @@ def test_each_step_is_named_before_it_is_measured(photo: Path) -> None:
     measure(None, photo, 2, 0.001, begun.append)
 
     assert begun == [
-        *(f"{number}/9 {step}" for number, step in enumerate(["runtime", "model", "photo", *STEPS], start=1)),
-        *("8/9 64 tiles, threads: 1", "9/9 64 tiles, threads: 2"),
+        *(f"{number}/8 {step}" for number, step in enumerate(["model", "photo", *STEPS], start=1)),
+        *("7/8 64 tiles, threads: 1", "8/8 64 tiles, threads: 2"),
     ]
 
 

@@ -30,6 +30,19 @@ def test_a_hole_is_not_gone_around() -> None:
     assert trace(mask_of("###", "#.#", "###")) == [[0, 0], [2, 0], [2, 2], [0, 2]]
 
 
+def test_of_several_parts_the_largest_is_gone_around_and_all_are_drawn() -> None:
+    mask = mask_of("#.....", "......", "..####", "..####", "......", "#.....")
+    assert trace(mask) == [[2, 2], [5, 2], [5, 3], [2, 3]]
+
+    picture = Image.new("RGB", (60, 60), "white")
+    draw(picture, mask, (0, 0, 60, 60))
+
+    marked = (np.asarray(picture) != 255).any(2)
+    assert marked[:10, :10].any()
+    assert marked[50:, :10].any()
+    assert marked[20:40, 20:].any()
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_the_points_of_any_blob_enclose_it(seed: int) -> None:
     picture = Image.new("1", (60, 40))
@@ -58,3 +71,11 @@ def test_the_outline_is_drawn_into_its_part_alone() -> None:
     assert not marked[:10].any()
     assert not marked[:, :20].any()
     assert {tuple(pixel) for pixel in pixels[marked].tolist()} == {tuple(int(COLOUR[i : i + 2], 16) for i in (1, 3, 5))}
+
+
+def test_where_nothing_is_nothing_is_drawn() -> None:
+    picture = Image.new("RGB", (40, 30), "white")
+
+    draw(picture, np.zeros((10, 10), bool), (0, 0, 40, 30))
+
+    assert (np.asarray(picture) == 255).all()

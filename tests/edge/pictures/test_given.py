@@ -20,7 +20,9 @@ PHOTO = np.asarray(Image.effect_noise((60, 40), 50).convert("RGB"))
 
 
 class Tensor:
-    """As those of PyTorch and TensorFlow: no array, but numpy can make one of it."""
+    """As those of PyTorch and TensorFlow: no array, but numpy can make one of it. Some have a name, which is none of a file."""
+
+    name = "weight"
 
     def __init__(self, array: NDArray[Any], on_device: bool = False) -> None:
         self._array, self._on_device = array, on_device
@@ -238,7 +240,7 @@ def test_a_picture_is_named_by_its_file(kind: str, tmp_path: Path) -> None:
         assert path_of(pictures[kind]) == str(path)
 
 
-@pytest.mark.parametrize("picture", [TILES[0], b"", io.BytesIO(), Image.new("L", (1, 1))])
+@pytest.mark.parametrize("picture", [TILES[0], Tensor(TILES[0]), b"", io.BytesIO(), Image.new("L", (1, 1))])
 def test_what_has_no_file_has_no_path(picture: Picture) -> None:
     assert path_of(picture) is None
 

@@ -55,7 +55,7 @@ def test_a_shoe_is_a_sneaker(fmnist_edge: Path) -> None:
 
 
 def test_pictures_get_the_labels_that_they_get_here(fmnist_edge: Path, pictures: Path, classifier: Classifier) -> None:
-    result = run(fmnist_edge, "classify", "--json", pictures)
+    result = run(fmnist_edge, "classify", "-q", "--json", pictures)
 
     labels = {Path(line["path"]).name: line["label"] for line in map(json.loads, result.stdout.splitlines())}
     assert (result.returncode, result.stderr) == (0, "")

@@ -37,7 +37,7 @@ def test_tiles_get_the_labels_that_they_get_here(pi: Pi, share: Path, classifier
     for number, tile in enumerate(tiles):
         Image.fromarray(tile).save(share / "tiles" / f"{number:02}.png")
 
-    result = pi.run("fmnist-edge", "classify", "--json", "tiles")
+    result = pi.run("fmnist-edge", "classify", "-q", "--json", "tiles")
 
     labels = [json.loads(line)["label"] for line in result.stdout.splitlines()]
     assert (result.returncode, result.stderr) == (0, "")
