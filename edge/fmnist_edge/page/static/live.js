@@ -23,13 +23,12 @@ export async function show() {
   const { signal } = connection;
   try {
     await Promise.all([
-      follow("live.mjpg", signal, pictures, paint, tellLost("pictures")),
-      follow("api/answers", signal, events, heard, tellLost("answers")),
+      follow("live.mjpg", signal, pictures, paint, (text) => tellOf("pictures", text)),
+      follow("api/answers", signal, events, heard, (text) => tellOf("answers", text)),
     ]);
   } catch (error) {
-    if (signal.aborted) return;
-    hide();
     if (!(error instanceof Missing)) throw error;
+    hide();
     byId("camera").hidden = true;
     byId("no-camera").hidden = false;
   }
@@ -45,12 +44,11 @@ const troubles = {};
 
 function tellOf(place, text) {
   troubles[place] = text;
-  const trouble = troubles.pictures || troubles.answers || troubles.camera || "";
+  // from a camera that is away no pictures come, and their connection may look dead
+  const trouble = troubles.answers || troubles.camera || troubles.pictures || "";
   notice(byId("live-notice"), trouble);
   byId("camera").classList.toggle("old", Boolean(trouble));
 }
-
-const tellLost = (place) => (reason, pause) => tellOf(place, `${reason} Trying again in ${Math.ceil(pause)} s.`);
 
 async function paint(blob) {
   const picture = await createImageBitmap(blob);
@@ -59,11 +57,9 @@ async function paint(blob) {
   }
   pen.drawImage(picture, 0, 0);
   picture.close();
-  tellOf("pictures", "");
 }
 
 function heard([name, value]) {
-  tellOf("answers", "");
   if (name === "answer") {
     showAnswer(value);
     byId("fps").textContent = `${value.fps.toFixed(0)} fps`;

@@ -19,10 +19,10 @@ const SILENCE = 20_000;
  * Follows a stream until the signal aborts, or the device says that there is none.
  *
  * pieces: gives the stream's pieces out of chunks of bytes. take: gets each, and is waited for: what comes meanwhile stays on the
- * device, which sends the newest afterwards. lost: gets what happened and the seconds until the next attempt. Throws what the
- * device says if it has no such stream (404).
+ * device, which sends the newest afterwards. tell: gets what is wrong, and "" when it no longer is. Throws what the device says if
+ * it has no such stream (404).
  */
-export async function follow(path, signal, pieces, take, lost) {
+export async function follow(path, signal, pieces, take, tell) {
   let pause = FIRST_PAUSE;
   while (!signal.aborted) {
     const connection = new AbortController();
@@ -33,8 +33,10 @@ export async function follow(path, signal, pieces, take, lost) {
     try {
       const response = await reach(path, { signal: connection.signal, cache: "no-store" });
       if (response.status === 404) throw new Missing(await complaint(response));
-      if (response.ok) for await (const piece of pieces(chunks(response, connection))) await take(piece);
-      else reason = await complaint(response);
+      if (response.ok) {
+        tell("");
+        for await (const piece of pieces(chunks(response, connection))) await take(piece);
+      } else reason = await complaint(response);
     } catch (error) {
       if (error instanceof Missing) throw error;
       // all else is a lost connection
@@ -44,7 +46,7 @@ export async function follow(path, signal, pieces, take, lost) {
     }
     if (signal.aborted) return;
     if (performance.now() - began > HELD) pause = FIRST_PAUSE;
-    lost(reason, pause / 1000);
+    tell(`${reason} Trying again in ${Math.ceil(pause / 1000)} s.`);
     await sleep(pause);
     pause = Math.min(2 * pause, LONGEST_PAUSE);
   }
