@@ -28,7 +28,8 @@ def trace(mask: Mask) -> list[list[int]]:
 
 def parts(mask: Mask) -> list[list[list[int]]]:
     """The same of each part."""
-    left, found = mask, []
+    left = mask
+    found: list[list[list[int]]] = []
     while len(found) < MAX_PARTS and (points := trace_first(left)):
         found.append(points)
         covered = Image.new("1", (mask.shape[1], mask.shape[0]))
