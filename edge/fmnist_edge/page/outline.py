@@ -33,7 +33,8 @@ def parts(mask: Mask) -> list[list[list[int]]]:
     while len(found) < MAX_PARTS and (points := trace_first(left)):
         found.append(points)
         covered = Image.new("1", (mask.shape[1], mask.shape[0]))
-        ImageDraw.Draw(covered).polygon([(x, y) for x, y in (*points, *points)], 1, 1)
+        # a polygon of one point is refused; one that goes around twice would be hollow
+        ImageDraw.Draw(covered).polygon([(x, y) for x, y in (points if len(points) > 1 else 2 * points)], 1, 1)
         left = left & ~np.asarray(covered)
     return found
 

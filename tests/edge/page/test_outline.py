@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from fmnist_edge.page.outline import COLOUR, draw, trace
+from fmnist_edge.page.outline import COLOUR, draw, parts, trace
 
 
 def mask_of(*rows: str) -> np.ndarray:
@@ -71,6 +71,20 @@ def test_the_outline_is_drawn_into_its_part_alone() -> None:
     assert not marked[:10].any()
     assert not marked[:, :20].any()
     assert {tuple(pixel) for pixel in pixels[marked].tolist()} == {tuple(int(COLOUR[i : i + 2], 16) for i in (1, 3, 5))}
+
+
+def test_each_part_is_gone_around_once_and_what_is_within_is_not_drawn_on() -> None:
+    mask = np.zeros((60, 60), bool)
+    mask[5:25, 5:25] = mask[35:55, 35:55] = mask[50, 5] = True
+    picture = Image.new("RGB", (60, 60), "white")
+
+    draw(picture, mask, (0, 0, 60, 60))
+
+    assert len(parts(mask)) == 3
+    marked = (np.asarray(picture) != 255).any(2)
+    assert marked[4:7, 10:20].any()
+    assert not marked[10:20, 10:20].any()
+    assert not marked[40:50, 40:50].any()
 
 
 def test_where_nothing_is_nothing_is_drawn() -> None:
