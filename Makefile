@@ -13,15 +13,16 @@ MODULE.jobs := mutants mutants-report  ## one file to break (all in tests/mutant
 PAGES.jobs := pi-test  ## 16k: with a kernel whose pages are of 16 KB, as a Pi 5's
 PI.jobs := pi-test  ## which of its tests, as for pytest's -k (all)
 FLEET.jobs := fleet-test  ## which of its tests, in the same way (all)
+SCREENSHOTS.jobs := page-test  ## where its pictures of the page go (docs)
 KEY.jobs := sign trust  ## the private key that signs; for trust, one or several (~/.ssh/fmnist-edge)
-HOST.jobs := deploy deploy-model trust rollback fleet-status  ## one device: pi@raspberrypi.local
-INVENTORY.jobs := deploy deploy-model trust rollback fleet-status  ## or a list of them, as deploy/inventory.example.yml
+HOST.jobs := deploy deploy-model trust rollback fleet-status fetch-photos  ## one device: pi@raspberrypi.local
+INVENTORY.jobs := deploy deploy-model trust rollback fleet-status fetch-photos  ## or a list of them, as deploy/inventory.example.yml
 SOURCE.jobs := deploy  ## the camera that the device watches; none: no service (the first that works)
-ARGS.jobs := deploy deploy-model trust rollback fleet-status  ## more for ansible-playbook: --check, or --limit shelf
+ARGS.jobs := deploy deploy-model trust rollback fleet-status fetch-photos  ## more for ansible-playbook: --check, or --limit shelf
 PYTHON.jobs = $(filter-out help clean distclean,$(JOBS))  ## what .venv is made with, if there is none yet (python3)
 
-JOBS := help setup data photos train export sign bench study quick test arm-test armv7-test pi-test python-test bulk-test camera-test fuzz mutants \
-  mutants-report lint format wheel deploy deploy-model trust rollback fleet-status fleet-test readme lock clean distclean
+JOBS := help setup data photos train export sign bench study quick test arm-test armv7-test pi-test python-test bulk-test camera-test page-test \
+  page-load fuzz mutants mutants-report lint format wheel deploy deploy-model trust rollback fleet-status fleet-test fetch-photos readme lock clean distclean
 SETTABLE := $(patsubst %.jobs,%,$(filter %.jobs,$(.VARIABLES)))
 GIVEN := $(foreach name,$(SETTABLE),$(if $(filter-out undefined,$(origin $(name))),$(name)))
 # what is in the environment may be there for another program; what was typed here was meant
@@ -46,6 +47,7 @@ PYTHON ?= python3
 RECIPE ?= standard
 MODELS ?= models
 KEY ?= ~/.ssh/fmnist-edge
+SCREENSHOTS ?= docs
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -56,6 +58,8 @@ OLD_RUNTIME := build/tflite-runtime
 ANSIBLE := build/ansible
 RAY := build/ray
 MUTMUT := build/mutmut
+PLAYWRIGHT := build/playwright
+AXE := build/axe-4.14.1
 # make can't have a target of every name: where MODELS is of another alphabet, it goes by a link
 IN := $(shell in=$(call quoted,$(MODELS)); case $$in in (*[!A-Za-z0-9/._-]*) \
   link=build/links/$$(printf %s "$$in" | cksum | tr ' ' -); case $$in in (/*) ;; (*) in=$$PWD/$$in ;; esac; \
@@ -196,6 +200,20 @@ camera-test: $(SETUP)  ## watch the streams of motion, VLC and FFmpeg (Debian; a
 	  echo "the servers want more packages: sudo apt-get install --no-install-recommends $$missing" >&2; exit 1; }
 	$(PY) -m pytest -rP -n 3 tests/machines/servers
 
+page-test: $(SETUP) data $(PLAYWRIGHT)/installed  ## use the page in Chromium, and take pictures of it (three minutes)
+	@missing=$$(tests/machines/browser/missing.sh); test -z "$$missing" || { \
+	  echo "the browser wants more packages: sudo apt-get install --no-install-recommends $$missing" >&2; exit 1; }
+	test -d $(AXE) || npm install --prefix $(AXE) --silent --ignore-scripts --no-audit --no-fund axe-core@$(AXE:build/axe-%=%)
+	PYTHONPATH=$(PLAYWRIGHT) AXE=$(AXE) SCREENSHOTS=$(call quoted,$(SCREENSHOTS)) $(PY) -m pytest tests/machines/browser
+
+# beside .venv, whose packages the tests need too; the browser is Debian's
+$(PLAYWRIGHT)/installed: pyproject.toml | $(SETUP)
+	PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 $(UV) pip install --quiet --python $(PY) --target $(PLAYWRIGHT) --group browser
+	@touch $@
+
+page-load: $(SETUP)  ## the page under load: clients, viewers, a camera that comes and goes, power cuts, days of answers (ten minutes)
+	PAGE_LOAD=1 $(PY) -m pytest -rP tests/edge/page/test_load.py
+
 fuzz: $(SETUP)  ## 20,000 hostile pictures and as many models (five minutes)
 	PYTHONPATH=edge $(PY) tests/support/fuzz.py
 
@@ -247,6 +265,9 @@ trust: $(ANSIBLE)/installed  ## from now on HOST runs only models signed with KE
 
 rollback: $(ANSIBLE)/installed  ## go back to the release before
 	$(PLAY) rollback.yml
+
+fetch-photos: $(ANSIBLE)/installed  ## bring the photos that were labelled on the page of HOST into build/photos/, for train --photos
+	$(PLAY) photos.yml
 
 fleet-status: $(ANSIBLE)/installed  ## a table of what runs where, and how it is
 	@$(PLAY) status.yml > build/fleet.log || { cat build/fleet.log; exit 1; }

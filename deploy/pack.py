@@ -34,9 +34,13 @@ DROP_IN = """\
 [Service]
 EnvironmentFile=/opt/fmnist-edge/current/service/source.env
 ExecStart=
-ExecStart=/opt/fmnist-edge/current/venv/bin/fmnist-edge camera --systemd --json --on-change \\
-  --save-unsure %S/fmnist-edge/unsure --model /opt/fmnist-edge/current/models/fmnist-int8.tflite {options}
+ExecStart=/opt/fmnist-edge/current/venv/bin/fmnist-edge {command} --systemd \\
+  --model /opt/fmnist-edge/current/models/fmnist-int8.tflite {options}
 """
+
+CAMERA = "camera --json --on-change --save-unsure %S/fmnist-edge/unsure"
+PAGE = "page --save-unsure"
+"""Its photos are in %S/fmnist-edge/photos."""
 
 
 class PackError(FmnistEdgeError):
@@ -47,7 +51,9 @@ class PackError(FmnistEdgeError):
 def main(
     camera: Annotated[
         list[str] | None,
-        typer.Argument(help="The service's options, after --, or as JSON in $FMNIST_EDGE_CAMERA; none: no service."),
+        typer.Argument(
+            help="The service's options, after --, or as JSON in $FMNIST_EDGE_CAMERA; the page's after 'page'; none: no service."
+        ),
     ] = None,
     models: Annotated[Path, typer.Option(help="The folder with the model, its golden set and manifest.")] = ROOT / "models",
     machine: Annotated[str, typer.Option(help="The device's processor: aarch64 or x86_64.")] = "aarch64",
@@ -58,7 +64,8 @@ def main(
     """Pack a release for a device. Prints its name and that of its venv as one JSON object."""
     camera = camera or json.loads(os.environ.get("FMNIST_EDGE_CAMERA", "[]"))
     out.mkdir(parents=True, exist_ok=True)
-    venv = keep or pack_packages("[camera]" if camera else "", machine, python, out)
+    extra = "" if not camera else "[camera,page]" if camera[0] == "page" else "[camera]"
+    venv = keep or pack_packages(extra, machine, python, out)
     print(json.dumps({"release": pack_release(venv, models, camera or [], out), "venv": venv}))
 
 
@@ -98,9 +105,10 @@ def pack_release(venv: str, models: Path, camera: list[str], out: Path) -> str:
     if camera:
         contents[f"service/{UNIT}"] = (ROOT / "deploy" / UNIT).read_bytes()
         contents[OPTIONS] = json.dumps(camera).encode()  # for who brings only another model
-        source, others = taken_out(camera, "--source")
+        command, options = (PAGE, camera[1:]) if camera[0] == "page" else (CAMERA, camera)
+        source, others = taken_out(options, "--source")
         contents[SOURCE] = "".join(f"FMNIST_EDGE_SOURCE={in_environment(address)}\n" for address in source).encode()
-        contents["service/deploy.conf"] = DROP_IN.format(options=" ".join(map(quoted, others))).encode()
+        contents["service/deploy.conf"] = DROP_IN.format(command=command, options=" ".join(map(quoted, others))).encode()
     release = named(venv.rpartition("-")[0], venv.encode(), *(name.encode() for name in contents), *contents.values())
     with tarfile.open(out / f"release-{release}.tar", "w") as archive:
         for name, content in contents.items():

@@ -1,12 +1,13 @@
 """A release: what the service is started with, and who may read it."""
 
 import json
+import shlex
 import tarfile
 from pathlib import Path
 
 import pytest
 
-from support.commands import ROOT, run
+from support.commands import ROOT, fmnist_edge, run
 
 pytestmark = pytest.mark.slow
 
@@ -16,7 +17,11 @@ SOURCE = "rtsp://admin:ge$h\"ei`m\\'%% é😀@camera.local/live #1"
 @pytest.fixture
 def release(tmp_path: Path) -> Path:
     """Packed for a camera with a password, and unpacked."""
-    options = ["--source", SOURCE, "--rotate", "90", "--labels-lang", "é😀$a%b"]
+    return unpacked(tmp_path, ["--source", SOURCE, "--rotate", "90", "--labels-lang", "é😀$a%b"])
+
+
+def unpacked(tmp_path: Path, options: list[str]) -> Path:
+    """What a release with these options has of the service."""
     packed = run(
         ROOT / ".venv" / "bin" / "python", "deploy/pack.py", "--keep", "0.1.0-0123456789", "--out", tmp_path,
         environment={"FMNIST_EDGE_CAMERA": json.dumps(options)},
@@ -44,3 +49,24 @@ def test_the_source_arrives_with_all_that_is_in_it(release: Path) -> None:
 
 def test_the_other_options_are_on_the_command_line_as_systemd_wants_them(release: Path) -> None:
     assert (release / "deploy.conf").read_text().endswith(' "--rotate" "90" "--labels-lang" "é😀$$a%%b"\n')
+
+
+def test_the_page_takes_the_place_of_the_bare_camera(tmp_path: Path) -> None:
+    service = unpacked(tmp_path, ["page", "--host", "0.0.0.0", "--port", "8642", "--source", SOURCE, "--rotate", "90"])
+    command = (
+        (service / "deploy.conf").read_text().replace("\\\n", "").split("fmnist-edge/current/venv/bin/fmnist-edge ")[-1].split()
+    )
+
+    assert command[:3] == ["page", "--save-unsure", "--systemd"]
+    assert command[-6:] == ['"--host"', '"0.0.0.0"', '"--port"', '"8642"', '"--rotate"', '"90"']
+    assert "camera.local" not in (service / "deploy.conf").read_text()
+
+
+def test_the_pages_options_are_those_of_the_command(tmp_path: Path) -> None:
+    service = unpacked(tmp_path, ["page", "--host", "192.0.2.1", "--source", "none"])
+    line = (service / "deploy.conf").read_text().replace("\\\n", "").split("bin/fmnist-edge ")[-1]
+
+    result = fmnist_edge(*shlex.split(line), "--photos", tmp_path / "photos")
+
+    # the options were read: of them, the address alone is not this machine's
+    assert (result.returncode, "--host 192.0.2.1" in result.stderr) == (2, True)

@@ -104,8 +104,9 @@ class CameraServer:
                 self.send("multipart/x-mixed-replace; boundary=frame", b"")
                 while True:
                     self.stall()
-                    head = b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(camera.picture)
-                    self.wfile.write(head + camera.picture + b"\r\n")
+                    picture = camera.picture
+                    head = b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(picture)
+                    self.wfile.write(head + picture + b"\r\n")
                     camera.sent += 1
                     time.sleep(1 / camera.fps)
 

@@ -50,6 +50,8 @@ class Feed(AbstractContextManager["Feed"]):
 
     def __init__(self, cameras: list[Camera], options: FeedOptions, tell: Callable[[str], None]) -> None:
         self.dropped = self._handed_out = 0
+        self.attempts = 0
+        """To open it again, since it was lost."""
         self._cameras, self._camera = cameras, cameras[0]
         self._options, self._tell = options, tell
         self._messages: deque[str] = deque()
@@ -79,6 +81,11 @@ class Feed(AbstractContextManager["Feed"]):
     @property
     def live(self) -> bool:
         return self._camera.live
+
+    @property
+    def lost(self) -> bool:
+        """Whether it was there, and is not now."""
+        return self._lost
 
     @property
     def reconnecting(self) -> bool:
@@ -173,6 +180,7 @@ class Feed(AbstractContextManager["Feed"]):
     def _capture(self, camera: Camera) -> str:
         """Frames until the camera has none. Returns why: a text, since an error would keep alive what it came from."""
         camera.interrupted.clear()
+        self.attempts += self._lost
         self._tried_at, self._stalled, before = time.monotonic(), False, self._count
         self._heard = self._tried_at + self._options.patience  # the first frame may take twice as long
         try:
@@ -192,7 +200,7 @@ class Feed(AbstractContextManager["Feed"]):
         if not self._corrupt:  # else it counts from the first that was
             self._heard = time.monotonic()
         if self._lost:
-            self._lost = False
+            self._lost, self.attempts = False, 0
             self._say("back")
         with self._changed:
             if self._options.fast:

@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from fmnist_edge.cli.camera import camera
 from fmnist_edge.cli.classify import classify, explain
 from fmnist_edge.cli.device import bench, doctor, info, status, verify
+from fmnist_edge.cli.page import page
 from fmnist_edge.errors import stop
 
 
@@ -55,5 +56,5 @@ def fmnist_edge() -> None:
     """Classify pictures of clothes on a small computer."""
 
 
-for command in (classify, camera, verify, info, status, doctor, explain, bench):
+for command in (classify, camera, page, verify, info, status, doctor, explain, bench):
     app.command()(command)

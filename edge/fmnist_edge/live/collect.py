@@ -47,7 +47,7 @@ class Collection:
     """
 
     def __init__(self, folder: Path, limit: int, tell: Callable[[str], None]) -> None:
-        self._folder, self._limit, self._tell = folder, limit, tell
+        self._folder, self.limit, self._tell = folder, limit, tell
         self._next, self._failed = 0.0, False
         self._added = self._removed = self._shapeless = 0
         prepare_folder(folder, "frames")
@@ -56,7 +56,7 @@ class Collection:
             kept = self._kept()
         except OSError as error:
             raise UsageError(f"{folder}: frames can't be saved there ({error.strerror})") from None
-        self._size = sum(size for _, _, size in kept)
+        self.size = sum(size for _, _, size in kept)
         self._newest = max((stamp for name, _, _ in kept if (stamp := taken(name))), default=BEGINNING)
 
     def add(self, frame: Image.Image, view: View, class_id: int, now: float) -> None:
@@ -97,24 +97,30 @@ class Collection:
     def _write(self, path: Path, image: Image.Image, **options: int) -> None:
         content = io.BytesIO()
         image.save(content, "jpeg" if path.suffix == ".jpg" else "png", **options)
-        self._make_room(content.tell())
+        self.make_room(content.tell())
         with replacing(path) as part:
             part.write_bytes(content.getbuffer())
-        self._size += content.tell()
+        self.size += content.tell()
 
-    def _make_room(self, size: int) -> None:
-        if self._size + size <= self._limit:
+    def recount(self) -> int:
+        """Bytes that are kept; others may have taken some."""
+        self.size = sum(size for _, _, size in self._kept())
+        return self.size
+
+    def make_room(self, size: int) -> None:
+        """For so many bytes, by letting the oldest go. Raises OSError if that can't be."""
+        if self.size + size <= self.limit:
             return
-        if size > self._limit:
+        if size > self.limit:
             raise OSError(errno.EFBIG, "it alone is larger than all that may be kept")
         kept = sorted(self._kept())
-        self._size = sum(size for _, _, size in kept)  # the user may have taken some
+        self.size = sum(size for _, _, size in kept)  # the user may have taken some
         for _, path, freed in kept:
-            if self._size + size <= ROOM * self._limit:
+            if self.size + size <= ROOM * self.limit:
                 break
             path.unlink(missing_ok=True)
             self._removed += path.suffix == ".jpg"
-            self._size -= freed
+            self.size -= freed
 
     def _kept(self) -> list[tuple[str, Path, int]]:
         """Name, path and bytes of each file of ours; what is gone meanwhile is none."""

@@ -5,8 +5,10 @@ No frame waits for another. One is taken only when its result can be printed at 
 
 import signal
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +22,8 @@ from fmnist_edge.live.scene import Scene, Sight
 from fmnist_edge.live.screen import Screen, keys
 from fmnist_edge.live.service import Signals, Systemd
 from fmnist_edge.live.steady import Steady
-from fmnist_edge.pictures.tile import View, Wanted, look
+from fmnist_edge.pictures.segment import Mask
+from fmnist_edge.pictures.tile import View, Wanted, look_closely
 
 TICK = 0.1
 """Seconds that anything is waited for, at most, before signals and keys are looked at."""
@@ -50,6 +53,19 @@ class Options:
     empty_scene: bool
     seconds: float | None
     frames: int | None
+    part: tuple[float, float, float, float] | None = None
+    """Of what roi, rotate and mirror give: left, top, width and height from 0 to 1, whatever size it has."""
+
+
+class Seen(NamedTuple):
+    """A frame that was looked at. view, mask: what the model was shown of it; None if it was shown nothing."""
+
+    frame: Frame
+    picture: Image.Image
+    options: Options
+    view: View | None
+    mask: Mask | None
+    answered: bool
 
 
 @dataclass
@@ -94,22 +110,25 @@ class Watch:
     screen: Screen
     systemd: Systemd
     collection: Collection | None
+    onlooker: Callable[[Seen], None] | None = None
+    """Gets each frame that was looked at, after its answer was shown. The loop waits for it."""
 
     def __post_init__(self) -> None:
         self.scene, self.steady, self.tally = Scene(self.options.idle_fps), Steady(self.options.smooth), Tally()
         self.now = self.due = 0.0  # by the source's own time
         self.fault: str | None = None
-        self.classified: tuple[View | None, Prediction | None] = None, None
+        self.classified: tuple[View | None, Mask | None, Prediction | None] = None, None, None
         self.classified_samples = b""
 
-    def run(self) -> None:
+    def run(self, signals: Signals | None = None) -> None:
         """Shows answers until the source ends, enough was seen, or SIGTERM comes; raises KeyboardInterrupt after SIGINT.
 
+        signals: of who runs several, one after the other.
         Raises SourceError, InputError, UsageError, and OSError if the answers can't be written.
         """
         if self.options.empty_scene:
             self.learn()
-        signals = Signals()
+        signals = signals or Signals()
         try:
             with keys(self.screen.on_terminal) as pressed, suppress(EndOfFeed):
                 while signals.ending is None and not self.is_enough():
@@ -141,8 +160,9 @@ class Watch:
             return
         picture = prepare(frame.image, self.options)
         sight = self.scene.look(picture, self.now)
-        if sight.worth_a_result:
-            self.answer(frame, picture, sight)
+        view, mask = self.answer(frame, picture, sight) if sight.worth_a_result else (None, None)
+        if self.onlooker:
+            self.onlooker(Seen(frame, picture, self.options, view, mask, sight.worth_a_result))
         self.tell_fault()
         self.systemd.say("READY")
         self.systemd.alive()
@@ -150,24 +170,25 @@ class Watch:
         if self.feed.live:
             time.sleep(sight.pause)
 
-    def answer(self, frame: Frame, picture: Image.Image, sight: Sight) -> None:
-        view, prediction = (None, None) if sight.nothing else self.classify(picture, sight.samples)
+    def answer(self, frame: Frame, picture: Image.Image, sight: Sight) -> tuple[View | None, Mask | None]:
+        view, mask, prediction = (None, None, None) if sight.nothing else self.classify(picture, sight.samples)
         answer = self.steady.update(prediction, self.now)
         self.tally.count_result(self.screen.show(answer, frame, self.feed.dropped, self.tally.fps))
         self.systemd.say("STATUS", self.screen.names[answer.class_id])
         # what is said may be a guess although each frame is clear, when it is the mean of two garments
         if self.collection and view and prediction and (prediction.unsure or answer.unsure):
             self.collection.add(picture, view, prediction.class_id, self.now)
+        return view, mask
 
-    def classify(self, picture: Image.Image, samples: bytes) -> tuple[View | None, Prediction | None]:
+    def classify(self, picture: Image.Image, samples: bytes) -> tuple[View | None, Mask | None, Prediction | None]:
         """What the picture shows, None if nothing can be made out; the last answer once more for the same picture."""
         if samples != self.classified_samples:
             self.classified_samples = samples
             try:
-                view = look(picture, self.options.wanted)
-                self.classified = view, self.classifier.predict([view])[0]
+                view, mask = look_closely(picture, self.options.wanted)
+                self.classified = view, mask, self.classifier.predict([view])[0]
             except BlankError:
-                self.classified = None, None
+                self.classified = None, None, None
         return self.classified
 
     def is_enough(self) -> bool:
@@ -204,4 +225,13 @@ def prepare(image: Image.Image, options: Options) -> Image.Image:
         image = image.crop((x, y, x + width, y + height))
     if options.rotate:
         image = image.rotate(-options.rotate, expand=True)
-    return ImageOps.mirror(image) if options.mirror else image
+    image = ImageOps.mirror(image) if options.mirror else image
+    return image.crop(pixels_of(options.part, image)) if options.part else image
+
+
+def pixels_of(part: tuple[float, float, float, float], image: Image.Image) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of a part of the image, which has a pixel at least."""
+    x, y, width, height = part
+    left, top = min(round(x * image.width), image.width - 1), min(round(y * image.height), image.height - 1)
+    right, bottom = round((x + width) * image.width), round((y + height) * image.height)
+    return left, top, min(max(right, left + 1), image.width), min(max(bottom, top + 1), image.height)

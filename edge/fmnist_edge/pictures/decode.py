@@ -38,6 +38,10 @@ MAX_BYTES = 256_000_000
 TOO_LONG = f"larger than {MAX_BYTES // 10**6} MB; unpack it first"
 
 
+class TooLargeError(InputError):
+    """A picture of which more would have to be decoded than may be."""
+
+
 def read_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS, whole: bool = False) -> Image.Image:
     """The picture in a file, decoded; a JPEG at a fraction of its size, unless the whole is wanted. Raises InputError."""
     try:
@@ -155,4 +159,4 @@ def check_size(image: Image.Image, max_pixels: int) -> None:
 
 
 def too_large(max_pixels: int) -> InputError:
-    return InputError(f"larger than {max_pixels / 10**6:g} million pixels (--max-pixels); make it smaller first")
+    return TooLargeError(f"larger than {max_pixels / 10**6:g} million pixels (--max-pixels); make it smaller first")

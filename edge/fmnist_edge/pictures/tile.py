@@ -62,13 +62,18 @@ def look(image: Image.Image, wanted: Wanted = "auto", max_pixels: int = MAX_PIXE
 
 def view_of(image: Image.Image, wanted: Wanted) -> View:
     """The same of an image that is decoded already."""
+    return look_closely(image, wanted)[0]
+
+
+def look_closely(image: Image.Image, wanted: Wanted) -> "tuple[View, Mask | None]":
+    """The same, and which pixels show the garment, as ``photo.cut_out`` has it; None for tiles."""
     try:
         if wanted != "photo" and image.size == (TILE_SIZE, TILE_SIZE) and is_gray(image):
             values = to_gray(image).tobytes()
             if wanted == "tile" or is_on_black(values):
                 if values.count(values[:1]) == len(values) and not is_of_one_colour(image):
                     raise BlankError(BLANK)
-                return View(np.frombuffer(values, np.uint8).reshape(TILE_SIZE, TILE_SIZE), "tile")
+                return View(np.frombuffer(values, np.uint8).reshape(TILE_SIZE, TILE_SIZE), "tile"), None
         if wanted == "tile":
             found = f"{image.mode} and {image.width}x{image.height}"
             raise InputError(f"not a tile, which is gray and 28x28 pixels large, but {found}")
@@ -77,7 +82,7 @@ def view_of(image: Image.Image, wanted: Wanted) -> View:
         cut = cut_out(image)
         if is_blank(cut.tile, cut.mask) and not is_of_one_colour(image):
             raise BlankError(BLANK)
-        return View(cut.tile, "photo", cut.garment_found)
+        return View(cut.tile, "photo", cut.garment_found), cut.mask
     except Exception as error:
         raise as_input_error(error) from None
 

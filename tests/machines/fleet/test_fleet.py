@@ -47,7 +47,7 @@ class Fleet:
     def pack(self) -> None:
         """In the Pis' network the workstation can download nothing: it does it before."""
         version = self.pis[0].shell("python3 -c 'import sys; print(\"3.%d\" % sys.version_info[1])'").stdout.strip()
-        for camera in (["--", "--source", "test"], []):
+        for camera in (["--", "--source", "test"], ["--", "page", "--source", "test"], []):
             must(sys.executable, ROOT / "deploy" / "pack.py", "--machine", platform.machine(), "--python", version, *camera)
 
     def make(self, target: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -194,6 +194,33 @@ def test_without_a_camera_there_is_the_command_and_no_service(fleet: Fleet) -> N
     assert fleet.make("deploy", "ARGS=--limit pi4 -e fmnist_edge_source=none").returncode == 0
     assert pi.verifies()
     assert not pi.serves()
+
+    assert fleet.make("rollback", "ARGS=--limit pi4").returncode == 0
+    assert pi.serves()
+
+
+def test_the_page_takes_the_place_of_the_bare_camera_and_its_photos_are_fetched(fleet: Fleet) -> None:
+    pi, token = fleet.pis[3], "a-token-from-the-vault"
+    page = f"http://{pi.address}:8642"
+    bearer = ["-H", f"Authorization: Bearer {token}"]
+
+    deployed = fleet.make("deploy", f"ARGS=--limit pi4 -e fmnist_edge_page=true -e fmnist_edge_page_token={token}")
+    assert deployed.returncode == 0, deployed.stdout + deployed.stderr
+    assert pi.serves()
+    assert token not in deployed.stdout
+    assert pi.shell("stat -c %a /etc/fmnist-edge/page-token").stdout.strip() == "600"
+
+    stranger = fleet.network.run("curl", "-s", f"{page}/api/teach")
+    assert "it asks for the token" in stranger.stdout
+    answer = fleet.network.run("curl", "-s", *bearer, "--data-binary", "@docs/shoe.png", f"{page}/api/classify")
+    assert json.loads(answer.stdout)["label"] == "Sneaker", answer.stdout
+    kept = fleet.network.run("curl", "-s", *bearer, "--data-binary", "@docs/shoe.png", f"{page}/api/teach").stdout
+    fleet.network.run("curl", "-s", *bearer, "-d", '{"class_id": 7}', f"{page}/api/teach/{json.loads(kept)['id']}")
+
+    fetched = fleet.make("fetch-photos", "ARGS=--limit pi4")
+    assert fetched.returncode == 0, fetched.stdout + fetched.stderr
+    assert len(list((ROOT / "build" / "photos" / "pi4" / "sneaker").iterdir())) == 1
+    assert f"{page}/" in fleet.make("fleet-status").stdout
 
     assert fleet.make("rollback", "ARGS=--limit pi4").returncode == 0
     assert pi.serves()

@@ -1,0 +1,1 @@
+"""The same for a browser, and for programs: a web server beside the camera's loop."""

@@ -1,0 +1,65 @@
+"""Connections, each of which costs something before it asks for anything: how many there are, and how slow they may be."""
+
+import asyncio
+import socket
+from contextlib import suppress
+from typing import Any
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+MAX_CONNECTIONS = 200
+"""At the same time."""
+
+HEAD_SECONDS = 10.0
+"""For a request's line and headers."""
+
+SEND_BUFFER = 128 * 1024
+"""Bytes that the system keeps for each: a slow viewer sees what is new, not megabytes of what was."""
+
+KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
+"""A machine that was switched off does not say so: after a minute without an answer its connection ends."""
+
+
+class Connection(H11Protocol):
+    """uvicorn 0.54 waits forever for the end of a request's headers."""
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._deadline: asyncio.TimerHandle | None = None
+        if len(self.connections) > MAX_CONNECTIONS:
+            transport.abort()
+            return
+        if (connection := transport.get_extra_info("socket")) is not None:
+            with suppress(OSError):
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+                for name, value in KEEPALIVE.items():
+                    connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+        self._wait_for_head()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if not self._idle():
+            self._stop_waiting()
+        elif self._deadline is None:  # the first bytes of the next request, or of a body that nobody wanted
+            self._wait_for_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def _idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _wait_for_head(self) -> None:
+        self._deadline = self.loop.call_later(HEAD_SECONDS, self._end_if_idle)
+
+    def _stop_waiting(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = None
+
+    def _end_if_idle(self) -> None:
+        self._deadline = None
+        if self._idle():
+            self.transport.abort()

@@ -1,0 +1,170 @@
+// Try: pictures that are dropped, pasted, chosen or photographed are classified; several become a table.
+
+import { answerIn, inWords, spoken, twoDigits } from "./answer.js";
+import { post } from "./api.js";
+import { save, toCsv } from "./csv.js";
+import { announce, byId, make, notice, onClick, tell } from "./dom.js";
+
+const results = [];
+/** {file, address, record}; a record has an `error` if the picture can't be read. */
+
+const waiting = [];
+let working = false;
+let selected = null;
+
+const showAnswer = answerIn(byId("try-answer"));
+
+/** One after the other: the device has no more to give. The first is shown, and a table has them all. */
+async function classify(files) {
+  waiting.push(...files);
+  if (working) return;
+  working = true;
+  let done = 0;
+  while (waiting.length) {
+    notice(byId("working"), `Classifying picture ${done + 1} of ${done + waiting.length} …`);
+    const file = waiting.shift();
+    const result = { file, address: URL.createObjectURL(file), record: await recordOf(file) };
+    results.push(result);
+    addRow(result);
+    if (done === 0) select(result);
+    done += 1;
+  }
+  if (done > 1) announce(`${done} pictures are classified.`);
+  working = false;
+  notice(byId("working"), "");
+}
+
+async function recordOf(file) {
+  try {
+    return await post("api/classify?explain=1", file);
+  } catch (error) {
+    return { error: error.message };
+  }
+}
+
+function select(result) {
+  selected = result;
+  const { file, address, record } = result;
+  results.forEach((other) => other.row.classList.toggle("selected", other === result));
+  byId("tried").hidden = false;
+  byId("drop").classList.add("small");
+  byId("photo-name").textContent = file.name;
+  byId("photo").replaceChildren("error" in record ? picture(file, address) : explained(result));
+  byId("keep-tried").hidden = byId("try-answer").hidden = "error" in record;
+  byId("photo-error").textContent = record.error ?? "";
+  if (!("error" in record)) showAnswer(record);
+  announce("error" in record ? `${file.name}: ${record.error}` : `${file.name}: ${spoken(record)}`);
+}
+
+function picture({ name }, address, excuse = "") {
+  const image = make("img", { alt: name, src: address });
+  image.addEventListener("error", () => image.replaceWith(make("p", { className: "hint", textContent: excuse })));
+  return image;
+}
+
+/** The picture as `explain` draws it: the ground pale, and a line around the garment. */
+function explained({ file, address, record: { outline, width, height } }) {
+  const box = make("div", { className: "picture explained" }, picture(file, address, "Your browser can’t show this picture."));
+  box.style.aspectRatio = width / height;
+  box.style.maxWidth = `calc(${width / height} * var(--highest))`;
+  if (outline) {
+    const line = `M${outline.map((point) => point.join(" ")).join("L")}Z`;
+    box.append(
+      shape("svg", { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", "aria-hidden": "true" }, [
+        shape("path", { class: "ground", "fill-rule": "evenodd", d: `M0 0H${width}V${height}H0Z${line}` }),
+        shape("path", { class: "outline", d: line }),
+      ]),
+    );
+  }
+  return box;
+}
+
+function shape(tag, attributes, children = []) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}
+
+function addRow(result) {
+  const { file, address, record } = result;
+  const image = make("img", { src: address, alt: "", width: 40, height: 40 });
+  image.addEventListener("error", () => image.remove());
+  const name = make("button", { type: "button", className: "plain" }, image, make("span", { textContent: file.name }));
+  name.addEventListener("click", () => select(result));
+  const cells =
+    "error" in record
+      ? [make("td", { textContent: record.error, className: "bad", colSpan: 2 })]
+      : [
+          make("td", { textContent: inWords(record), className: record.unsure ? "unsure" : "" }),
+          make("td", { textContent: twoDigits(record.confidence), className: "number" }),
+        ];
+  result.row = make("tr", {}, make("td", {}, name), ...cells);
+  byId("rows").append(result.row);
+  byId("results").hidden = results.length < 2;
+}
+
+/** The columns that `classify --format csv --all` has. */
+function table() {
+  const names = Object.keys(results.find(({ record }) => "probabilities" in record)?.record.probabilities ?? {});
+  const [first, last] = [["class_id", "label", "confidence"], ["unsure", "milliseconds", "error", "garment_found", "kind"]];
+  const rows = results.map(({ file, record }) => [
+    file.name,
+    ...first.map((name) => record[name]),
+    ...names.map((name) => record.probabilities?.[name]),
+    ...last.map((name) => record[name]),
+  ]);
+  return toCsv([["path", ...first, ...names, ...last], ...rows]);
+}
+
+const isPicture = (file) => !file.type || file.type.startsWith("image/");
+
+/** From wherever in the page it was dropped or pasted. */
+function bring(transfer) {
+  const files = [...transfer.files].filter(isPicture);
+  if (!files.length) return false;
+  location.hash = "#try";
+  classify(files);
+  return true;
+}
+
+for (const [button, input] of [
+  ["choose", "files"],
+  ["photograph", "capture"],
+]) {
+  byId(button).addEventListener("click", () => byId(input).click());
+  byId(input).addEventListener("change", () => {
+    classify([...byId(input).files]);
+    byId(input).value = ""; // the same file may be chosen again
+  });
+}
+
+addEventListener("dragover", (event) => {
+  if (!event.dataTransfer.types.includes("Files")) return;
+  event.preventDefault();
+  byId("drop").classList.add("over");
+});
+addEventListener("dragleave", () => byId("drop").classList.remove("over"));
+addEventListener("drop", (event) => {
+  byId("drop").classList.remove("over");
+  if (event.dataTransfer.types.includes("Files")) event.preventDefault();
+  bring(event.dataTransfer);
+});
+addEventListener("paste", (event) => {
+  if (bring(event.clipboardData)) event.preventDefault();
+});
+
+byId("save-csv").addEventListener("click", () => save("clothes.csv", table(), "text/csv"));
+
+onClick(byId("keep-tried"), async () => {
+  await post(`api/teach?name=${encodeURIComponent(selected.file.name)}`, selected.file);
+  tell("Kept. It waits in Teach.");
+});
+
+byId("clear").addEventListener("click", () => {
+  results.splice(0).forEach(({ address }) => URL.revokeObjectURL(address));
+  byId("rows").replaceChildren();
+  byId("tried").hidden = byId("results").hidden = true;
+  byId("drop").classList.remove("small");
+  byId("choose").focus();
+});

@@ -1,0 +1,134 @@
+"""Pictures out of a request's body, within limits: of bytes, also of all bodies together, of pictures, and of time."""
+
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import anyio
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect, Request
+
+from fmnist_edge.page.reader import Busy, Refused
+
+MAX_PICTURE = 24_000_000
+"""Bytes: twice what a phone's photo has."""
+
+MAX_BODY = 48_000_000
+"""Bytes of several pictures."""
+
+MAX_HELD = 96_000_000
+"""Bytes of all bodies that are in memory: a Pi Zero 2 has 512 MB."""
+
+MAX_PICTURES = 20
+
+BODY_SECONDS = 30.0
+"""For a body to arrive: 48 MB over a slow wireless network."""
+
+RAW = ("image/", "application/octet-stream", "application/x-www-form-urlencoded")
+"""The last is what curl says by itself."""
+FORM = "multipart/form-data"
+PART = "picture"
+
+LONGEST_NAME = 200
+
+
+class Upload(NamedTuple):
+    name: str
+    content: bytes
+
+
+class Uploads:
+    """What is in memory of all requests."""
+
+    def __init__(self) -> None:
+        self.held = 0
+
+    @contextmanager
+    def hold(self) -> Iterator["Held"]:
+        """Gives what counts one request's bytes, until its answer is made."""
+        held = Held(self)
+        try:
+            yield held
+        finally:
+            self.held -= held.bytes
+
+
+class Held:
+    def __init__(self, uploads: Uploads) -> None:
+        self._uploads, self.bytes = uploads, 0
+
+    async def chunks(self, request: Request, most: int) -> AsyncGenerator[bytes, None]:
+        """The body. Raises Refused if it is longer or takes too long, Busy if too much is held already."""
+        try:
+            expected = int(request.headers.get("content-length", "0"))
+        except ValueError:
+            expected = 0
+        if expected > most:
+            raise too_long(most)
+        async for chunk in request.stream():
+            self.bytes += len(chunk)
+            self._uploads.held += len(chunk)
+            if self.bytes > most:
+                raise too_long(most)
+            if self._uploads.held > MAX_HELD:
+                raise Busy
+            yield chunk
+
+
+async def read_uploads(request: Request, held: Held) -> tuple[list[Upload], bool]:
+    """The pictures, and whether they came in a form, which may have several. Raises Refused or Busy."""
+    kind = request.headers.get("content-type", "application/octet-stream").lower()
+    try:
+        with anyio.fail_after(BODY_SECONDS):
+            if kind.startswith(FORM):
+                return await read_form(request, held), True
+            if not kind.startswith(RAW):
+                raise Refused(415, f"send a picture's bytes as image/... or application/octet-stream, or a form as {FORM}")
+            content = b"".join([chunk async for chunk in held.chunks(request, MAX_PICTURE)])
+    except TimeoutError:
+        raise Refused(408, f"the picture did not arrive within {BODY_SECONDS:g} seconds") from None
+    except ClientDisconnect:
+        raise Refused(400, "the connection ended before the picture did") from None
+    if not content:
+        raise Refused(400, "there is nothing in it; send the bytes of a picture's file")
+    return [Upload(shown_name(request.query_params.get("name", "picture")), content)], False
+
+
+async def read_form(request: Request, held: Held) -> list[Upload]:
+    parser = MultiPartParser(
+        request.headers, held.chunks(request, MAX_BODY), max_files=MAX_PICTURES, max_fields=MAX_PICTURES, max_part_size=1000
+    )
+    parser.spool_max_size = 2 * MAX_BODY  # never a file
+    try:
+        form = await parser.parse()
+    except MultiPartException as error:
+        too_many = error.message.startswith("Too many")
+        raise Refused(
+            413 if too_many else 400,
+            f"{error.message.rstrip('.')}; {MAX_PICTURES} pictures at most"
+            if too_many
+            else f"the form can't be read ({error.message.rstrip('.').lower()})",
+        ) from None
+    uploads = []
+    try:
+        for part in form.getlist(PART):
+            if isinstance(part, str):
+                raise Refused(400, f"the part '{PART}' has no file name, and so is no picture")
+            content = await part.read()
+            if len(content) > MAX_PICTURE:
+                raise too_long(MAX_PICTURE)
+            uploads.append(Upload(shown_name(part.filename or PART), content))
+    finally:
+        await form.close()
+    if not uploads:
+        raise Refused(400, f"the form has no part named '{PART}'")
+    return uploads
+
+
+def shown_name(name: str) -> str:
+    """A name as it is repeated in the answer; it is never one of a file."""
+    return "".join(character if character.isprintable() else "?" for character in name[:LONGEST_NAME])
+
+
+def too_long(most: int) -> Refused:
+    return Refused(413, f"larger than {most // 10**6} MB; make it smaller first")

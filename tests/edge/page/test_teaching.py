@@ -1,0 +1,198 @@
+"""Pictures that are labelled: moved, undone, never lost, never twice, never over another."""
+
+import io
+import time
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fmnist_edge.contract import CLASSES, LANGUAGES
+from fmnist_edge.errors import UsageError
+from fmnist_edge.live.collect import Collection
+from fmnist_edge.page.reader import Refused
+from fmnist_edge.page.teaching import ENOUGH, Teaching
+from fmnist_edge.pictures.tile import View
+from train.photos import find_photos
+
+ANSWER = {"label": "Sneaker", "confidence": 0.4, "unsure": True, "class_id": 7}
+SNEAKER, COAT = 7, 4
+MEGABYTE = 10**6
+
+
+def counts(teaching: Teaching) -> dict[int | None, int]:
+    return {row["class_id"]: row["count"] for row in teaching.overview()["classes"] if row["count"]}
+
+
+def waiting(teaching: Teaching) -> list[str]:
+    return [row["id"] for row in teaching.overview()["waiting"]]
+
+
+def test_a_picture_waits_is_labelled_and_comes_back(tmp_path: Path) -> None:
+    teaching = Teaching(tmp_path, MEGABYTE)
+    kept = teaching.keep(b"picture", ".jpg", ANSWER)
+    assert teaching.overview()["waiting"] == [{"id": kept, "label": "Sneaker", "confidence": 0.4, "unsure": True}]
+    assert teaching.picture(kept) == (b"picture", "image/jpeg")
+
+    undo = teaching.teach(kept, SNEAKER)
+    assert (waiting(teaching), counts(teaching)) == ([], {SNEAKER: 1})
+    assert [path.read_bytes() for path in tmp_path.glob("sneaker/*")] == [b"picture"]
+
+    assert teaching.undo(undo) == kept
+    assert (waiting(teaching), counts(teaching)) == ([kept], {})
+
+
+def test_none_of_these_is_a_label_too_and_the_training_passes_over_it(tmp_path: Path) -> None:
+    teaching = Teaching(tmp_path, MEGABYTE)
+    teaching.teach(teaching.keep(b"cup", ".jpg", ANSWER), None)
+    teaching.teach(teaching.keep(b"shoe", ".jpg", ANSWER), SNEAKER)
+
+    assert counts(teaching) == {None: 1, SNEAKER: 1}
+    assert [classes for _, classes in find_photos(tmp_path)] == [{SNEAKER}]
+
+
+def test_every_class_has_a_folder_that_the_training_knows(tmp_path: Path) -> None:
+    teaching = Teaching(tmp_path, MEGABYTE)
+    for class_id in range(10):
+        teaching.teach(teaching.keep(bytes([class_id]), ".jpg", ANSWER), class_id)
+
+    assert {path.read_bytes()[0]: classes for path, classes in find_photos(tmp_path)} == {n: {n} for n in range(10)}
+
+
+@pytest.mark.parametrize("name", ["4", "Coat", "COAT_"])
+def test_a_folder_that_is_there_already_is_taken(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    teaching = Teaching(tmp_path, MEGABYTE)
+    teaching.teach(teaching.keep(b"coat", ".jpg", ANSWER), COAT)
+
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == [name]
+    assert counts(teaching) == {COAT: 1}
+
+
+def test_nothing_is_ever_overwritten(tmp_path: Path) -> None:
+    teaching = Teaching(tmp_path, MEGABYTE)
+    kept = teaching.keep(b"new", ".jpg", ANSWER)
+    (tmp_path / "coat").mkdir()
+    (tmp_path / "coat" / f"{kept}.jpg").write_bytes(b"old")
+
+    undo = teaching.teach(kept, COAT)
+    assert sorted(path.read_bytes() for path in tmp_path.glob("coat/*")) == [b"new", b"old"]
+
+    (tmp_path / f"{undo.partition('.')[2]}.jpg").write_bytes(b"another")
+    teaching.undo(undo)
+    assert sorted(path.read_bytes() for path in tmp_path.rglob("*.jpg")) == [b"another", b"new", b"old"]
+
+
+def test_many_that_are_kept_at_once_are_all_there(tmp_path: Path) -> None:
+    teaching = Teaching(tmp_path, MEGABYTE)
+
+    kept = [teaching.keep(bytes([number]), ".jpg", ANSWER) for number in range(50)]
+
+    assert len(set(kept)) == 50
+    assert sorted(path.read_bytes()[0] for path in tmp_path.glob("kept-*")) == list(range(50))
+
+
+def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
+    teaching = Teaching(tmp_path, MEGABYTE)
+    kept = teaching.keep(b"x", ".jpg", ANSWER)
+    undo = teaching.teach(kept, COAT)
+    for attempt in (lambda: teaching.teach(kept, COAT), lambda: teaching.picture(kept), lambda: teaching.undo(f"9.{kept}")):
+        with pytest.raises(Refused) as caught:
+            attempt()
+        assert caught.value.status == 404
+    teaching.undo(undo)
+    with pytest.raises(Refused):
+        teaching.undo(undo)
+
+
+def test_the_limit_counts_everything_and_names_a_way_out(tmp_path: Path) -> None:
+    teaching = Teaching(tmp_path, MEGABYTE)
+    teaching.teach(teaching.keep(b"x" * 600_000, ".jpg", ANSWER), COAT)
+
+    with pytest.raises(Refused) as caught:
+        teaching.keep(b"x" * 600_000, ".jpg", ANSWER)
+
+    assert (caught.value.status, "--save-mb" in str(caught.value)) == (507, True)
+    assert teaching.overview()["bytes"] == 600_000
+    assert sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()) == 600_000
+
+
+def test_frames_that_the_camera_kept_make_room_for_what_somebody_chose(tmp_path: Path) -> None:
+    teaching = Teaching(tmp_path, MEGABYTE)
+    collection = Collection(tmp_path, MEGABYTE, pytest.fail)
+    teaching.collect(collection)
+    frame = Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8))
+    view = View(np.zeros((28, 28), np.uint8), "photo")
+    for second in range(60):
+        collection.add(frame, view, SNEAKER, 2.0 * second)
+    overview = teaching.overview()
+    assert 0.8 * MEGABYTE < overview["bytes"] <= MEGABYTE
+    assert {(row["label"], row["confidence"], row["unsure"]) for row in overview["waiting"]} == {("Sneaker", None, True)}
+    oldest, newest = waiting(teaching)[-1], waiting(teaching)[0]
+
+    teaching.teach(newest, SNEAKER)
+    kept = teaching.keep(b"x" * 500_000, ".jpg", ANSWER)
+    for second in range(60, 120):
+        collection.add(frame, view, SNEAKER, 2.0 * second)
+
+    assert kept in waiting(teaching)
+    assert oldest not in waiting(teaching)
+    assert counts(teaching) == {SNEAKER: 1}
+    assert teaching.overview()["bytes"] <= MEGABYTE
+
+
+def test_what_a_power_cut_left_is_taken_away(tmp_path: Path) -> None:
+    kept = Teaching(tmp_path, MEGABYTE).keep(b"whole", ".jpg", ANSWER)
+    (tmp_path / ".page.part").write_bytes(b"ha")
+    (tmp_path / "coat").mkdir()
+    (tmp_path / "coat" / f"{kept}.jpg").touch()
+    (tmp_path / "coat" / "mine.jpg").touch()
+
+    teaching = Teaching(tmp_path, MEGABYTE)
+
+    assert waiting(teaching) == [kept]
+    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == [f"{kept}.jpg", "mine.jpg"]
+
+
+def test_the_archive_is_a_zip_of_folders_by_class(tmp_path: Path) -> None:
+    teaching = Teaching(tmp_path / "photos", MEGABYTE)
+    for content, class_id in ((b"a", SNEAKER), (b"b", COAT), (b"c", None)):
+        teaching.teach(teaching.keep(content, ".jpg", ANSWER), class_id)
+    teaching.keep(b"waits", ".jpg", ANSWER)
+
+    with zipfile.ZipFile(io.BytesIO(b"".join(teaching.archive()))) as archive:
+        assert archive.testzip() is None
+        archive.extractall(tmp_path / "out")
+
+    assert sorted((path.parent.name, path.read_bytes()) for path in (tmp_path / "out").rglob("*.jpg")) == [
+        (".none", b"c"),
+        ("coat", b"b"),
+        ("sneaker", b"a"),
+    ]
+    assert {tuple(classes) for _, classes in find_photos(tmp_path / "out")} == {(SNEAKER,), (COAT,)}
+
+
+def test_an_empty_archive_is_one_too(tmp_path: Path) -> None:
+    with zipfile.ZipFile(io.BytesIO(b"".join(Teaching(tmp_path, MEGABYTE).archive()))) as archive:
+        assert archive.namelist() == []
+
+
+def test_labels_are_in_the_language_that_was_asked_for(tmp_path: Path) -> None:
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    for label in ("t-shirt-top", "ankle-boot"):
+        (tmp_path / f"unsure-{stamp}-123-{label}.jpg").write_bytes(b"x")
+
+    overview = Teaching(tmp_path, MEGABYTE, LANGUAGES["zh"]).overview()
+
+    assert {row["label"] for row in overview["waiting"]} == {"T恤/上衣", "短靴"}
+    assert overview["classes"][1]["label"] == "裤子"
+    assert overview["enough"] == ENOUGH
+    assert len(overview["classes"]) == len(CLASSES) + 1
+
+
+def test_a_file_in_the_place_of_the_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="photos can't be saved there"):
+        Teaching(tmp_path / "file", MEGABYTE)

@@ -1,0 +1,66 @@
+"""The token, as somebody meets it who comes with a phone."""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from support.pages import started
+
+pytestmark = pytest.mark.slow
+
+
+class Guarded(NamedTuple):
+    address: str
+    token: str
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+    """A page for others than this machine's users."""
+    folder = tmp_path_factory.mktemp("guarded")
+    with started(folder, "--source", "none", "--host", "0.0.0.0") as (ask, _):
+        yield Guarded(f"http://127.0.0.1:{ask.port}/", (folder / "state" / "fmnist-edge" / "page-token").read_text().strip())
+
+
+@pytest.fixture
+def stranger(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context()
+    yield context.new_page()
+    context.close()
+
+
+def test_who_has_the_link_is_in_and_stays_in(guarded: Guarded, stranger: Page) -> None:
+    stranger.goto(f"{guarded.address}?token={guarded.token}")
+    expect(stranger.get_by_role("link", name="Teach")).to_be_visible()
+    assert guarded.token not in stranger.url
+
+    (cookie,) = stranger.context.cookies()
+    assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
+    assert guarded.token not in cookie["value"]
+
+    stranger.goto(guarded.address)
+    expect(stranger.get_by_role("link", name="Teach")).to_be_visible()
+
+
+def test_who_has_the_token_alone_types_it(guarded: Guarded, stranger: Page, barriers: Callable[[Page], list[str]]) -> None:
+    stranger.goto(guarded.address)
+    assert barriers(stranger) == []
+    stranger.get_by_label("Token").fill("not the token")
+    stranger.get_by_role("button").click()
+    expect(stranger.get_by_role("alert")).to_have_text("this is not the token")
+
+    stranger.get_by_label("Token").fill(guarded.token)
+    stranger.get_by_label("Token").press("Enter")
+
+    expect(stranger.get_by_role("link", name="Teach")).to_be_visible()
+
+
+def test_a_page_that_is_known_no_longer_asks_for_the_token_again(guarded: Guarded, stranger: Page) -> None:
+    stranger.goto(f"{guarded.address}?token={guarded.token}#try")
+    stranger.context.clear_cookies()
+
+    stranger.get_by_role("link", name="Device").click()
+
+    expect(stranger.get_by_label("Token")).to_be_visible()
