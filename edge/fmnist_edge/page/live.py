@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fmnist_edge.cameras.camera import FeedOptions
+from fmnist_edge.cameras.devices import cameras
 from fmnist_edge.cameras.feed import Feed, Frame, growing
 from fmnist_edge.classifier import Classifier
 from fmnist_edge.errors import RuntimeUnavailableError, SourceError
@@ -87,7 +88,7 @@ class Live(Screen):
         pauses, attempts = growing(*PAUSES), 0
         while signals.ending is None:
             try:
-                with Feed(self._source.name, self._source.feed, self.tell) as feed:
+                with Feed(cameras(self._source.name, self._source.feed), self._source.feed, self.tell) as feed:
                     self._report(None)
                     pauses, attempts = growing(*PAUSES), 0
                     options = replace(self._source.options, part=self._part)
