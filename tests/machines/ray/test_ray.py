@@ -88,7 +88,7 @@ def wait_for_nodes(address: str, count: int) -> None:
     program = "import ray; ray.init(log_to_driver=False); print(sum(node['Alive'] for node in ray.nodes()))"
     for _ in range(30):
         done = subprocess.run(
-            [PYTHON, "-c", program], env={**os.environ, "RAY_ADDRESS": address}, capture_output=True, text=True, timeout=120
+            [PYTHON, "-c", program], env={**os.environ, "RAY_ADDRESS": address}, capture_output=True, text=True, timeout=600
         )
         if done.stdout.strip() == str(count):
             return
