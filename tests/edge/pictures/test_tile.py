@@ -183,12 +183,48 @@ def test_a_picture_is_of_one_colour_or_it_is_not(mode: str) -> None:
         assert not is_of_one_colour(in_mode(spotted))
 
 
-def test_two_numbers_of_a_palette_may_be_one_colour() -> None:
+@pytest.mark.parametrize("size", [(1, 1), (1, 5), (5, 1)])
+def test_a_picture_of_a_pixels_width_or_height_is_looked_at_too(size: tuple[int, int]) -> None:
+    assert is_of_one_colour(Image.new("L", size, 7))
+
+
+def stripes() -> Image.Image:
+    """Of red and green that are as gray as each other."""
+    pixels = np.zeros((200, 300, 3), np.uint8)
+    pixels[:, ::2], pixels[:, 1::2] = (255, 0, 0), (0, 130, 0)
+    return Image.fromarray(pixels)
+
+
+def test_a_photo_whose_tile_would_be_one_gray_is_refused_and_a_wall_is_not() -> None:
+    with pytest.raises(BlankError) as caught:
+        view_of(stripes(), "photo")
+
+    assert str(caught.value) == BLANK
+    assert not view_of(Image.new("RGB", (300, 200), (200, 190, 170)), "photo").garment_found
+
+
+def test_a_garment_that_stands_out_is_found() -> None:
+    photo = Image.new("RGB", (300, 200), "white")
+    photo.paste((40, 60, 90), (100, 50, 200, 150))
+
+    view = view_of(photo, "auto")
+
+    assert (view.kind, view.garment_found) == ("photo", True)
+
+
+def of_two_numbers(palette: list[int], mode: str) -> Image.Image:
     image = Image.new("P", (2, 1))
-    image.putpalette([7, 7, 7, 7, 7, 7])
+    image.putpalette(palette, mode)
     image.putpixel((1, 0), 1)
+    return image
+
+
+def test_two_numbers_of_a_palette_may_be_one_colour() -> None:
+    image = of_two_numbers([7, 7, 7, 7, 7, 7], "RGB")
 
     assert is_of_one_colour(image)
+    assert is_of_one_colour(image.convert("PA"))
+    assert not is_of_one_colour(of_two_numbers([7, 7, 7, 255, 7, 7, 7, 0], "RGBA"))
 
 
 def test_a_tile_of_one_value_is_blank_only_if_its_picture_is_not() -> None:
