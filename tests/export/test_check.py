@@ -122,6 +122,15 @@ def test_figures_that_nobody_measured_are_named(folder: Path, dataset: Dataset) 
     assert refusal(folder, dataset).endswith(", the manifest says 0.95; export again")
 
 
+def test_a_second_witness_that_names_other_classes_is_named(folder: Path, dataset: Dataset) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["witness"]["same_class"] = 9_999
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+    wanted = "manifest.json: tf2onnx's conversion of fmnist-int8.tflite names other classes; export again"
+    assert refusal(folder, dataset) == wanted
+
+
 def test_golden_outputs_that_no_runtime_gives_are_named(folder: Path, dataset: Dataset) -> None:
     with_another_output(folder, "fmnist-int8.onnx", 0.25)
 
