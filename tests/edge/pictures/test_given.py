@@ -1,6 +1,7 @@
 """What Python users give as pictures: what is taken, as what, and what is said of the rest."""
 
 import io
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,13 @@ def test_a_gray_picture_is_what_it_would_be_in_colour() -> None:
     assert same(views(gray[..., None])[0], look(Image.fromarray(gray)))
 
 
+def test_an_array_of_a_tiles_size_is_a_tile_whatever_its_ground() -> None:
+    bright = 255 - TILES[0]
+
+    assert same(views(bright)[0], View(bright, "tile"))
+    assert same(views(bright[..., None])[0], View(bright, "tile"))
+
+
 def test_an_array_of_several_is_several() -> None:
     assert [view.kind for view in views(TILES)] == ["tile"] * 5
     assert [view.kind for view in views(np.stack([PHOTO] * 3))] == ["photo"] * 3
@@ -171,7 +179,10 @@ def test_what_is_no_picture_is_told_what_one_is(nonsense: Any, begin: str) -> No
     ("path", "cure"),
     [
         ("folder", "a folder; give the pictures in it, as in classify(Path('photos').glob('*.jpg'))"),
-        ("shoes.zip", "not a picture; give the pictures or arrays in it, by way of zipfile.ZipFile or numpy.load"),
+        *(
+            (name, "not a picture; give the pictures or arrays in it, by way of zipfile.ZipFile or numpy.load")
+            for name in ("shoes.zip", "tiles.npy", "tiles.npz", "IMAGES.GZ")
+        ),
         ("*.jpg", "no such file; give the files that fit a pattern, as in classify(glob.glob('*.jpg'))"),
         ("http://porch.local/shoe.jpg", "an address; give what it sends, as in classify(urllib.request.urlopen(address))"),
         ("gone.jpg", "no such file or directory"),
@@ -184,7 +195,7 @@ def test_of_what_only_the_command_takes_it_says_what_to_give(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder").mkdir()
-    for name in ("shoes.zip", "text.jpg"):
+    for name in ("shoes.zip", "tiles.npy", "tiles.npz", "IMAGES.GZ", "text.jpg"):
         (tmp_path / name).write_text("no picture")
 
     with pytest.raises(InputError) as caught:
@@ -193,7 +204,7 @@ def test_of_what_only_the_command_takes_it_says_what_to_give(
 
 
 def test_an_empty_picture_has_no_pixels() -> None:
-    with pytest.raises(InputError, match="no pixels"):
+    with pytest.raises(InputError, match=r"^the picture has no pixels$"):
         views(np.zeros((0, 640, 3), np.uint8))
 
 
@@ -209,25 +220,43 @@ def test_what_is_left_of_a_file_is_read() -> None:
     file.seek(4)
 
     assert views(file)[0].kind == "tile"
-    with pytest.raises(InputError, match=r"nothing left to read in it; file\.seek\(0\)"):
+    with pytest.raises(InputError, match=r"^there is nothing left to read in it; file\.seek\(0\) goes back to its start$"):
         views(file)
 
 
 def test_a_file_that_fails_is_an_input_error() -> None:
     with pytest.raises(InputError, match="input/output error"):
         views(Stream(OSError(5, "Input/output error")))
+    with pytest.raises(InputError, match="the line is dead"):
+        views(Stream(OSError("The line is dead")))
 
 
 def test_a_file_without_end_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(given, "MAX_BYTES", 100)
+    monkeypatch.setattr(given, "MAX_BYTES", 120)
 
     with pytest.raises(InputError, match="larger than 256 MB"):
         views(Stream(bytes(60)))
 
 
 def test_no_bytes_are_no_picture() -> None:
-    with pytest.raises(InputError, match="there is nothing in it"):
+    with pytest.raises(InputError, match=r"^there is nothing in it$"):
         views(b"")
+
+
+def test_as_many_bytes_as_may_be_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = png(TILES[0])
+    monkeypatch.setattr(given, "MAX_BYTES", len(content))
+
+    assert views(content)[0].kind == "tile"
+    assert views(io.BytesIO(content))[0].kind == "tile"
+    with pytest.raises(InputError, match="larger than 256 MB"):
+        views(content + b"x")
+
+
+def test_a_file_without_a_name_has_no_path() -> None:
+    with tempfile.TemporaryFile() as file:
+        assert isinstance(file.name, int)
+        assert path_of(file) is None
 
 
 @pytest.mark.parametrize("kind", ["path", "str", "file", "image"])
