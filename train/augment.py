@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from fmnist_edge.contract import CLASSES, TILE_SIZE, Probabilities, Tiles
 from train.arrays import Labels
+from train.clothing import OTHER_THINGS
 from train.cutting import NO_PHOTOS, PhotoTiles
 from train.disturb import SHOES, disturb, disturb_photos
 from train.recipes import Recipe
@@ -29,10 +30,10 @@ HELD_OUT = 6
 
 COPIES = 2
 """Disturbed copies of an image, made beforehand: making new ones in each epoch would take most of its time."""
-PHOTO_COPIES = 20
+PHOTO_COPIES = 30
 """The same of a photo."""
-SHOE_KINDS, SHOE_WEIGHT = ("sandal", "sneaker", "boot"), 2
-"""Of these there are few photos, which look unlike Fashion-MNIST's: they are shown twice as often as other kinds so rare."""
+WEIGHTS = dict.fromkeys(("sandal", "sneaker", "boot"), 3.0) | dict.fromkeys(OTHER_THINGS, 2.0)
+"""Of these kinds there are few photos, and nothing like them in Fashion-MNIST: they are shown more often than others so rare."""
 FOLDS = 5
 """The contributors of photos are parted into so many groups; each is held out once, and then tells how sure to be of photos."""
 
@@ -170,8 +171,8 @@ def choose_folds(contributors: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def shares(kinds: NDArray[np.str_], balance: float) -> NDArray[np.float64]:
     """How much of what is shown of photos each photo gets, as ``Recipe.photo_balance`` says."""
-    _, places, counts = np.unique(kinds, return_inverse=True, return_counts=True)
-    weights = np.float_power(counts[places], -balance) * np.where(np.isin(kinds, SHOE_KINDS), SHOE_WEIGHT, 1)
+    names, places, counts = np.unique(kinds, return_inverse=True, return_counts=True)
+    weights = np.float_power(counts[places], -balance) * np.array([WEIGHTS.get(str(kind), 1) for kind in names])[places]
     balanced: NDArray[np.float64] = weights / weights.sum()
     return balanced
 

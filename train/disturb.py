@@ -26,10 +26,10 @@ DEVIATIONS = (0.1, 0.1, 0.2, 0.3 / 56, 0.3 / 28)
 across and along (per pixel)."""
 FROM_ABOVE = 0.4
 """How many pairs of shoes are shown from above; the others, from the side."""
-TURNED = 0.1
-"""How many photos' tiles, shoes aside, are turned by a multiple of 90 degrees."""
+TURNED, SHOES_TURNED = 0.1, 0.3
+"""How many photos' tiles are turned by 90, 180 or 270 degrees."""
 SHOES_TURN = 0.3
-"""Standard deviation of the further rotation of photos' shoes, in radians."""
+"""Standard deviation of a further rotation of photos' shoes, in radians."""
 GENTLE, GENTLY = 0.8, 0.6
 """How many photos' tiles are disturbed gently, and with which part of DEVIATIONS."""
 AT_ONCE = 500
@@ -53,12 +53,11 @@ def disturb(tiles: Tiles, labels: Labels, seed: int | list[int], pairs: float = 
 def disturb_photos(tiles: Tiles, shoes: NDArray[np.bool_], seed: int | list[int]) -> Tiles:
     """The same of photos' tiles, on which shoes are in pairs already: most are disturbed gently, as a camera did so before.
 
-    Shoes are laid down anyhow, so they are turned anyhow; other garments rarely lie on their side, or upside down.
+    Some lie on their side, or upside down; shoes are laid down anyhow.
     shoes: which tiles show some, bool (N,).
     """
     random = np.random.default_rng(seed)
-    turned = shoes | (random.random(len(tiles)) < TURNED)
-    turns = np.where(turned, random.integers(0, 4, len(tiles)), 0)
+    turns = np.where(random.random(len(tiles)) < np.where(shoes, SHOES_TURNED, TURNED), random.integers(1, 4, len(tiles)), 0)
     shown = tiles.copy()
     for turn in (1, 2, 3):
         shown[turns == turn] = np.rot90(tiles[turns == turn], turn, (1, 2))

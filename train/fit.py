@@ -124,7 +124,8 @@ def train_with_holdout(lessons: Lessons, teacher: Teacher | None = None, checkpo
         clothes = photos.accepted.any(1)
         photo_temperature = choose_photo_temperature(of_photos[clothes], photos.accepted[clothes])
         of_photos = at_temperature(of_photos, photo_temperature)
-        surest, right = of_photos[clothes].max(1), accepts(photos.accepted[clothes], of_photos[clothes])
+        # nothing that is said of other things is right
+        surest, right = of_photos.max(1), accepts(photos.accepted, of_photos)
     return Holdout(
         history,
         temperature,
