@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from support.commands import ROOT, fmnist_edge, run
+from support.commands import ROOT, run
 
 pytestmark = pytest.mark.slow
 
@@ -44,9 +44,3 @@ def test_the_source_arrives_with_all_that_is_in_it(release: Path) -> None:
 
 def test_the_other_options_are_on_the_command_line_as_systemd_wants_them(release: Path) -> None:
     assert (release / "deploy.conf").read_text().endswith(' "--rotate" "90" "--labels-lang" "é😀$$a%%b"\n')
-
-
-def test_the_source_is_read_from_the_environment() -> None:
-    result = fmnist_edge("camera", environment={"FMNIST_EDGE_SOURCE": "gone.mp4"})
-
-    assert result.stderr == "fmnist-edge: gone.mp4: no such file or directory\n"

@@ -4,9 +4,11 @@ The script runs as it is, but for its folders. systemd and the releases are stan
 what becomes of its service, and whose command writes down what it is asked. ``make fleet-test`` has the real ones.
 """
 
+import io
 import os
 import stat
 import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,9 @@ esac
 """
 # the seconds in which a release that dies does so
 SLEEP = 'echo "sleep $1" >> log; case $(cat current/fate) in dies) rm -f alive ;; esac'
+# what reaches the card with it: else a power cut could leave a name without its content
+SEEN = "trial.new trial releases/.new venvs/*/lib venvs/*/complete"
+SYNC = f'echo "synced $(readlink current) $(ls -d {SEEN} 2>/dev/null | xargs)" >> log'
 COMMAND = """#!/bin/sh
 echo "fmnist-edge $*" >> log
 [ "$2" = --accept ] || [ ! -e "${3%/models/*}/refused" ] || exit 3
@@ -42,7 +47,7 @@ class Device:
         for path in (self.root, self.config, self.programs):
             path.mkdir()
         (self.config / "allowed_signers").touch()
-        programs = {"systemctl": SYSTEMCTL, "sleep": SLEEP, "journalctl": "echo 'it said why'", "sync": ""}
+        programs = {"systemctl": SYSTEMCTL, "sleep": SLEEP, "journalctl": "echo 'it said why'", "sync": SYNC}
         for name, text in programs.items():
             self._program(self.programs / name, f"#!/bin/sh\n{text}\n")
         text = SCRIPT.read_text().replace("/opt/fmnist-edge", str(self.root)).replace("/etc/fmnist-edge", str(self.config))
@@ -120,6 +125,24 @@ def test_a_release_that_serves_replaces_the_one_before(serving: Device) -> None:
     assert serving.log("started ") == ["releases/b"]
     assert (serving.root / "releases" / "b" / "before").read_text() == "a\n"
     assert not (serving.root / "trial").exists()
+
+
+def test_a_trial_is_on_the_card_before_it_begins_and_so_is_the_release_before_it_is_started(serving: Device) -> None:
+    serving.put("b")
+
+    serving.run("switch", "b")
+
+    complete = "venvs/venv-a/complete venvs/venv-b/complete"
+    assert serving.log("synced ") == [f"releases/a trial.new {complete}", f"releases/b trial {complete}"]
+
+
+def test_a_release_that_fails_is_explained_by_its_journal(serving: Device) -> None:
+    serving.put("b", "fails")
+
+    with serving.start("switch", "b") as process:
+        _, errors = process.communicate()
+
+    assert errors.splitlines() == ["it said why", "b does not come up; a serves again"]
 
 
 def test_the_model_is_verified_before_anything_is_switched(serving: Device) -> None:
@@ -317,3 +340,90 @@ def test_check_says_whether_the_service_is_up(serving: Device) -> None:
 
     complaint = "the service is not up; 'journalctl --unit fmnist-edge-camera' says why"
     assert serving.run("check") == (1, complaint)
+
+
+# its ``-m venv --without-pip FOLDER`` and ``-m compileall``
+PYTHON = """
+echo "python $*" >> log
+[ ! -e broken ] || exit 1
+case "$2" in venv) mkdir -p "$4/bin" "$4/lib/python3.13/site-packages"; cp "$0" "$4/bin/python" ;; esac
+"""
+
+
+@pytest.fixture
+def receiving(serving: Device) -> Device:
+    """One with release a serving, to which release b was sent, and a Python."""
+    incoming = serving.root / "incoming"
+    incoming.mkdir()
+    serving._program(serving.programs / "python3", f"#!/bin/sh\n{PYTHON}\n")
+    for name, mode, member, text in (
+        ("venv-v.tar.gz", "w:gz", "fmnist_edge/cli.py", "the packages"),
+        ("release-b.tar", "w", "models/fmnist-int8.tflite", "the model"),
+    ):
+        with tarfile.open(incoming / name, mode) as archive:
+            entry = tarfile.TarInfo(member)
+            entry.size = len(text)
+            archive.addfile(entry, io.BytesIO(text.encode()))
+    return serving
+
+
+def install(device: Device) -> tuple[int, str]:
+    return device.run("install", "b", "v", str(device.programs / "python3"))
+
+
+def test_what_was_sent_becomes_a_release_beside_the_one_that_serves(receiving: Device) -> None:
+    assert install(receiving) == (0, "")
+
+    release = receiving.root / "releases" / "b"
+    assert (release / "models" / "fmnist-int8.tflite").read_text() == "the model"
+    assert (release / "venv" / "lib" / "python3.13" / "site-packages" / "fmnist_edge" / "cli.py").read_text() == "the packages"
+    command = release / "venv" / "bin" / "fmnist-edge"
+    assert command.read_text().splitlines()[0] == f"#!{receiving.root}/venvs/v/bin/python"
+    assert os.access(command, os.X_OK)
+    assert receiving.serving() == "a"
+    assert not (receiving.root / "incoming").exists()
+
+
+def test_packages_and_release_are_on_the_card_before_they_count_as_whole(receiving: Device) -> None:
+    install(receiving)
+
+    first, second = receiving.log("synced releases/a ")
+    assert first == "venvs/v/lib venvs/venv-a/complete"
+    assert second.startswith("releases/.new ")
+
+
+def test_packages_that_are_there_are_not_unpacked_again(receiving: Device) -> None:
+    (receiving.root / "venvs" / "v").mkdir()
+    (receiving.root / "venvs" / "v" / "complete").touch()
+
+    assert install(receiving) == (0, "")
+    assert receiving.log("python ") == []
+
+
+def test_packages_that_a_power_cut_left_are_unpacked_anew(receiving: Device) -> None:
+    (receiving.root / "venvs" / "v" / "lib").mkdir(parents=True)
+    (receiving.root / "venvs" / "v" / "lib" / "half").touch()
+
+    assert install(receiving) == (0, "")
+    assert not (receiving.root / "venvs" / "v" / "lib" / "half").exists()
+    assert (receiving.root / "venvs" / "v" / "complete").exists()
+
+
+def test_an_install_that_fails_leaves_nothing_and_what_serves_goes_on(receiving: Device) -> None:
+    (receiving.root / "broken").touch()
+
+    assert install(receiving)[0] != 0
+
+    assert receiving.left("venvs") == {"venv-a"}
+    assert receiving.left("releases") == {"a"}
+    assert not (receiving.root / "incoming").exists()
+    assert receiving.serving() == "a"
+
+
+def test_a_release_that_breaks_off_leaves_its_packages_and_no_half_of_it(receiving: Device) -> None:
+    (receiving.root / "incoming" / "release-b.tar").write_bytes(b"half of it")
+
+    assert install(receiving)[0] != 0
+
+    assert receiving.left("venvs") == {"v", "venv-a"}
+    assert receiving.left("releases") == {"a"}

@@ -9,6 +9,7 @@ from fmnist_edge.contract import (
     LANGUAGES,
     agreement,
     agrees,
+    best_classes,
     calibration_error,
     confidence_bins,
     dequantize,
@@ -101,6 +102,15 @@ def test_agreement_is_the_share_that_names_the_same_class() -> None:
     assert isinstance(agreement(one, other), float)
 
 
+def test_classes_as_near_to_the_best_as_rounding_may_move_them_are_best_too() -> None:
+    best = np.float32(0.5)
+    nearest = best - np.float32(contract.TIE)
+    reference = np.array([[best, nearest, np.nextafter(nearest, np.float32(0)), 0]], np.float32)
+
+    assert best_classes(reference).tolist() == [[True, True, False, False]]
+    assert best_classes(np.array([[np.nan, 1]], np.float32)).tolist() == [[False, False]]
+
+
 def test_distance_counts_in_both_directions() -> None:
     one, other = np.array([[0.5, 0.25]], np.float32), np.array([[0.25, 0.5]], np.float32)
 
@@ -121,7 +131,8 @@ def test_distance_keeps_differences_that_float32_would_lose() -> None:
 
 
 @pytest.mark.parametrize(
-    ("confidence", "number"), [(0, 0), (0.0666, 0), (0.0667, 1), (0.1, 1), (0.5, 7), (0.9333, 13), (0.9334, 14), (1, 14)]
+    ("confidence", "number"),
+    [(-0.1, 0), (np.nan, 0), (0, 0), (0.0666, 0), (0.0667, 1), (0.1, 1), (0.5, 7), (0.9333, 13), (0.9334, 14), (1, 14)],
 )
 def test_there_are_fifteen_bins_of_equal_width(confidence: float, number: int) -> None:
     assert contract.CALIBRATION_BINS == 15

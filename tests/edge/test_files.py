@@ -1,12 +1,13 @@
-"""Files are written whole or not at all."""
+"""Files are written whole or not at all; texts are read as people's programs write them."""
 
+import codecs
 import os
 from pathlib import Path
 
 import pytest
 
 from fmnist_edge.errors import UsageError
-from fmnist_edge.files import check_writable, prepare_folder, replacing
+from fmnist_edge.files import check_writable, decode_text, prepare_folder, replacing
 
 
 def names(folder: Path) -> list[str]:
@@ -79,3 +80,22 @@ def test_a_folder_in_which_no_file_can_be_made_is_found_out_before_the_work() ->
         prepare_folder(Path("/proc"), "tiles")
     with pytest.raises(OSError, match="/proc"):
         check_writable(Path("/proc"))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "鞋,é".encode(),
+        codecs.BOM_UTF8 + "鞋,é".encode(),
+        codecs.BOM_UTF16_LE + "鞋,é".encode("utf-16-le"),
+        codecs.BOM_UTF16_BE + "鞋,é".encode("utf-16-be"),
+    ],
+    ids=["utf-8", "utf-8 with a mark", "utf-16", "utf-16, big-endian"],
+)
+def test_a_text_is_read_without_its_byte_order_mark(content: bytes) -> None:
+    assert decode_text(content) == "鞋,é"
+
+
+def test_what_is_no_text_is_not_guessed_at() -> None:
+    with pytest.raises(UnicodeDecodeError):
+        decode_text("é".encode("latin-1"))

@@ -11,10 +11,8 @@ from PIL import Image, ImageDraw
 from export.bundle import attach_description, describe
 from fmnist_edge import Classifier
 from fmnist_edge.contract import Tile, at_temperature, ten_views
-from fmnist_edge.errors import BlankError
 from fmnist_edge.pictures.tile import View
 from support.altered_models import TRAINING, flatbuffer
-from support.empty_scenes import a_hundred_empty_scenes
 from train.dataset import Dataset
 
 
@@ -101,21 +99,6 @@ def test_the_temperature_of_photos_is_for_photos_only(tile: Tile, tmp_path: Path
     np.testing.assert_array_equal(cool[2].probabilities, plain[2].probabilities)
     np.testing.assert_allclose(cool[1].probabilities, at_temperature(plain[1].probabilities[None], 2.5)[0], atol=1e-6)
     assert cool[1].confidence < plain[1].confidence
-
-
-def test_at_most_one_empty_scene_in_twenty_is_named_without_a_doubt(classifier: Classifier) -> None:
-    predictions, blank = {}, []
-    for name, scene in a_hundred_empty_scenes():
-        try:
-            (predictions[name],) = classifier.classify(scene)
-        except BlankError:
-            blank.append(name)
-
-    assert len(predictions) + len(blank) == 100
-    assert all(name.startswith(("black-", "white-", "wall-")) for name in blank)
-    assert len([name for name, prediction in predictions.items() if not prediction.unsure]) <= 5
-    # a window does stand out from its wall
-    assert {name for name, prediction in predictions.items() if prediction.garment_found} <= {f"window-{n}" for n in range(5)}
 
 
 def test_a_garment_on_a_plain_ground_stands_out(classifier: Classifier) -> None:

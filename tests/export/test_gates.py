@@ -141,8 +141,9 @@ def test_a_waiver_is_for_int8_files_alone() -> None:
     for cause in ({"float32": turned(1, 0)}, {"int8": replace(PERFECT, ties=11)}):
         with pytest.raises(ParityError):
             verdict("it is too sure", **cause)
-    with pytest.raises(RoundingError, match=r"an output is 230/256 from fmnist-int8\.tflite's"):
-        verdict("it is too sure", {"fmnist-int8.onnx": np.eye(10, dtype=np.float32)[[3] * 10]})
+    for int8 in (PERFECT, turned(11, 0)):
+        with pytest.raises(RoundingError, match=r"an output is 230/256 from fmnist-int8\.tflite's"):
+            verdict("it is too sure", {"fmnist-int8.onnx": np.eye(10, dtype=np.float32)[[3] * 10]}, int8=int8)
 
 
 @pytest.mark.parametrize("name", bundle.ARTIFACTS)

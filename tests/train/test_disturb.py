@@ -23,6 +23,29 @@ def test_the_same_seed_disturbs_alike_and_another_does_not(dataset: Dataset) -> 
     assert (disturb(*some, 1) != disturb(*some, 2)).any((1, 2)).all()
 
 
+# mean and standard deviation of the first 24 tiles
+OF_IMAGES = [
+    *(51.3, 57.8, 58.2, 98.9, 9.5, 19.2, 53.3, 53.4, 57.4, 92.1, 76.0, 76.6, 27.2, 54.6, 94.5, 70.9),
+    *(21.3, 29.5, 48.0, 86.2, 54.6, 72.3, 47.0, 71.5, 20.9, 46.9, 60.4, 88.8, 29.0, 53.0, 51.4, 62.7),
+    *(30.7, 67.6, 34.7, 46.7, 37.6, 72.2, 36.8, 49.6, 91.7, 78.4, 42.9, 60.0, 79.1, 70.2, 151.4, 89.5),
+]
+OF_PHOTOS = [
+    *(125.6, 111.2, 107.4, 91.0, 45.4, 56.4, 76.1, 68.2, 77.7, 99.2, 75.2, 76.4, 51.2, 76.8, 116.5, 105.8),
+    *(25.6, 45.0, 28.5, 65.4, 71.2, 71.3, 89.1, 115.2, 89.9, 82.6, 45.5, 61.5, 34.6, 66.0, 79.1, 89.1),
+    *(78.4, 92.9, 88.5, 107.8, 50.4, 61.4, 3.7, 16.5, 92.5, 96.8, 38.4, 55.5, 81.7, 91.8, 171.2, 78.1),
+]
+
+
+@pytest.mark.tensorflow
+def test_tiles_are_disturbed_as_they_were_when_the_recipes_were_measured(dataset: Dataset) -> None:
+    """Whoever changes how, finds other best recipes, and other figures in docs/study.md: then these change, too."""
+    images, labels = dataset.train_images[:40], dataset.train_labels[:40]
+
+    for seen, figures in ((disturb(images, labels, 0), OF_IMAGES), (disturb_photos(images, 0), OF_PHOTOS)):
+        found = np.stack([seen[:24].mean((1, 2)), seen[:24].std((1, 2))], 1)
+        np.testing.assert_allclose(found.ravel(), figures, atol=0.25)
+
+
 @pytest.mark.tensorflow
 def test_a_disturbed_garment_still_fills_its_tile_on_a_black_ground(dataset: Dataset) -> None:
     garments = disturb(dataset.train_images[:600], dataset.train_labels[:600], 0) > 0

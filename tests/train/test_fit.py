@@ -1,7 +1,7 @@
 """What an epoch's graph counts as loss and as right, and how fast it learns."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -125,14 +125,14 @@ def test_a_score_is_mean_cross_entropy_and_accuracy() -> None:
 
 
 class Asked:
-    """A teacher who gives one answer, and keeps how many tiles were asked about."""
+    """A teacher who gives one answer, without being sure of it, and keeps how many tiles were asked about."""
 
     def __init__(self, class_id: int) -> None:
         self.class_id, self.tiles = class_id, 0
 
     def __call__(self, tiles: Tiles) -> Probabilities:
         self.tiles += len(tiles)
-        return np.eye(10, dtype=np.float32)[np.full(len(tiles), self.class_id)]
+        return np.float32(0.6) * np.eye(10, dtype=np.float32)[np.full(len(tiles), self.class_id)] + np.float32(0.04)
 
 
 def taught() -> Lessons:
@@ -152,6 +152,84 @@ def test_a_pupil_learns_from_the_teacher_who_has_not_seen_what_it_will_be_examin
 
     assert [teacher.tiles > 0 for teacher in teachers] == [number == fold for number in range(5)]
     assert (predict(model, TILES).argmax(1) == fold).all()
+
+
+class Examined(NamedTuple):
+    lessons: Lessons
+    holdout: Any
+
+
+@pytest.fixture(scope="module")
+def examined() -> Examined:
+    """What a training with images and photos held out decides: each pupil says what its own teacher says, whatever it is shown.
+
+    So the first is right about all images, which are of class 0, and about no photo; photos of other things are of no class.
+    """
+    from train.fit import train_with_holdout
+
+    recipe = replace(taught().recipe, photo_share=0.5, epochs=8)
+    accepted = np.eye(10, dtype=bool)[np.full(20, 9)]
+    accepted[10:] = False
+    photos = PhotoTiles(TILES[:20], accepted, np.arange(20) % 10, np.full(20, "drawn"))
+    lessons = Lessons(recipe, Examples(np.concatenate([TILES, TILES]), np.zeros(100, np.uint8)), 0, photos)
+    return Examined(lessons, train_with_holdout(lessons, [Asked(class_id) for class_id in range(5)]))
+
+
+def test_of_each_photo_counts_what_is_said_by_the_model_that_has_not_seen_its_contributor(examined: Examined) -> None:
+    assert len(set(examined.lessons.folds)) == 5
+    assert examined.holdout.said_of_photos.argmax(1).tolist() == examined.lessons.folds.tolist()
+
+
+def test_how_sure_to_be_is_decided_by_images_for_tiles_and_by_photos_for_photos(examined: Examined) -> None:
+    said, holdout = examined.holdout.said_of_photos, examined.holdout
+
+    assert holdout.unsure["tile"] < 1 == holdout.unsure["photo"]  # no photo was named rightly
+    assert holdout.photo_temperature == 4  # the highest there is: the less sure the better
+    assert said.max() < 0.9
+
+
+def test_photos_of_other_things_have_no_say_in_how_sure_to_be() -> None:
+    """No class is right for them, so what is said of them would always be wrong."""
+    from train.fit import train_with_holdout
+
+    recipe = replace(taught().recipe, photo_share=0.5)
+    accepted = np.eye(10, dtype=bool)[np.full(20, 1)]
+    accepted[5:] = False
+    photos = PhotoTiles(TILES[:20], accepted, np.arange(20) % 10, np.full(20, "drawn"))
+    lessons = Lessons(recipe, Examples(np.concatenate([TILES, TILES]), np.ones(100, np.uint8)), 0, photos)
+
+    holdout = train_with_holdout(lessons, [Asked(1)] * 5)
+
+    assert holdout.unsure["photo"] < 1
+    assert holdout.photo_temperature < 1
+
+
+@pytest.mark.parametrize("temperature", [0.5, 2])
+def test_the_model_that_ships_has_the_temperature_that_was_decided(temperature: float) -> None:
+    from train.fit import Holdout, Scores, train_final
+    from train.networks import predict
+
+    none = Scores(0, 0)
+    said = []
+    for chosen in (1.0, temperature):
+        holdout = Holdout([Epoch(1, 0.5, 1, 0.5)], chosen, 1.0, {}, none, none, np.zeros((0, 10), np.float32))
+        said.append(np.log(predict(train_final(taught(), holdout, [Asked(1)]), TILES)))
+
+    np.testing.assert_allclose(np.ptp(said[1], 1), np.ptp(said[0], 1) / temperature, rtol=1e-3)
+
+
+def test_the_model_that_was_examined_has_the_temperature_it_decided() -> None:
+    """Else the thresholds would be those of another model."""
+    from train.fit import train_with_holdout
+
+    lessons = Lessons(replace(taught().recipe, teacher=None), taught().images, 0)
+    plain = train_with_holdout(lessons)
+    lessons.recipe = replace(lessons.recipe, calibrate=True)
+    calibrated = train_with_holdout(lessons)
+
+    assert plain.temperature == 1 != calibrated.temperature
+    assert calibrated.validation.loss < plain.validation.loss
+    assert calibrated.validation.accuracy == plain.validation.accuracy
 
 
 def test_in_the_end_all_teachers_teach_and_nothing_is_held_out(capsys: pytest.CaptureFixture[str]) -> None:

@@ -199,6 +199,21 @@ def test_accepting_writes_the_counter_for_everybody_to_read(bundle: Bundle) -> N
     assert sorted(path.name for path in bundle.keys.parent.iterdir()) == ["accepted", "allowed_signers"]
 
 
+def test_the_counter_is_on_the_card_before_it_takes_the_old_ones_place(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a power cut, an empty file would refuse all models."""
+    bundle.accepted.write_text("9\n")
+    synced = []
+
+    def note(descriptor: int) -> None:
+        synced.append((Path(f"/proc/self/fd/{descriptor}").read_text(), bundle.accepted.read_text()))
+
+    monkeypatch.setattr(os, "fsync", note)
+
+    accept_counter(bundle.manifest)
+
+    assert synced == [("10\n", "9\n")]
+
+
 def test_accepting_raises_the_counter(bundle: Bundle) -> None:
     bundle.accepted.write_text("9\n")
 

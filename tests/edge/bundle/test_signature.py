@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from export.bundle import attach_description, describe
+from export.bundle import attach_description, describe, fingerprint
+from support.altered_models import with_a_zeroed_row
 from support.commands import FMNIST_EDGE, MODELS, ROOT, fmnist_edge, main_of, python_m, run
 
 INT8 = "fmnist-int8.tflite"
@@ -216,6 +217,20 @@ def test_what_does_not_verify_is_not_accepted(device: Device) -> None:
     golden.write_bytes(golden.read_bytes() + b"\0")
 
     assert device.run("verify", "--accept")[0] == 3
+    assert not device.accepted.exists()
+
+
+def test_a_signed_model_that_computes_something_else_is_not_accepted(device: Device) -> None:
+    device.model.write_bytes(with_a_zeroed_row(device.model))
+    manifest = json.loads((device.models / "manifest.json").read_text())
+    manifest["files"][INT8] |= fingerprint(device.model.read_bytes())
+    (device.models / "manifest.json").write_text(json.dumps(manifest))
+    device.sign(device.folder / "owner", 11)
+
+    result = fmnist_edge("verify", "--accept", "--model", device.model, environment={"FMNIST_EDGE_CONFIG": str(device.config)})
+
+    assert result.returncode == 3
+    assert "not what the workstation computed" in result.stderr
     assert not device.accepted.exists()
 
 

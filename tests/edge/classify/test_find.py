@@ -43,65 +43,8 @@ def paths(*arguments: str | Path, **options: object) -> list[str]:
     return [json.loads(line)["path"] for line in result.stdout.splitlines()]
 
 
-def test_a_folder_is_its_own_pictures(tree: Path) -> None:
-    assert paths(".", cwd=tree) == ["./b.png"]
-
-
 def test_r_looks_into_the_folders_too(tree: Path) -> None:
     assert paths("-r", ".", cwd=tree) == ["./b.png", "./deeper/a.png", "./deeper/still/c.png"]
-
-
-def test_links_to_folders_are_not_followed_into_a_circle(tree: Path) -> None:
-    (tree / "deeper" / "up").symlink_to(tree, target_is_directory=True)
-
-    assert len(paths("-r", ".", cwd=tree)) == 3
-
-
-@pytest.mark.slow
-def test_a_folder_in_a_folder_that_cannot_be_read_is_named_and_the_rest_is_classified(tree: Path) -> None:
-    (tree / "deeper").chmod(0)
-    drop_root = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
-    command = [*drop_root, FMNIST_EDGE, "classify", "-r", "."]
-
-    result = subprocess.run(command, cwd=tree, capture_output=True, text=True)
-
-    (tree / "deeper").chmod(0o755)
-    assert result.stdout.startswith("./b.png: ")
-    assert (result.returncode, result.stderr) == (1, "fmnist-edge: ./deeper: the folder can't be read (Permission denied)\n")
-
-
-def test_a_folder_without_pictures_says_how_to_look_deeper(tree: Path) -> None:
-    (tree / "b.png").unlink()
-
-    result = fmnist_edge("classify", ".", cwd=tree)
-
-    assert result.returncode == 1
-    assert result.stderr.endswith("; -r looks into its folders too\n")
-
-
-def test_a_pattern_that_no_shell_resolved_is_resolved(tree: Path) -> None:
-    assert paths("**/*.png", cwd=tree) == ["b.png", "deeper/a.png", "deeper/still/c.png"]
-
-
-def test_a_pattern_that_nothing_fits_is_named(tree: Path) -> None:
-    result = fmnist_edge("classify", "*.jpg", cwd=tree)
-
-    assert (result.returncode, result.stderr) == (
-        1,
-        "fmnist-edge: *.jpg: no such file or directory, and nothing fits it as a pattern\n",
-    )
-
-
-def test_a_file_whose_name_looks_like_a_pattern_is_taken_as_it_is(shoe: Image.Image, tmp_path: Path) -> None:
-    shoe.save(tmp_path / "[1].png")
-
-    assert paths("[1].png", cwd=tmp_path) == ["[1].png"]
-
-
-def test_a_list_on_stdin_names_pictures_and_folders(tree: Path) -> None:
-    found = paths("-", cwd=tree, input="deeper\n\nb.png\ngone.png\n")
-
-    assert found == ["deeper/a.png", "b.png", "gone.png"]
 
 
 @pytest.mark.slow
@@ -134,16 +77,6 @@ def test_no_picture_on_stdin_is_an_error() -> None:
     result = fmnist_edge("classify", "--stdin", input="")
 
     assert (result.returncode, result.stderr) == (1, "fmnist-edge: stdin: there is nothing in it\n")
-
-
-def test_an_archive_is_its_pictures_in_its_order(tree: Path) -> None:
-    with zipfile.ZipFile(tree / "shoes.zip", "w") as archive:
-        for name in ("deeper/a.png", "b.png"):
-            archive.write(tree / name, name)
-        archive.writestr("notes.txt", "no picture")
-        archive.writestr("broken.png", "nor is this")
-
-    assert paths("shoes.zip", cwd=tree) == ["shoes.zip/deeper/a.png", "shoes.zip/b.png", "shoes.zip/broken.png"]
 
 
 def test_a_damaged_archive_is_one_line(tree: Path) -> None:
@@ -228,14 +161,6 @@ def test_input_tile_refuses_photos(tmp_path: Path) -> None:
     )
 
 
-def test_input_photo_cuts_out_what_would_be_a_tile(shoe: Image.Image, tmp_path: Path) -> None:
-    shoe.save(tmp_path / "shoe.png")
-
-    fmnist_edge("classify", "--input", "photo", "--save-tiles", "seen", "shoe.png", cwd=tmp_path)
-
-    assert (np.asarray(Image.open(tmp_path / "seen" / "shoe.png.png")) != np.asarray(shoe)).any()
-
-
 def test_saved_tiles_are_what_the_model_was_shown(tree: Path) -> None:
     photo = ImageOps.invert(Image.open(tree / "b.png")).resize((280, 280)).convert("RGB")
     photo.save(tree / "deeper" / "photo.png")
@@ -247,30 +172,11 @@ def test_saved_tiles_are_what_the_model_was_shown(tree: Path) -> None:
     assert len(list((tree / "seen").iterdir())) == 1
 
 
-def test_a_saved_tile_has_a_name_that_fits(shoe: Image.Image, tmp_path: Path) -> None:
-    name = f"{'鞋' * 80}.png"
-    shoe.save(tmp_path / name)
-
-    result = fmnist_edge("classify", "--save-tiles", "seen", f"{tmp_path}/{name}", cwd=tmp_path)
-
-    assert result.returncode == 0, result.stderr
-    assert len(list((tmp_path / "seen").iterdir())) == 1
-
-
 def test_a_folder_for_tiles_that_cannot_be_made_is_said_first(tree: Path) -> None:
     result = fmnist_edge("classify", "--save-tiles", "b.png/seen", "b.png", cwd=tree)
 
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr == "fmnist-edge: b.png/seen: tiles can't be saved there (Not a directory)\n"
-
-
-def test_a_name_with_a_newline_stays_on_its_line(shoe: Image.Image, tmp_path: Path) -> None:
-    shoe.save(tmp_path / "two\nlines.png")
-    shoe.save(tmp_path / "\033[31mred.png")
-
-    result = fmnist_edge("classify", ".", cwd=tmp_path)
-
-    assert [line.split(": ")[0] for line in result.stdout.splitlines()] == ["./\\x1b[31mred.png", "./two\\nlines.png"]
 
 
 def test_max_pixels_is_the_limit(shoe: Image.Image, tmp_path: Path) -> None:
@@ -340,18 +246,17 @@ def test_a_list_may_come_from_windows(encoding: str, end: str, monkeypatch: pyte
     assert [source.name for source in find(["-"], Options())] == ["b.png", "Schön/鞋.png"]
 
 
-@pytest.mark.slow
-def test_a_list_of_utf_16_is_answered_line_by_line(tree: Path) -> None:
-    command = [FMNIST_EDGE, "classify", "-"]
-    with subprocess.Popen(command, cwd=tree, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        for begin in ("\ufeff", ""):
-            process.stdin.write(f"{begin}b.png\r\n".encode("utf-16-le"))
-            process.stdin.flush()
-            assert process.stdout.readline().startswith(b"b.png: Sneaker")
-        process.stdin.close()
-        assert process.wait(10) == 0
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le"])
+def test_each_path_of_a_list_is_there_before_the_next_comes(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = os.pipe()
+    with open(ours) as stdin, open(theirs, "wb", buffering=0) as list_:
+        monkeypatch.setattr("sys.stdin", stdin)
+        sources = find(["-"], Options())
+        for begin, name in (("\ufeff", "a.png"), ("", "b.png")):
+            list_.write(f"{begin}{name}\r\n".encode(encoding))
+            assert next(sources).name == name
+        list_.close()
+        assert list(sources) == []
 
 
 def test_an_archive_packed_in_a_way_that_cannot_be_read_says_what_to_do(tree: Path) -> None:

@@ -1,9 +1,7 @@
 """What `fmnist-edge classify` prints: colours, progress, CSV, languages, doubts; several processes; Ctrl-C."""
 
-import csv
 import json
 import os
-import pickle
 import pty
 import re
 import signal
@@ -15,12 +13,7 @@ import pytest
 from PIL import Image
 
 from fmnist_edge import Classifier
-from fmnist_edge.classifier import Prediction
-from fmnist_edge.classify.output import FORMATS, Style
-from fmnist_edge.classify.reading import Item
-from fmnist_edge.contract import CLASSES, LANGUAGES, NOTHING_STANDS_OUT
-from fmnist_edge.pictures.tile import View, look
-from support.commands import FMNIST_EDGE, MODELS, fmnist_edge
+from support.commands import FMNIST_EDGE, fmnist_edge
 from train.dataset import Dataset
 
 
@@ -57,11 +50,6 @@ def test_colours_are_for_terminals(shoes: Path) -> None:
 
 
 @pytest.mark.slow
-def test_no_color_is_respected(shoes: Path) -> None:
-    assert "\033[" not in on_a_terminal("stdout", "classify", "000.png", cwd=shoes, environment={"NO_COLOR": "1"})
-
-
-@pytest.mark.slow
 def test_many_images_get_a_progress_bar_on_a_terminal(shoes: Path) -> None:
     bar = on_a_terminal("stderr", "classify", ".", cwd=shoes)
 
@@ -71,43 +59,12 @@ def test_many_images_get_a_progress_bar_on_a_terminal(shoes: Path) -> None:
 
 
 @pytest.mark.slow
-def test_bars_are_plain_where_there_is_no_unicode(shoes: Path) -> None:
-    result = fmnist_edge("classify", "000.png", cwd=shoes, environment={"PYTHONIOENCODING": "ascii"})
-
-    assert result.stdout.splitlines()[0].endswith("#" * 15)
-
-
-@pytest.mark.slow
 def test_few_images_get_none(shoes: Path) -> None:
     assert on_a_terminal("stderr", "classify", "000.png", "001.png", cwd=shoes) == ""
 
 
 def test_no_terminal_gets_no_progress_bar(shoes: Path) -> None:
     assert fmnist_edge("classify", ".", cwd=shoes).stderr == ""
-
-
-def test_csv_is_a_line_per_picture_errors_too(shoes: Path) -> None:
-    result = fmnist_edge("classify", "--csv", "--all", "000.png", "gone, or not.png", cwd=shoes)
-
-    good, bad = csv.DictReader(result.stdout.splitlines())
-    assert result.returncode == 1
-    assert list(good) == ["path", "class_id", "label", "confidence", *CLASSES, "unsure", "milliseconds", "error", "garment_found"]
-    assert (good["path"], good["class_id"], good["label"], good["unsure"], good["error"]) == (
-        "000.png",
-        "9",
-        "Ankle boot",
-        "false",
-        "",
-    )
-    assert float(good["Ankle boot"]) == float(good["confidence"])
-    assert float(good["milliseconds"]) > 0
-    assert (bad["path"], bad["error"], bad["label"]) == ("gone, or not.png", "no such file or directory", "")
-
-
-def test_csv_without_all_has_no_columns_for_classes(shoes: Path) -> None:
-    result = fmnist_edge("classify", "--csv", "000.png", cwd=shoes)
-
-    assert result.stdout.splitlines()[0] == "path,class_id,label,confidence,unsure,milliseconds,error,garment_found"
 
 
 def test_json_with_all_has_every_probability(shoes: Path, classifier: Classifier) -> None:
@@ -212,53 +169,3 @@ def test_ctrl_c_leaves_whole_lines_and_130(jobs: str, shoes: Path) -> None:
     assert (process.returncode, errors) == (130, "fmnist-edge: interrupted\n")
     assert [record["path"] for record in records] == sorted(record["path"] for record in records)
     assert len(records) < 350
-
-
-def test_a_classifier_can_be_pickled(dataset: Dataset) -> None:
-    classifier = Classifier(MODELS / "fmnist-float.tflite", min_confidence=0.9)
-
-    copy = pickle.loads(pickle.dumps(classifier))
-
-    np.testing.assert_array_equal(
-        copy.classify(dataset.test_images[0])[0].probabilities, classifier.classify(dataset.test_images[0])[0].probabilities
-    )
-    assert copy.classify(dataset.test_images[0])[0].sure_from == 0.9
-
-
-@pytest.fixture
-def wall(classifier: Classifier) -> tuple[Item, Prediction]:
-    """A photo in which nothing stands out."""
-    view = look(Image.new("RGB", (300, 200), (200, 190, 170)))
-    return Item("wall.jpg", view, None, 1), classifier.predict([view])[0]
-
-
-@pytest.mark.parametrize("name", FORMATS)
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_every_format_says_that_nothing_stands_out(
-    name: str, language: str, wall: tuple[Item, Prediction], capsys: pytest.CaptureFixture[str]
-) -> None:
-    FORMATS[name](Style(2, False, LANGUAGES[language], NOTHING_STANDS_OUT[language]))(*wall, 1)
-
-    printed = capsys.readouterr().out
-    record = {"json": json.loads, "csv": lambda text: next(csv.DictReader(text.splitlines()))}
-    if name in record:
-        found = record[name](printed)
-        assert (str(found["unsure"]).lower(), str(found["garment_found"]).lower()) == ("true", "false")
-    else:
-        first = printed.splitlines()[0]
-        label = LANGUAGES[language][wall[1].class_id]
-        assert f"{label}? " in first
-        assert f" ({NOTHING_STANDS_OUT[language]})" in first
-        assert printed.count(NOTHING_STANDS_OUT[language]) == 1
-
-
-def test_of_a_tile_no_format_says_more_than_its_label(
-    classifier: Classifier, dataset: Dataset, capsys: pytest.CaptureFixture[str]
-) -> None:
-    view = View(dataset.test_images[0], "tile")
-    for name in ("text", "bars"):
-        FORMATS[name](Style(1, False, CLASSES, "nothing"))(Item("boot.png", view, None, 1), classifier.predict([view])[0], 1)
-
-    text, bars = capsys.readouterr().out.splitlines()
-    assert re.fullmatch(r"boot\.png: Ankle boot \d\.\d\d", text)
-    assert re.fullmatch(r"Ankle boot +\d\.\d\d [█#]+", bars)

@@ -86,9 +86,31 @@ def test_the_service_says_what_it_sees_and_since_when(tmp_path: Path) -> None:
     assert 1 <= found["uptime_s"] < 60
 
 
+def say(folder: Path, began: float, at: float) -> None:
+    """A word of the service. began, at: seconds ago."""
+    now = time.monotonic()
+    (folder / "status.json").write_text(json.dumps({"began": now - began, "at": now - at, "says": "Bag"}))
+
+
+def test_a_service_may_say_nothing_for_half_a_minute(tmp_path: Path) -> None:
+    say(tmp_path, began=1000, at=28)
+
+    found = status(RUNTIME_DIRECTORY=tmp_path)
+
+    assert (found["label"], found["problem"]) == ("Bag", None)
+    assert 1000 <= found["uptime_s"] < 1060
+
+
+def test_the_first_problem_is_the_one_that_is_told(tmp_path: Path) -> None:
+    say(tmp_path, began=1000, at=100)
+
+    found = status("--model", tmp_path / "none.tflite", exit_status=3, RUNTIME_DIRECTORY=tmp_path)
+
+    assert found["problem"] == f"{tmp_path}/none.tflite: no such model file"
+
+
 def test_a_service_that_fell_silent_is_not_healthy(tmp_path: Path) -> None:
-    said = {"began": time.monotonic() - 1000, "at": time.monotonic() - 100, "says": "Bag"}
-    (tmp_path / "status.json").write_text(json.dumps(said))
+    say(tmp_path, began=1000, at=100)
 
     found = status(exit_status=3, RUNTIME_DIRECTORY=tmp_path)
 

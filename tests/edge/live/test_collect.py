@@ -3,12 +3,10 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
 from fmnist_edge import Classifier
-from fmnist_edge.live.collect import Collection
 from support.commands import FMNIST_EDGE, fmnist_edge, run
 from support.film import scene, write_film
 from train.dataset import Dataset
@@ -56,12 +54,6 @@ def test_a_tile_is_what_the_model_was_shown(film: Path, tmp_path: Path, classifi
     assert classifier.classify(tile)[0].label == "Trouser"
 
 
-def test_what_the_model_is_sure_of_is_not_kept(film: Path, tmp_path: Path) -> None:
-    collect(film, tmp_path, "--frames", "20", "--min-confidence", "0.1")
-
-    assert [path.name for path in tmp_path.rglob("*")] == [".tiles"]
-
-
 def test_an_empty_scene_is_not_kept(tmp_path: Path) -> None:
     wall = write_film(tmp_path / "wall.mp4", [(Image.new("RGB", (320, 240), (200, 190, 170)), 0.5)])
 
@@ -83,22 +75,6 @@ def test_the_oldest_go_first_and_other_files_stay(film: Path, tmp_path: Path) ->
     assert 10 < len(kept[:-4]) < 20
     assert sum(path.stat().st_size for path in ours) < 1_000_000
     assert {"holiday.jpg", "unsure-notes.jpg"} < {path.name for path in tmp_path.iterdir()}
-
-
-def test_a_clock_that_is_behind_costs_no_frame_that_was_just_kept(tmp_path: Path) -> None:
-    old = [f"unsure-20990101-0000{second:02}-000-shirt.jpg" for second in range(20)]
-    for name in old:
-        (tmp_path / name).write_bytes(bytes(50_000))
-    (tmp_path / "unsure-99991399-999999-999-shirt.jpg").write_bytes(bytes(10))  # a time that is none
-    collection = Collection(tmp_path, 1_000_000, print)
-
-    for second in range(3):
-        collection.add(Image.new("RGB", (320, 240)), np.zeros((28, 28), np.uint8), TROUSER, float(second))
-
-    kept = sorted(path.name for path in tmp_path.glob("unsure-2*.jpg"))
-    assert kept[-3:] == [f"unsure-20990101-000019-00{count}-trouser.jpg" for count in (1, 2, 3)]
-    assert kept[:-3] == old[-len(kept) + 3 :]
-    assert len(list(tmp_path.glob(".tiles/*.png"))) == 3
 
 
 @pytest.mark.slow

@@ -87,6 +87,22 @@ def test_one_frame_a_second_is_kept(tmp_path: Path) -> None:
     assert counts == [1, 1, 1, 2, 2, 3]
 
 
+def test_a_clock_that_is_behind_costs_no_frame_that_was_just_kept(tmp_path: Path) -> None:
+    old = [f"unsure-20990101-0000{second:02}-000-shirt.jpg" for second in range(20)]
+    for name in old:
+        (tmp_path / name).write_bytes(bytes(50_000))
+    (tmp_path / "unsure-99991399-999999-999-shirt.jpg").write_bytes(bytes(10))  # a time that is none
+    collection = Collection(tmp_path, 1_000_000, print)
+
+    for second in range(3):
+        collection.add(Image.new("RGB", (320, 240)), np.zeros((28, 28), np.uint8), SHIRT, float(second))
+
+    kept = sorted(path.name for path in tmp_path.glob("unsure-2*.jpg"))
+    assert kept[-3:] == [f"unsure-20990101-000019-00{count}-shirt.jpg" for count in (1, 2, 3)]
+    assert kept[:-3] == old[-len(kept) + 3 :]
+    assert len(list(tmp_path.glob(".tiles/*.png"))) == 3
+
+
 def test_a_clock_that_is_set_back_does_not_stop_it_for_hours(tmp_path: Path) -> None:
     kept, _ = collection(tmp_path)
     add(kept, 1000)

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,12 @@ from fmnist_edge.cameras.camera import FeedOptions
 from fmnist_edge.cameras.feed import Feed
 from fmnist_edge.errors import UsageError
 from fmnist_edge.live.collect import Collection
+from fmnist_edge.live.scene import Sight
 from fmnist_edge.live.screen import Screen
 from fmnist_edge.live.service import Systemd
 from fmnist_edge.live.watch import FAULTS, LEARN_KEY, TICK, Options, Tally, Watch, prepare
 from fmnist_edge.terminal import quiet_stderr
+from support.camera_server import CameraServer
 from support.commands import MODELS
 from support.film import scene, write_film
 from train.dataset import Dataset
@@ -158,8 +161,11 @@ def _handlers() -> Iterator[None]:
         signal.signal(number, handler)
 
 
+PATIENCE = 0.6
+
+
 def watch(source: Path | str, collection: Collection | None = None, sure_from: float | None = None, **changes: Any) -> Watch:
-    feed = Feed(str(source), FeedOptions(fast=source != "test"), print)
+    feed = Feed(str(source), FeedOptions(fast=isinstance(source, Path), patience=PATIENCE), print)
     with quiet_stderr():
         classifier = Classifier(MODELS / "fmnist-int8.tflite", min_confidence=sure_from)
     return Watch(feed, classifier, options(**changes), Screen(True, False, "en"), Systemd(False), collection)
@@ -198,6 +204,39 @@ def test_while_nothing_moves_there_are_as_many_answers_as_wanted(still: Path, ca
     times = [record["seconds"] for record in records]
     assert [now < 0.5 for now in times[:16]] == [True] * 15 + [False]
     assert all(1 <= later - sooner < 1.2 for sooner, later in pairwise(times[14:]))
+
+
+def test_while_nothing_moves_ten_frames_a_second_are_looked_at(still: Path) -> None:
+    running, looks = watch(still), []
+    look = running.scene.look
+
+    def note(frame: Image.Image, now: float) -> Sight:
+        looks.append(now)
+        return look(frame, now)
+
+    running.scene.look = note  # type: ignore[method-assign]
+    with running.feed:
+        running.run()
+
+    assert looks[:15] == pytest.approx([number / 30 for number in range(15)], abs=0.01)
+    assert all(0.09 < later - sooner < 0.15 for sooner, later in pairwise(looks[15:]))
+
+
+def test_a_still_camera_is_left_alone_until_it_is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else each of its frames would be decoded, and thrown away."""
+    slept, sleep = [], time.sleep
+
+    def note(seconds: float) -> None:
+        slept.append(seconds)
+        sleep(seconds)
+
+    monkeypatch.setattr(time, "sleep", note)
+    with CameraServer() as camera:
+        running = watch(camera.source, seconds=0.8, idle_fps=16)
+        with running.feed:
+            running.run()
+
+    assert 1 / 16 in slept
 
 
 def test_a_film_that_stands_still_is_not_called_frozen(still: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -306,21 +345,57 @@ def interrupted_by(number: signal.Signals, capfd: pytest.CaptureFixture[str]) ->
     return said
 
 
-def test_systemd_hears_the_label_then_that_it_is_ready_then_the_end(
-    film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    listener.bind(str(tmp_path / "notify"))
-    listener.setblocking(False)
-    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+@pytest.fixture
+def listener(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    """systemd, which wants to hear of each sign of life."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(tmp_path / "notify"))
+        listener.setblocking(False)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        monkeypatch.setenv("WATCHDOG_USEC", "1")
+        yield listener
+
+
+def heard(listener: socket.socket) -> list[str]:
+    messages = []
+    with suppress(BlockingIOError):
+        while True:
+            messages.append(listener.recv(1000).decode())
+    return messages
+
+
+def test_systemd_hears_the_label_then_that_it_is_ready_then_the_end(film: Path, listener: socket.socket) -> None:
     running = watch(film, frames=3)
     running.systemd = Systemd(True)
 
     with running.feed:
         running.run()
 
-    assert [listener.recv(100).decode() for _ in range(3)] == ["STATUS=Trouser", "READY=1", "STOPPING=1"]
-    listener.close()
+    messages = [message for message in heard(listener) if message != "WATCHDOG=1"]
+    assert messages == ["STATUS=Trouser", "READY=1", "STOPPING=1"]
+
+
+def test_a_camera_that_is_lost_and_tried_again_is_no_reason_to_restart_the_service(listener: socket.socket) -> None:
+    with CameraServer() as camera:
+        running = watch(camera.source, seconds=1.4)
+        running.systemd = Systemd(True)
+        camera.stalled = True
+        with running.feed:
+            running.run()
+
+    messages = heard(listener)
+    lost = next(number for number, message in enumerate(messages) if message.startswith("STATUS=lost: http://127.0.0.1"))
+    assert "WATCHDOG=1" in messages[lost:]
+
+
+def test_a_camera_whose_frames_are_far_apart_is_not_called_lost(listener: socket.socket) -> None:
+    with CameraServer(fps=4) as camera:
+        running = watch(camera.source, seconds=0.8)
+        running.systemd = Systemd(True)
+        with running.feed:
+            running.run()
+
+    assert not [message for message in heard(listener) if message.startswith("STATUS=lost")]
 
 
 def test_sigterm_ends_it_and_says_how_it_went(capfd: pytest.CaptureFixture[str]) -> None:

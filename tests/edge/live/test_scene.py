@@ -1,5 +1,7 @@
 """What the camera's frames say before the model sees them: moved or not, black, frozen; and answers that hold still."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -331,3 +333,18 @@ def test_the_share_that_differs_is_of_pixels_darker_and_brighter() -> None:
 
 def test_what_is_compared_has_the_sizes_that_the_thresholds_were_chosen_for() -> None:
     assert (scenes.WIDTH, scenes.HEIGHT, scenes.SAMPLES) == (32, 24, 10)
+
+
+def test_of_what_the_empty_scene_was_learned_from_nothing_is_kept() -> None:
+    """A service learns it anew for months."""
+    scene = learned()
+    tracemalloc.start()
+    try:
+        scene.learn()
+        for number in range(101):
+            scene.look(frame(), number / 100)
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert kept < 50 * grays().nbytes

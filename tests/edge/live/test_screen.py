@@ -1,6 +1,5 @@
 """`fmnist-edge camera` on a terminal: a line in place that fits, messages beside it, keys, and the terminal as it was."""
 
-import json
 import os
 import pty
 import re
@@ -13,15 +12,8 @@ from collections.abc import Iterator
 from fcntl import ioctl
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from fmnist_edge.cameras.feed import Frame
-from fmnist_edge.classifier import Prediction
-from fmnist_edge.contract import LANGUAGES, NOTHING_STANDS_OUT
-from fmnist_edge.live.screen import Screen
-from fmnist_edge.live.steady import Steady
 from support.commands import FMNIST_EDGE
 from support.film import scene, write_film
 from train.dataset import Dataset
@@ -96,14 +88,6 @@ def test_the_line_fits_the_terminal(columns: int, language: str, film: Path, ter
     assert ("dropped" in updates[-1]) == (columns == 200)
 
 
-def test_json_lines_are_printed_if_asked_for(film: Path, terminal: Terminal) -> None:
-    with terminal.start(film, "--fast", "--json", "--frames", "2"):
-        written = terminal.read_until("CPU")
-
-    assert written.count('{"time": ') == 2
-    assert "\033" not in written
-
-
 def test_changes_only_are_nothing_for_a_line_in_place(film: Path, terminal: Terminal) -> None:
     with terminal.start(film, "--on-change") as process:
         written = terminal.read_until("\n")
@@ -137,25 +121,3 @@ def test_the_terminal_is_left_as_it_was(number: int, terminal: Terminal) -> None
 
     assert before[3] & ~during[3] == termios.ICANON | termios.ECHO
     assert termios.tcgetattr(terminal.theirs) == before
-
-
-@pytest.mark.parametrize("language", ["en", "zh"])
-def test_json_says_that_nothing_stands_out(language: str, capfd: pytest.CaptureFixture[str]) -> None:
-    bag = Prediction(np.eye(10, dtype=np.float32)[8], 0.5, garment_found=False)
-    frame = Frame(Image.new("RGB", (32, 24)), 0, time.monotonic(), 0)
-
-    Screen(as_json=True, on_change=False, language=language).show(Steady(0).update(bag, 0), frame, 0, 30)
-
-    record = json.loads(capfd.readouterr().out)
-    assert (record["label"], record["unsure"], record["garment_found"]) == (LANGUAGES[language][8], True, False)
-
-
-@pytest.mark.parametrize("language", ["en", "zh"])
-def test_the_line_says_that_nothing_stands_out_in_place_of_a_bar(language: str, terminal: Terminal, tmp_path: Path) -> None:
-    wall = write_film(tmp_path / "wall.mp4", [(Image.new("RGB", (320, 240), (200, 190, 170)), 0.5)])
-
-    with terminal.start(wall, "--fast", "--frames", "2", "--labels-lang", language):
-        line = terminal.read_until("CPU").split("\r\n")[1]
-
-    assert re.search(rf"\r\S.*\? +\d\.\d\d  {NOTHING_STANDS_OUT[language]} ", line)
-    assert "█" not in line

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 from fmnist_edge.contract import CLASSES
-from support.camera_server import CameraServer
 from support.commands import FMNIST_EDGE, ROOT, run
 
 pytestmark = pytest.mark.slow
@@ -83,55 +82,12 @@ def test_systemd_hears_of_the_first_frame_the_label_and_the_end(listener: Listen
     assert process.wait(1) == 0
 
 
-def test_an_abstract_socket_will_do(start: Start) -> None:
-    abstract = Listener(f"@fmnist-edge-{os.getpid()}")
-
-    start("--systemd", "--source", "test", NOTIFY_SOCKET=abstract.address)
-
-    assert "READY=1" in abstract.listen("READY=1")
-    abstract.close()
-
-
-def test_the_watchdog_hears_twice_in_its_time(listener: Listener, start: Start) -> None:
-    start("--systemd", "--source", "test", WATCHDOG_USEC="1000000")
-    listener.listen("READY=1")
-    listener.listen("never", seconds=2)
-
-    assert 4 <= listener.heard.count("WATCHDOG=1") <= 6
-
-
-def test_the_watchdog_of_another_process_hears_nothing(listener: Listener, start: Start) -> None:
-    start("--systemd", "--source", "test", WATCHDOG_USEC="100000", WATCHDOG_PID="1")
-    listener.listen("READY=1")
-
-    assert "WATCHDOG=1" not in listener.listen("WATCHDOG=1", seconds=0.5)
-
-
 def test_the_watchdog_hears_nothing_once_it_hangs(listener: Listener, start: Start) -> None:
     start("--systemd", "--source", "test", WATCHDOG_USEC="200000", stdout=subprocess.PIPE)  # which nobody reads
     listener.listen("never", seconds=2)
     listener.heard.clear()
 
     assert listener.listen("never", seconds=0.5) == []
-
-
-def test_the_watchdog_waits_for_a_camera_that_comes_back(listener: Listener, start: Start) -> None:
-    with CameraServer() as camera:
-        start("--systemd", "--source", f"{camera.address}/stream", WATCHDOG_USEC="200000")
-        listener.listen("READY=1")
-        camera.unplug()
-        listener.listen("never", seconds=1)
-        lost = listener.heard[-1:]
-        camera.plug_in()
-
-    assert lost == ["WATCHDOG=1"]
-    assert [message[:11] for message in listener.heard if message.startswith("STATUS=")] == ["STATUS=Bag", "STATUS=lost"]
-
-
-def test_without_the_option_systemd_hears_nothing(listener: Listener, start: Start) -> None:
-    start("--source", "test", "--frames", "3").wait()
-
-    assert listener.listen("READY=1", seconds=0.1) == []
 
 
 def test_the_unit_starts_a_command_that_works(listener: Listener, start: Start, tmp_path: Path) -> None:

@@ -110,6 +110,14 @@ def test_while_nothing_fades_the_threshold_of_the_last_prediction_holds() -> Non
     assert (answer.class_id, answer.sure_from, answer.unsure) == (3, 0.9, True)
 
 
+def test_the_threshold_is_that_of_the_newest_prediction() -> None:
+    """A tile's and a photo's differ."""
+    steady = Steady(2)
+    steady.update(prediction(3, 1, sure_from=0.9), 0)
+
+    assert steady.update(prediction(3, 1, sure_from=0.6), 1).sure_from == 0.6
+
+
 @pytest.mark.parametrize(
     ("class_id", "sure_from", "garment_found", "unsure"),
     [

@@ -6,9 +6,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fmnist_edge.errors import InputError
+from fmnist_edge.contract import Tile
+from fmnist_edge.errors import BlankError, InputError
 from fmnist_edge.pictures.photo import cut_out
-from fmnist_edge.pictures.tile import DARK, Wanted, is_on_black, look, read_picture, view_of
+from fmnist_edge.pictures.segment import Mask
+from fmnist_edge.pictures.tile import (
+    BLANK,
+    DARK,
+    Wanted,
+    is_blank,
+    is_of_one_colour,
+    is_on_black,
+    look,
+    read_picture,
+    view_of,
+)
 
 VALUES = np.random.default_rng(0).integers(0, 256, (28, 28), np.uint8)
 VALUES[[0, 0, 27, 27], [0, 27, 0, 27]] = 0
@@ -128,3 +140,67 @@ def test_an_image_that_cannot_be_decoded_is_an_input_error(tmp_path: Path) -> No
         look(image)
     with Image.open(tmp_path / "half.png") as image, pytest.raises(InputError, match="truncated or damaged"):
         view_of(image, "auto")
+
+
+def tile_of(*rows: tuple[int, ...]) -> Tile:
+    """A tile with these values in its upper left corner."""
+    tile = np.zeros((28, 28), np.uint8)
+    for number, row in enumerate(rows):
+        tile[number, : len(row)] = row
+    return tile
+
+
+EVERYTHING, CORNER = np.ones((4, 4), np.float32), np.pad(np.ones((2, 2), np.float32), (0, 2))
+
+
+@pytest.mark.parametrize(
+    ("tile", "mask", "blank"),
+    [
+        (tile_of(), CORNER, True),
+        (tile_of((1,)), CORNER, False),  # an outline
+        (tile_of((9, 9), (9, 9)), CORNER, False),
+        (tile_of((9, 9), (9, 9)), EVERYTHING, True),
+        (tile_of((9, 9), (9, 8)), EVERYTHING, False),  # shades
+        (tile_of((1, 2)), EVERYTHING, False),
+        (np.full((28, 28), 9, np.uint8), EVERYTHING, True),
+    ],
+)
+def test_a_tile_with_neither_shades_nor_an_outline_is_blank(tile: Tile, mask: Mask, blank: bool) -> None:
+    assert is_blank(tile, mask) == blank
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "PA", "I", "F", "CMYK"])
+def test_a_picture_is_of_one_colour_or_it_is_not(mode: str) -> None:
+    def in_mode(image: Image.Image) -> Image.Image:
+        return image.quantize(2).convert(mode) if mode in ("P", "PA") else image.convert(mode)
+
+    plain = Image.new("RGB", (30, 20), (200, 30, 40))
+    assert is_of_one_colour(in_mode(plain))
+
+    for place in ((0, 0), (1, 0), (0, 1), (29, 19)):
+        spotted = plain.copy()
+        spotted.putpixel(place, (10, 20, 30))
+        assert not is_of_one_colour(in_mode(spotted))
+
+
+def test_two_numbers_of_a_palette_may_be_one_colour() -> None:
+    image = Image.new("P", (2, 1))
+    image.putpalette([7, 7, 7, 7, 7, 7])
+    image.putpixel((1, 0), 1)
+
+    assert is_of_one_colour(image)
+
+
+def test_a_tile_of_one_value_is_blank_only_if_its_picture_is_not() -> None:
+    deep = Image.fromarray((3 + 0.1 * np.eye(28)).astype(np.float32))  # less than a gray apart
+    assert view_of(Image.new("L", (28, 28), 7), "tile").tile[0, 0] == 7
+
+    with pytest.raises(BlankError) as caught:
+        view_of(deep, "tile")
+    assert str(caught.value) == BLANK
+
+
+def test_a_tile_that_changes_late_is_none_of_one_value() -> None:
+    tile = tile_of((0,) * 27 + (9,))
+
+    np.testing.assert_array_equal(view_of(Image.fromarray(tile), "tile").tile, tile)

@@ -11,6 +11,7 @@ from fmnist_edge.pictures.upright import (
     has_transparency,
     is_deep,
     is_gray,
+    plain,
     shrink,
     to_gray,
     upright,
@@ -197,3 +198,93 @@ def test_one_coloured_pixel_is_colour() -> None:
     image.putpixel((49, 49), (9, 9, 10))
 
     assert not is_gray(image)
+
+
+def see_through(*, picture: bool = True, centre: int = 0, corner: int = 0) -> Image.Image:
+    """Transparent all over but for these pixels, with or without a picture behind."""
+    image = Image.new("RGBA", (6, 4), (200, 30, 40, 0))
+    if picture:
+        image.putpixel((1, 1), (10, 20, 30, 0))
+    image.putpixel((3, 2), (200, 30, 40, centre))
+    image.putpixel((5, 3), (200, 30, 40, corner))
+    return image
+
+
+@pytest.mark.parametrize(
+    ("image", "mode"),
+    [
+        (see_through(), "RGB"),  # a BMP's fourth byte, which most programs leave 0
+        (see_through(picture=False), "RGBA"),
+        (see_through(centre=1), "RGBA"),
+        (see_through(corner=1), "RGBA"),
+    ],
+)
+def test_a_picture_that_is_transparent_all_over_is_shown(image: Image.Image, mode: str) -> None:
+    shown = plain(image)
+
+    assert shown.mode == mode
+    assert shown.getpixel((1, 1))[:3] == image.getpixel((1, 1))[:3]  # type: ignore[index]
+
+
+def test_a_picture_one_pixel_wide_is_looked_at_too() -> None:
+    image = Image.new("RGBA", (1, 2), (9, 9, 9, 0))
+    image.putpixel((0, 0), (1, 2, 3, 0))
+
+    assert plain(image).mode == "RGB"
+
+
+def marked(mode: str, transparent: object) -> Image.Image:
+    image = Image.new(mode, (2, 1))
+    image.putpixel((0, 0), 7 if mode == "L" else (255, 0, 0))
+    image.info["transparency"] = transparent
+    return image
+
+
+@pytest.mark.parametrize(
+    ("image", "alphas"),
+    [
+        (marked("RGB", (255, 0, 0)), [0, 255]),
+        (marked("RGB", (0xFFFF, 0, 0)), [0, 255]),  # as Pillow leaves it of a PNG with 16 bits a colour
+        (marked("RGB", (0xFF12, 0x34, 0)), [0, 255]),
+        (marked("RGB", (256, 0, 0)), [255, 255]),
+        (marked("RGB", (0, 0, 0)), [255, 0]),
+        (marked("L", 7), [0, 255]),
+    ],
+)
+def test_the_colour_that_stands_for_transparent_is_found_whatever_its_bits(image: Image.Image, alphas: list[int]) -> None:
+    before = image.info["transparency"]
+
+    assert list(plain(image).getchannel("A").tobytes()) == alphas
+    assert image.info["transparency"] == before
+
+
+@pytest.mark.parametrize("transparent", [300, None, b"\0"])
+def test_of_a_deep_picture_one_gray_may_be_transparent(transparent: object) -> None:
+    image = Image.fromarray(np.array([[300, 65535]], np.uint16))
+    image.info["transparency"] = transparent
+
+    shown = plain(image)
+
+    if transparent == 300:
+        assert [shown.getpixel((x, 0)) for x in (0, 1)] == [(1, 1, 1, 0), (255, 255, 255, 255)]
+    else:
+        assert [shown.getpixel((x, 0)) for x in (0, 1)] == [1, 255]
+
+
+def test_what_nobody_measured_is_black_or_as_bright_as_the_brightest() -> None:
+    values = np.array([[np.nan, np.inf, -np.inf, 4000, 2047.5]], np.float32)
+
+    assert list(to_gray(Image.fromarray(values)).tobytes()) == [0, 249, 0, 249, 127]
+    assert list(to_gray(Image.fromarray(np.full((1, 2), np.nan, np.float32))).tobytes()) == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [([0, 1], [0, 255]), ([0, 255], [0, 255]), ([0, 256], [0, 15]), ([0, 4095], [0, 255]), ([0, 4096], [0, 15])],
+)
+def test_white_is_the_first_full_scale_that_none_exceeds(values: list[int], expected: list[int]) -> None:
+    assert list(to_gray(Image.fromarray(np.array([values], np.int32))).tobytes()) == expected
+
+
+def test_what_exceeds_all_scales_has_its_own_brightest_for_white() -> None:
+    assert list(to_gray(Image.fromarray(np.array([[0, 100_000, 200_000]], np.int32))).tobytes()) == [0, 127, 255]

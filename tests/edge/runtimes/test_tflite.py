@@ -8,8 +8,10 @@ import zipfile
 from hashlib import sha256
 from pathlib import Path
 
+import flatbuffers
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 
 from fmnist_edge.contract import to_pixels
 from fmnist_edge.errors import ModelError, RuntimeUnavailableError
@@ -83,8 +85,9 @@ def test_batches_of_every_size_get_the_answers_of_single_tiles(content: bytes) -
 
     for sizes in ([9], [2, 7], [7, 2], [1, 8]):
         parts = np.split(TILES, np.cumsum(sizes)[:-1])
-        answers = np.concatenate([session.probabilities(part) for part in parts])
-        np.testing.assert_allclose(answers, singly, atol=1e-6)
+        for opened in (session, TFLiteSession(content)):
+            answers = np.concatenate([opened.probabilities(part) for part in parts])
+            np.testing.assert_allclose(answers, singly, atol=1e-6)
     assert singly.dtype == np.float32
     np.testing.assert_allclose(singly.sum(1), 1, atol=10 / 512)
 
@@ -112,8 +115,31 @@ def test_a_session_says_what_runs_it() -> None:
     assert re.fullmatch(r"ai-edge-litert \d+\.\d+.*", TFLiteSession(INT8, threads=2, runtime="ai-edge-litert").runtime)
 
 
+def test_a_runtime_that_was_named_is_not_replaced_by_another() -> None:
+    with pytest.raises(RuntimeUnavailableError):
+        TFLiteSession(INT8, runtime="tflite-runtime")
+
+
+def with_scale(tensor: str, scale: float) -> bytes:
+    """The int8 model, of which one tensor means something else."""
+    model = schema.ModelT.InitFromPackedBuf(INT8)
+    graph = model.subgraphs[0]
+    place = {"input": graph.inputs, "output": graph.outputs}[tensor][0]
+    graph.tensors[place].quantization.scale = [scale]
+    builder = flatbuffers.Builder(len(INT8))
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    return bytes(builder.Output())
+
+
+@pytest.mark.parametrize(("tensor", "should"), [("input", 1 / 255), ("output", 1 / 256)])
+def test_a_model_whose_numbers_mean_something_else_is_refused(tensor: str, should: float) -> None:
+    with pytest.raises(ModelError) as caught:
+        TFLiteSession(with_scale(tensor, should * 1.0005))  # the runtime itself refuses one that is farther away
+    assert str(caught.value) == f"its {tensor} has scale {should * 1.0005:.6g} and zero point -128, not {should:.6g} and -128"
+
+
 def test_a_file_that_the_runtime_cannot_run_is_a_model_error_with_the_runtimes_words() -> None:
-    with pytest.raises(ModelError, match=r"^ai-edge-litert \S+ can't run it \(.+\)$"):
+    with pytest.raises(ModelError, match=r"^ai-edge-litert \S+ can't run it \(.*schema version.*\)$"):
         TFLiteSession(b"\x1c\0\0\0TFL3" + bytes(64))
 
 
@@ -177,6 +203,19 @@ def test_a_runtime_that_lacks_a_module_of_its_own_is_quoted(tmp_path: Path, monk
     install(tmp_path, monkeypatch, ai_edge_litert="import flatbufers_that_are_missing")
 
     assert no_runtime().endswith("(ai-edge-litert: No module named 'flatbufers_that_are_missing')")
+
+
+def test_of_several_broken_runtimes_each_is_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(tmp_path, monkeypatch, ai_edge_litert="raise ImportError('one')", tensorflow="raise ImportError('other')")
+
+    assert no_runtime().endswith("; pip install ai-edge-litert (ai-edge-litert: one) (tensorflow: other)")
+
+
+def test_a_python_of_32_bits_is_told_what_there_is_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(tmp_path, monkeypatch)
+    monkeypatch.setattr(sys, "maxsize", 2**31 - 1)
+
+    assert no_runtime() == f"no TFLite runtime works here; {what_to_install(32, sys.version_info[:2])}"
 
 
 @pytest.mark.parametrize("symbol", ["`GLIBC_2.34'", "`GLIBCXX_3.4.30'"])
