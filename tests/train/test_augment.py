@@ -356,13 +356,15 @@ def test_shoes_are_photos_for_which_some_shoe_is_right_and_nothing_else() -> Non
 @pytest.mark.parametrize(
     ("balance", "expected"),
     [
-        (0, {"hat": 100, "bag": 25, "sandal": 50}),
-        (0.5, {"hat": 10, "bag": 5, "sandal": 10}),
-        (1, {"hat": 1, "bag": 1, "sandal": 2}),
+        (0, {"Pants": 100, "Polo": 25, "sandal": 75, "Hat": 50}),
+        (0.5, {"Pants": 10, "Polo": 5, "sandal": 15, "Hat": 10}),
+        (1, {"Pants": 1, "Polo": 1, "sandal": 3, "Hat": 2}),
     ],
 )
-def test_rare_kinds_of_photos_are_shown_more_evenly_and_shoes_twice_as_often(balance: float, expected: dict[str, float]) -> None:
-    many = np.array(["hat"] * 100 + ["bag"] * 25 + ["sandal"] * 25)
+def test_rare_kinds_are_shown_more_evenly_and_shoes_and_other_things_still_more_often(
+    balance: float, expected: dict[str, float]
+) -> None:
+    many = np.array(["Pants"] * 100 + ["Polo"] * 25 + ["sandal"] * 25 + ["Hat"] * 25)
 
     shown = shares(many, balance)
 
