@@ -1,6 +1,6 @@
 """What a network is taught with: in each epoch every image once, perhaps moved or mirrored, and disturbed tiles beside them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from fmnist_edge.contract import CLASSES, TILE_SIZE, Probabilities, Tiles
 from train.arrays import Labels
+from train.clothing import OTHER_THINGS
 from train.cutting import NO_PHOTOS, PhotoTiles
-from train.disturb import SHOES, disturb, disturb_photos, mix
+from train.disturb import SHOES, disturb, disturb_photos
 from train.recipes import Recipe
 
 Teacher = Callable[[Tiles], Probabilities]
@@ -29,16 +30,10 @@ HELD_OUT = 6
 
 COPIES = 2
 """Disturbed copies of an image, made beforehand: making new ones in each epoch would take most of its time."""
-PHOTO_COPIES = 20
+PHOTO_COPIES = 30
 """The same of a photo."""
-MIXES = 2
-"""Mixed tiles for each image, made beforehand."""
-MIXED_OF_PHOTOS = 0.6
-"""How many of these are made of photos, if there are some; the others of disturbed images."""
-SHOE_KINDS, SHOE_WEIGHT = ("sandal", "sneaker", "boot"), 2
-"""Of these there are few photos, which look unlike Fashion-MNIST's: they are shown twice as often as other kinds so rare."""
-DECIDED = 3
-"""To which power a teacher's probabilities of the classes that are right for a photo are raised."""
+WEIGHTS = dict.fromkeys(("sandal", "sneaker", "boot"), 3.0) | dict.fromkeys(OTHER_THINGS, 2.0)
+"""Of these kinds there are few photos, and nothing like them in Fashion-MNIST: they are shown more often than others so rare."""
 FOLDS = 5
 """The contributors of photos are parted into so many groups; each is held out once, and then tells how sure to be of photos."""
 
@@ -63,88 +58,58 @@ class Wanted:
 
     of_images: Probabilities
     """As they are, and mirrored: (2, images, 10)."""
-    of_disturbed: Probabilities
-    """(COPIES, images, 10)."""
     of_photos: Probabilities
-    """(photos, PHOTO_COPIES, 10)."""
-    any_will_do: bool
-    """Whether that is 1 for each class that is right for a photo: any of these will do."""
-    mixed: Tiles
-    of_mixed: Probabilities
+    """1 for each class that is right, any of which will do; of other things, equally much for all classes: (photos, 10)."""
 
 
 class Lessons:
     """Draws what an epoch shows, and the probabilities that it asks for.
 
-    photos: they are shown disturbed, if the recipe has a share for them; those of other things never.
+    photos: they are shown disturbed, if the recipe has a share for them.
+    chosen: which of these may be shown, bool (N,); all if None.
     """
 
-    def __init__(self, recipe: Recipe, images: Examples, seed: int, photos: PhotoTiles = NO_PHOTOS) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        images: Examples,
+        seed: int,
+        photos: PhotoTiles = NO_PHOTOS,
+        chosen: NDArray[np.bool_] | None = None,
+    ) -> None:
         self.recipe, self.images, self.photos, self.seed = recipe, images, photos if recipe.photo_share else NO_PHOTOS, seed
         self.held_out = np.arange(len(images)) >= len(images) - len(images) // HELD_OUT
         self.folds = choose_folds(self.photos.contributors)
+        self.chosen = np.full(len(self.photos), True) if chosen is None else chosen
         copies = COPIES if recipe.disturbed else 0
         copied = [disturb(images.tiles, images.labels, [seed, copy], recipe.shoe_pairs) for copy in range(copies)]
         self.disturbed = np.stack(copied) if copied else np.zeros((0, *images.tiles.shape), np.uint8)
-        repeated = np.repeat(self.photos.tiles, PHOTO_COPIES, 0)
-        self.photo_copies = disturb_photos(repeated, seed).reshape(-1, PHOTO_COPIES, TILE_SIZE, TILE_SIZE)
+        repeated, shoes = np.repeat(self.photos.tiles, PHOTO_COPIES, 0), np.repeat(are_shoes(self.photos.accepted), PHOTO_COPIES)
+        self.photo_copies = disturb_photos(repeated, shoes, seed).reshape(-1, PHOTO_COPIES, TILE_SIZE, TILE_SIZE)
 
     def size(self, fold: int | None) -> int:
         """How many tiles an epoch has."""
         recipe, shown = self.recipe, int(np.count_nonzero(self.shown(fold)))
         photo_share = recipe.photo_share if self.to_learn(fold).any() else 0
-        mixed = recipe.mixed if recipe.teacher else 0
-        return shown + sum(round(share * shown) for share in (recipe.disturbed, photo_share, mixed))
+        return shown + sum(round(share * shown) for share in (recipe.disturbed, photo_share))
 
     def shown(self, fold: int | None) -> NDArray[np.bool_]:
         """Which images are not held out."""
         return np.full(len(self.images), True) if fold is None else ~self.held_out
 
     def to_learn(self, fold: int | None) -> NDArray[np.bool_]:
-        """Which photos are not held out, and show what there is a class for."""
-        clothes: NDArray[np.bool_] = self.photos.accepted.any(1) & (self.folds != fold)
-        return clothes
+        """Which photos are shown, and not held out."""
+        return np.asarray(self.chosen & (self.folds != fold))
 
-    def wanted(self, fold: int | None, teachers: Sequence[Teacher]) -> Wanted:
-        """What labels say, or, where there are teachers, mostly what these say on average."""
+    def wanted(self, teacher: Teacher | None) -> Wanted:
+        """What labels say, or, where there is a teacher, mostly what it says."""
         labels, accepted = smooth(self.images.labels, self.recipe.label_smoothing), self.photos.accepted.astype(np.float32)
-        of_photos = np.broadcast_to(accepted[:, None], (*self.photo_copies.shape[:2], len(CLASSES)))
-        of_disturbed = np.broadcast_to(labels, (*self.disturbed.shape[:2], len(CLASSES)))
-        if not teachers:
-            nothing = np.zeros((0, TILE_SIZE, TILE_SIZE), np.uint8), np.zeros((0, len(CLASSES)), np.float32)
-            return Wanted(np.stack([labels, labels]), of_disturbed, of_photos, True, *nothing)
-
-        def ask(tiles: Tiles) -> Probabilities:
-            flat = tiles.reshape(-1, TILE_SIZE, TILE_SIZE)
-            if not len(flat):
-                return np.zeros((*tiles.shape[:-2], len(CLASSES)), np.float32)
-            said = sum(teacher(flat) for teacher in teachers) / np.float32(len(teachers))
-            return np.asarray(said).reshape(*tiles.shape[:-2], len(CLASSES))
-
-        share, mixed = np.float32(self.recipe.teachers_share), self.mix(fold)
-        said_of_photos = ask(self.photo_copies)
-        mass = (said_of_photos * of_photos).sum(-1, keepdims=True)
-        decided = decide(said_of_photos * of_photos)
-        return Wanted(
-            share * ask(np.stack([self.images.tiles, self.images.tiles[:, :, ::-1]])) + (1 - share) * labels,
-            share * ask(self.disturbed) + (1 - share) * of_disturbed,
-            share * (said_of_photos * (1 - of_photos) + mass * decided) + (1 - share) * decided,
-            False,
-            mixed,
-            ask(mixed),
-        )
-
-    def mix(self, fold: int | None) -> Tiles:
-        """Mixed tiles, of what is not held out."""
-        if not self.recipe.mixed:
-            return np.zeros((0, TILE_SIZE, TILE_SIZE), np.uint8)
-        random = np.random.default_rng([self.seed, 0])
-        count, photos, images = MIXES * len(self.images), np.flatnonzero(self.to_learn(fold)), np.flatnonzero(self.shown(fold))
-        both = self.disturbed[random.integers(0, COPIES, (2, count)), random.choice(images, (2, count))]
-        if len(photos):
-            of_photos = random.random((2, count)) < MIXED_OF_PHOTOS
-            both[of_photos] = self.photo_copies[self.choose_photos(photos, int(of_photos.sum()), random)]
-        return mix(both[0], both[1], [self.seed, 0])
+        accepted[~self.photos.accepted.any(1)] = 1 / len(CLASSES)
+        if not teacher:
+            return Wanted(np.stack([labels, labels]), accepted)
+        share = np.float32(self.recipe.teachers_share)
+        said = np.stack([teacher(tiles) for tiles in (self.images.tiles, self.images.tiles[:, :, ::-1])])
+        return Wanted(share * said + (1 - share) * labels, accepted)
 
     def choose_photos(self, photos: NDArray[np.intp], count: int, random: np.random.Generator) -> tuple[Any, Any]:
         """The places of so many copies of these photos, all kinds about as often as the recipe wants it."""
@@ -174,27 +139,21 @@ class Lessons:
         if disturbed:
             chosen = random.integers(0, COPIES, disturbed), random.choice(allowed, disturbed, replace=False)
             parts.append(self.disturbed[chosen])
-            asked.append(wanted.of_disturbed[chosen])
-        if len(wanted.mixed):
-            some = random.choice(len(wanted.mixed), round(recipe.mixed * len(allowed)), replace=False)
-            parts.append(wanted.mixed[some])
-            asked.append(wanted.of_mixed[some])
+            asked.append(wanted.of_images[0, chosen[1]])
         photos = np.flatnonzero(self.to_learn(fold))
-        of_photos = round(recipe.photo_share * len(allowed)) if len(photos) else 0
-        if of_photos:
-            copies = self.choose_photos(photos, of_photos, random)
+        any_will_do = [np.full(sum(map(len, parts)), False)]
+        if len(photos):
+            copies = self.choose_photos(photos, round(recipe.photo_share * len(allowed)), random)
             parts.append(self.photo_copies[copies])
-            asked.append(wanted.of_photos[copies])
+            asked.append(wanted.of_photos[copies[0]])
+            any_will_do.append(self.photos.accepted[copies[0]].any(1))
         order = random.permutation(sum(map(len, parts)))
-        any_will_do = wanted.any_will_do & (order >= len(order) - of_photos)
-        return np.concatenate(parts)[order], np.concatenate(asked)[order], any_will_do
+        return np.concatenate(parts)[order], np.concatenate(asked)[order], np.concatenate(any_will_do)[order]
 
 
-def decide(probabilities: Probabilities) -> Probabilities:
-    """Where several classes are right, rather one of them: half sure of each would be less sure than it is right."""
-    powers = probabilities**DECIDED
-    decided: Probabilities = powers / np.maximum(powers.sum(-1, keepdims=True), 1e-30)
-    return decided
+def are_shoes(accepted: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which photos show shoes, whatever kind: (N, 10) becomes (N,)."""
+    return np.asarray(accepted.any(1) & ~accepted[:, ~SHOES].any(1))
 
 
 def choose_folds(contributors: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -212,8 +171,8 @@ def choose_folds(contributors: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def shares(kinds: NDArray[np.str_], balance: float) -> NDArray[np.float64]:
     """How much of what is shown of photos each photo gets, as ``Recipe.photo_balance`` says."""
-    _, places, counts = np.unique(kinds, return_inverse=True, return_counts=True)
-    weights = np.float_power(counts[places], -balance) * np.where(np.isin(kinds, SHOE_KINDS), SHOE_WEIGHT, 1)
+    names, places, counts = np.unique(kinds, return_inverse=True, return_counts=True)
+    weights = np.float_power(counts[places], -balance) * np.array([WEIGHTS.get(str(kind), 1) for kind in names])[places]
     balanced: NDArray[np.float64] = weights / weights.sum()
     return balanced
 

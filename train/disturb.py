@@ -5,7 +5,8 @@ a program (fmnist_edge.segment). Training on tiles disturbed like that teaches t
 there are was decided looking at tiles of photos, how strong they are by accuracy on photos; docs/study.md says on which.
 """
 
-from typing import cast
+from collections.abc import Callable
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +26,12 @@ DEVIATIONS = (0.1, 0.1, 0.2, 0.3 / 56, 0.3 / 28)
 across and along (per pixel)."""
 FROM_ABOVE = 0.4
 """How many pairs of shoes are shown from above; the others, from the side."""
-TURNED = 0.1
+TURNED, SHOES_TURNED = 0.1, 0.3
 """How many photos' tiles are turned by 90, 180 or 270 degrees."""
+SHOES_TURN = 0.3
+"""Standard deviation of a further rotation of photos' shoes, in radians."""
+GENTLE, GENTLY = 0.8, 0.6
+"""How many photos' tiles are disturbed gently, and with which part of DEVIATIONS."""
 AT_ONCE = 500
 """Tiles worked on together: few enough for the processor's cache."""
 
@@ -42,39 +47,29 @@ def disturb(tiles: Tiles, labels: Labels, seed: int | list[int], pairs: float = 
     from_above, from_the_side = way < FROM_ABOVE * pairs, (way >= FROM_ABOVE * pairs) & (way < pairs)
     shown[from_above] = pairs_from_above(tiles[from_above], random)
     shown[from_the_side] = pairs_from_the_side(tiles[from_the_side], random)
-    return disturb_anyhow(shown, random)
+    return in_parts(disturb_some, random, shown)
 
 
-def disturb_photos(tiles: Tiles, seed: int | list[int]) -> Tiles:
-    """The same of photos' tiles, on which shoes are in pairs already; some garments lie on their side, or upside down."""
-    random = np.random.default_rng(seed)
-    shown, turns = tiles.copy(), random.integers(1, 4, len(tiles)) * (random.random(len(tiles)) < TURNED)
-    for turn in (1, 2, 3):
-        shown[turns == turn] = np.rot90(tiles[turns == turn], turn, (1, 2))
-    return disturb_anyhow(shown, random)
+def disturb_photos(tiles: Tiles, shoes: NDArray[np.bool_], seed: int | list[int]) -> Tiles:
+    """The same of photos' tiles, on which shoes are in pairs already: most are disturbed gently, as a camera did so before.
 
-
-def mix(tiles: Tiles, others: Tiles, seed: int | list[int]) -> Tiles:
-    """Tiles of what does not exist: half of them have something of the other's fabric, half shine through one another.
-
-    Nobody can label these, but a teacher says something of each, and what it says there is worth learning, too (Beyer et al.
-    2022, arXiv:2106.05237). Both: uint8 (N, 28, 28).
+    Some lie on their side, or upside down; shoes are laid down anyhow.
+    shoes: which tiles show some, bool (N,).
     """
     random = np.random.default_rng(seed)
-    of_fabric = random.random((len(tiles), 1, 1)) < 0.5
-    part = np.where(of_fabric, random.uniform(0.2, 0.9, of_fabric.shape), random.uniform(0, 0.5, of_fabric.shape)).astype(
-        np.float32
-    )
-    garment = others > 0
-    mean = others.sum((1, 2), keepdims=True) / np.maximum(garment.sum((1, 2), keepdims=True), 1)
-    fabric = np.where(garment | ~of_fabric, others, mean)
-    mixed: Tiles = np.rint(np.where((tiles > 0) | ~of_fabric, (1 - part) * tiles + part * fabric, 0)).astype(np.uint8)
-    return mixed
+    turns = np.where(random.random(len(tiles)) < np.where(shoes, SHOES_TURNED, TURNED), random.integers(1, 4, len(tiles)), 0)
+    shown = tiles.copy()
+    for turn in (1, 2, 3):
+        shown[turns == turn] = np.rot90(tiles[turns == turn], turn, (1, 2))
+    gentle = random.random(len(tiles)) < GENTLE
+    shown[~gentle] = in_parts(disturb_some, random, shown[~gentle])
+    shown[gentle] = in_parts(disturb_gently, random, shown[gentle], np.where(shoes[gentle], SHOES_TURN, 0))
+    return shown
 
 
-def disturb_anyhow(tiles: Tiles, random: np.random.Generator) -> Tiles:
-    parts = [disturb_some(tiles[start : start + AT_ONCE], random) for start in range(0, len(tiles), AT_ONCE)]
-    return np.concatenate([*parts, tiles[:0]])
+def in_parts(disturber: Callable[..., Tiles], random: np.random.Generator, tiles: Tiles, *others: NDArray[np.float64]) -> Tiles:
+    parts = [slice(start, start + AT_ONCE) for start in range(0, len(tiles), AT_ONCE)]
+    return np.concatenate([*(disturber(tiles[part], random, *(other[part] for other in others)) for part in parts), tiles[:0]])
 
 
 def pairs_from_above(tiles: Tiles, random: np.random.Generator) -> Tiles:
@@ -149,6 +144,15 @@ def disturb_some(tiles: Tiles, random: np.random.Generator) -> Tiles:
     return shown
 
 
+def disturb_gently(tiles: Tiles, random: np.random.Generator, turn: NDArray[np.float64]) -> Tiles:
+    """Mirrored, turned and stretched a little, and brighter or darker. turn: more turning, its deviation in radians, (N,)."""
+    forth = transforms(silhouettes(tiles), random, GENTLY, turn)
+    light = np.exp(random.normal(0, 0.15, (len(tiles), 1, 1)))
+    values = light * warp(tiles[..., None].astype(np.float32), forth)[..., 0]
+    shown: Tiles = np.rint(np.clip(values, 0, 255)).astype(np.uint8)
+    return shown
+
+
 def silhouettes(tiles: Tiles) -> NDArray[np.bool_]:
     """The garments without their holes and dark parts: all that lies between garment pixels of its row and of its column."""
     garment = tiles > GARMENT
@@ -161,10 +165,14 @@ def silhouettes(tiles: Tiles) -> NDArray[np.bool_]:
     return between_ends(1) & between_ends(2)
 
 
-def transforms(outlines: NDArray[np.bool_], random: np.random.Generator) -> Planes:
-    """Random mirroring, rotation, shear, aspect and keystone, after which the garment fills the tile again: float32 (N, 8)."""
+def transforms(outlines: NDArray[np.bool_], random: np.random.Generator, strength: float = 1, turn: Any = 0) -> Planes:
+    """Random mirroring, rotation, shear, aspect and keystone, after which the garment fills the tile again: float32 (N, 8).
+
+    strength: of DEVIATIONS. turn: a deviation of more rotation, in radians, a number or (N,).
+    """
     count = len(outlines)
-    angle, shear, stretch, across, along = (random.normal(0, deviation, count) for deviation in DEVIATIONS)
+    angle, shear, stretch, across, along = (random.normal(0, strength * deviation, count) for deviation in DEVIATIONS)
+    angle += random.normal(0, turn, count)
     cos, sin, wider, mirror = np.cos(angle), np.sin(angle), np.exp(stretch), random.choice([-1, 1], count)
     forth = np.array([[mirror * cos * wider, (cos * shear - sin) / wider], [mirror * sin * wider, (sin * shear + cos) / wider]])
     forth = forth.transpose(2, 0, 1)

@@ -79,38 +79,32 @@ def fit(
         raise UsageError(f"{len(examples)} images are too few to learn from; {FEWEST} is the least")
     if len(photos) and not recipe.photo_share:
         raise UsageError("this recipe does not learn from photos; 'standard' does")
-    teachers = train_teachers(recipe, examples, seed, photos, checkpoint)
+    teacher = train_teacher(recipe, examples, seed, checkpoint)
     lessons = Lessons(recipe, examples, seed, photos)
-    holdout = train_with_holdout(lessons, teachers, checkpoint)
-    return train_final(lessons, holdout, teachers, checkpoint), holdout
+    holdout = train_with_holdout(lessons, teacher, checkpoint)
+    return train_final(lessons, holdout, teacher, checkpoint), holdout
 
 
-def train_teachers(
-    recipe: Recipe, examples: Examples, seed: int, photos: PhotoTiles, checkpoint: Checkpoint | None = None
-) -> list[Teacher]:
-    """The recipe's teacher, trained without what is held out; if it learns from photos, one for each group of contributors."""
+def train_teacher(recipe: Recipe, examples: Examples, seed: int, checkpoint: Checkpoint | None = None) -> Teacher | None:
+    """The recipe's teacher, if it has one, trained without the images that are held out."""
     if recipe.teacher is None:
-        return []
-    lessons = Lessons(recipe.teacher, examples, seed, photos)
-    teachers: list[Teacher] = []
-    for fold in range(FOLDS if lessons.to_learn(None).any() else 1):
-        print(f"teacher {fold + 1}, a convolutional network, goes first", flush=True)
-        make_reproducible(seed)
-        network = build_teacher(recipe.teacher.small)
-        network.name = f"teacher_{fold}"
-        _, scale = train_network(network, lessons, recipe.teacher.epochs, fold, (), checkpoint)
-        teachers.append(partial(predict, network, scale=scale))
-    return teachers
+        return None
+    print("the teacher, a convolutional network, goes first", flush=True)
+    make_reproducible(seed)
+    network = build_teacher()
+    network.name = "teacher"
+    _, scale = train_network(network, Lessons(recipe.teacher, examples, seed), recipe.teacher.epochs, 0, None, checkpoint)
+    return partial(predict, network, scale=scale)
 
 
-def train_with_holdout(lessons: Lessons, teachers: Sequence[Teacher] = (), checkpoint: Checkpoint | None = None) -> Holdout:
+def train_with_holdout(lessons: Lessons, teacher: Teacher | None = None, checkpoint: Checkpoint | None = None) -> Holdout:
     """Trains with some images and the photos by some contributors held out, and decides by them.
 
-    If there are photos, once for each group of their contributors: so all photos have a say. teachers: one for each of these.
+    If there are photos, once for each group of their contributors: so all photos have a say.
     """
     recipe, validation = lessons.recipe, lessons.images[lessons.held_out]
     print(f"first without {len(validation):,} images, to decide by them", flush=True)
-    model, history = train_without(0, lessons, teachers, checkpoint)
+    model, history = train_without(0, lessons, teacher, checkpoint)
     temperature = choose_temperature(predict(model, validation.tiles), validation.labels) if recipe.calibrate else 1.0
     fold_temperature(model, temperature)
     disturbed = disturb(validation.tiles, validation.labels, lessons.seed)
@@ -121,7 +115,7 @@ def train_with_holdout(lessons: Lessons, teachers: Sequence[Teacher] = (), check
         for fold in range(FOLDS):
             if fold:
                 print(f"training {fold + 1} of {FOLDS} without other contributors' photos", flush=True)
-                model, _ = train_without(fold, lessons, teachers, checkpoint)
+                model, _ = train_without(fold, lessons, teacher, checkpoint)
                 fold_temperature(model, temperature)
             held_out = lessons.folds == fold
             if held_out.any():
@@ -130,7 +124,8 @@ def train_with_holdout(lessons: Lessons, teachers: Sequence[Teacher] = (), check
         clothes = photos.accepted.any(1)
         photo_temperature = choose_photo_temperature(of_photos[clothes], photos.accepted[clothes])
         of_photos = at_temperature(of_photos, photo_temperature)
-        surest, right = of_photos[clothes].max(1), accepts(photos.accepted[clothes], of_photos[clothes])
+        # nothing that is said of other things is right
+        surest, right = of_photos.max(1), accepts(photos.accepted, of_photos)
     return Holdout(
         history,
         temperature,
@@ -146,7 +141,7 @@ def train_with_holdout(lessons: Lessons, teachers: Sequence[Teacher] = (), check
 
 
 def train_without(
-    fold: int, lessons: Lessons, teachers: Sequence[Teacher] = (), checkpoint: Checkpoint | None = None
+    fold: int, lessons: Lessons, teacher: Teacher | None = None, checkpoint: Checkpoint | None = None
 ) -> tuple[keras.Model, list[Epoch]]:
     """The MLP trained with some images held out, and with the photos of one fold."""
     recipe = lessons.recipe
@@ -154,19 +149,19 @@ def train_without(
     model = build(recipe.hidden, f"holdout_{fold}" if fold else "holdout")
     if not fold:
         model.summary()
-    history, scale = train_network(model, lessons, recipe.epochs, fold, teachers[fold : fold + 1], checkpoint)
+    history, scale = train_network(model, lessons, recipe.epochs, fold, teacher, checkpoint)
     return for_pixels(model, recipe.hidden, scale), history
 
 
 def train_final(
-    lessons: Lessons, holdout: Holdout, teachers: Sequence[Teacher] = (), checkpoint: Checkpoint | None = None
+    lessons: Lessons, holdout: Holdout, teacher: Teacher | None = None, checkpoint: Checkpoint | None = None
 ) -> keras.Model:
-    """The MLP trained anew on everything, as the images held out decided, by all teachers together."""
+    """The MLP trained anew on everything, as the images held out decided."""
     epochs = best_epoch(holdout.history) if lessons.recipe.patience else len(holdout.history)
     print(f"now on all {len(lessons.images):,} images", flush=True)
     make_reproducible(lessons.seed)
     model = build(lessons.recipe.hidden)
-    _, scale = train_network(model, lessons, epochs, None, teachers, checkpoint)
+    _, scale = train_network(model, lessons, epochs, None, teacher, checkpoint)
     model = for_pixels(model, lessons.recipe.hidden, scale)
     fold_temperature(model, holdout.temperature)
     return model
@@ -186,7 +181,7 @@ def train_network(
     lessons: Lessons,
     epochs: int,
     fold: int | None,
-    teachers: Sequence[Teacher],
+    teacher: Teacher | None,
     checkpoint: Checkpoint | None,
 ) -> tuple[list[Epoch], Scale]:
     """Trains the model from where the checkpoint left it, and prints a line per epoch. Returns these, and what it was shown.
@@ -203,7 +198,7 @@ def train_network(
     history = checkpoint.restore(model.name, variables) if checkpoint else []
     if history:
         print(f"going on after epoch {len(history)}")
-    wanted = lessons.wanted(fold, teachers) if len(history) < epochs else None
+    wanted = lessons.wanted(teacher) if len(history) < epochs else None
     for number in range(len(history) + 1, epochs + 1):
         if wanted is None or (validation and good_enough(recipe, history)):
             break
@@ -269,13 +264,8 @@ def make_epoch(model: keras.Model, optimizer: keras.optimizers.Optimizer, batch_
         wanted = targets[share]
         with tf.GradientTape() as tape:
             probabilities = model(images, training=True)
-            # where any of several classes will do, what counts is the sum of their probabilities
-            accepted = tf.reduce_sum(wanted * probabilities, 1)
-            losses = tf.where(
-                any_will_do[share],
-                -tf.math.log(tf.maximum(accepted, 1e-7)),
-                keras.losses.categorical_crossentropy(wanted, probabilities),
-            )
+            likelier = tf.where(any_will_do[share, None], decide(wanted * tf.stop_gradient(probabilities)), wanted)
+            losses = keras.losses.categorical_crossentropy(likelier, probabilities)
             # the optimizer adds up what the workers give, so this is the mean over the whole batch
             loss = tf.reduce_sum(losses) / tf.cast(tf.shape(targets)[0], tf.float32)
         optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
@@ -293,6 +283,17 @@ def make_epoch(model: keras.Model, optimizer: keras.optimizers.Optimizer, batch_
         return sums / tf.cast(count, tf.float32)
 
     return run_epoch
+
+
+def decide(accepted: tf.Tensor) -> tf.Tensor:
+    """What is wanted where any of several classes will do: rather the likelier, by the network's own probabilities of these.
+
+    Progressive identification (Lv et al. 2020, arXiv:2002.08053) with squares. To want any of them (the logarithm of the sum of
+    their probabilities, which is this without squares) leaves a network half sure of each, and so less sure than it is right.
+    accepted: (N, 10), 0 for the classes that are wrong; rows sum to 1 afterwards.
+    """
+    squares = tf.maximum(accepted, 1e-7 * tf.cast(accepted > 0, tf.float32)) ** 2
+    return squares / tf.maximum(tf.reduce_sum(squares, 1, keepdims=True), 1e-30)
 
 
 def make_optimizer(recipe: Recipe, images: int) -> keras.optimizers.Optimizer:

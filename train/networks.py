@@ -69,11 +69,10 @@ def fold_temperature(model: keras.Model, temperature: float) -> None:
     model.layers[-1].set_weights([kernel / temperature, bias / temperature])
 
 
-def build_teacher(small: bool = False) -> keras.Sequential:
+def build_teacher() -> keras.Sequential:
     """A convolutional network, too slow for the device, whose probabilities the MLP learns to give.
 
-    float32 (N, 28, 28) to probabilities, float32 (N, 10). The first layer halves the image, to save time; the small one pools
-    right after it, and takes a quarter of the time.
+    float32 (N, 28, 28) to probabilities, float32 (N, 10). The first layer halves the image, to save time.
     Distillation (Hinton, Vinyals, Dean 2015, arXiv:1503.02531): of a picture, the teacher says more than its label does, "mostly
     a shirt, a bit of a coat". It is trained by the recipe itself, on the same tiles.
     """
@@ -83,33 +82,17 @@ def build_teacher(small: bool = False) -> keras.Sequential:
     def normalized() -> list[layers.Layer]:
         return [layers.BatchNormalization(momentum=0.9, synchronized=synchronized), layers.ReLU()]
 
-    first = {"strides": 2, "padding": "same", "kernel_initializer": "he_normal"}
-    if small:
-        convolutions = [
-            layers.Conv2D(32, 5, use_bias=False, **first),
-            layers.MaxPooling2D(),
-            *normalized(),
-            layers.Conv2D(64, 3, padding="same", use_bias=False),
-            *normalized(),
-        ]
-        hidden = [layers.Dropout(0.3), layers.Dense(128, activation="relu")]
-    else:
-        convolutions = [
-            layers.Conv2D(32, 5, activation="relu", **first),
+    return keras.Sequential(
+        [
+            keras.Input((TILE_SIZE, TILE_SIZE), name=INPUT),
+            layers.Reshape((TILE_SIZE, TILE_SIZE, 1)),
+            layers.Conv2D(32, 5, strides=2, padding="same", kernel_initializer="he_normal", activation="relu"),
             layers.Conv2D(64, 3, padding="same", use_bias=False),
             layers.MaxPooling2D(),
             *normalized(),
             layers.Conv2D(96, 3, padding="same", use_bias=False),
             *normalized(),
-        ]
-        hidden = []
-    return keras.Sequential(
-        [
-            keras.Input((TILE_SIZE, TILE_SIZE), name=INPUT),
-            layers.Reshape((TILE_SIZE, TILE_SIZE, 1)),
-            *convolutions,
             layers.Flatten(),
-            *hidden,
             layers.Dropout(0.3),
             layers.Dense(len(CLASSES), activation="softmax", name=OUTPUT),
         ]

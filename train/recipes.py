@@ -37,8 +37,6 @@ class Recipe:
     """Disturbed tiles (train/disturb.py) shown for each training image."""
     photo_share: float = 0
     """Disturbed tiles of photos shown for each training image, if there are photos (train/clothing.py, or a user's own)."""
-    mixed: float = 0
-    """Mixed tiles (train/disturb.py) shown for each training image, of which only a teacher knows what to say."""
     photo_balance: float = 0.5
     """How evenly the kinds of photos are shown: 0 as often as there are photos of them, 1 all equally often."""
     shoe_pairs: float = 0.8
@@ -48,8 +46,6 @@ class Recipe:
     they are."""
     teacher: "Recipe | None" = None
     """How the teacher (train/networks.py) is trained, if the MLP is to learn from one."""
-    small: bool = False
-    """Whether a teacher is the small network."""
     teachers_share: float = 0.8
     """How much of what the MLP is to say comes from the teacher; the rest is the label."""
     calibrate: bool = False
@@ -67,20 +63,6 @@ TEACHER = Recipe(
     weight_decay=0.05,
     shift=0.8,
     flip=0.5,
-)
-
-# a smaller one, which is shown what its pupil is shown
-PHOTO_TEACHER = replace(
-    TEACHER,
-    epochs=10,
-    sqrt_input=True,
-    scaling="standardize",
-    shift=0.6,
-    flip=0.3,
-    disturbed=0.4,
-    photo_share=0.6,
-    calm_share=0.4,
-    small=True,
 )
 
 # what all but the textbook have in common: large batches that learn fast
@@ -124,13 +106,11 @@ RECIPES = {
     "standard": replace(
         TAUGHT,
         purpose="what ships: a larger network that knows photos too, taught by a convolutional network",
-        teacher=PHOTO_TEACHER,
         hidden=(512, 192),
-        epochs=30,
+        epochs=36,
         flip=0.3,
         disturbed=0.5,
         photo_share=0.35,
-        mixed=0.4,
     ),
     "max": replace(
         TAUGHT,

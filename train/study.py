@@ -7,7 +7,6 @@ docs/study.md shows them: see train/study_page.py.
 import json
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -32,7 +31,7 @@ with quiet_stderr():
     from train.augment import Examples, Lessons, Teacher
     from train.calibrate import accepts
     from train.cutting import cut
-    from train.fit import score, train_final, train_teachers, train_with_holdout, train_without
+    from train.fit import score, train_final, train_teacher, train_with_holdout, train_without
     from train.networks import predict
     from train.photos import find_hits, find_photos, read_tiles
 
@@ -74,7 +73,7 @@ class Study:
         self.tried = read_tiles(find_photos(tried)) if tried else None
         self.clothes = cut([photo for photo in get_clothes() if photo.accepted])
         self.dataset, self.examples = dataset, Examples(dataset.train_images, dataset.train_labels)
-        self.known_teachers: dict[str, tuple[list[Teacher], float]] = {}
+        self.known_teachers: dict[str, tuple[Teacher | None, float]] = {}
         self.results: dict[str, dict[str, Result]] = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
 
     def keep(self, group: str, name: str, measure: Callable[[], Result], recipe: Recipe | None = None) -> None:
@@ -92,11 +91,11 @@ class Study:
 
     def whole(self, recipe: Recipe, seed: int) -> Result:
         """The recipe as `make train` trains it. The test images are looked at once, at the end."""
-        teachers, teacher_seconds = self.teachers(recipe, seed)
+        teacher, teacher_seconds = self.teacher(recipe, seed)
         began = time.monotonic()
         lessons = Lessons(recipe, self.examples, seed, self.clothes)
-        holdout = train_with_holdout(lessons, teachers)
-        model = train_final(lessons, holdout, teachers)
+        holdout = train_with_holdout(lessons, teacher)
+        model = train_final(lessons, holdout, teacher)
         seconds = teacher_seconds + time.monotonic() - began
         probabilities = predict(model, self.dataset.test_images)
         return {
@@ -119,8 +118,8 @@ class Study:
 
     def learn_from(self, recipe: Recipe, chosen: NDArray[np.bool_]) -> Result:
         """What models that learned from the photos chosen make of all photos by contributors they do not know. chosen: (N,)."""
-        photos, some = self.clothes, replace(self.clothes, accepted=self.clothes.accepted & chosen[:, None])
-        lessons = Lessons(recipe, self.examples, 0, some)
+        photos = self.clothes
+        lessons = Lessons(recipe, self.examples, 0, photos, chosen)
         if chosen.any():
             holdout = train_with_holdout(lessons)
             said, validation = holdout.said_of_photos, holdout.validation.accuracy
@@ -138,8 +137,8 @@ class Study:
         }
 
     def holdout(self, recipe: Recipe, seed: int) -> Result:
-        # by one teacher, and without photos: what tiles show is enough to compare parts
-        holdout = train_with_holdout(Lessons(recipe, self.examples, seed), self.teachers(recipe, seed)[0][:1])
+        # without photos: what tiles show is enough to compare parts
+        holdout = train_with_holdout(Lessons(recipe, self.examples, seed), self.teacher(recipe, seed)[0])
         return {
             "validation": holdout.validation.accuracy,
             "disturbed": holdout.disturbed.accuracy,
@@ -147,13 +146,13 @@ class Study:
             "accuracies": [epoch.validation_accuracy for epoch in holdout.history],
         }
 
-    def teachers(self, recipe: Recipe, seed: int) -> tuple[list[Teacher], float]:
-        """The recipe's teachers, and how long their training took; trained once for all recipes that have them."""
+    def teacher(self, recipe: Recipe, seed: int) -> tuple[Teacher | None, float]:
+        """The recipe's teacher, and how long its training took; trained once for all recipes that have it."""
         told = repr((recipe.teacher, seed))
         if told not in self.known_teachers:
             began = time.monotonic()
-            teachers = train_teachers(recipe, self.examples, seed, self.clothes)
-            self.known_teachers[told] = teachers, time.monotonic() - began
+            teacher = train_teacher(recipe, self.examples, seed)
+            self.known_teachers[told] = teacher, time.monotonic() - began
         return self.known_teachers[told]
 
 

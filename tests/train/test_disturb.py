@@ -9,7 +9,7 @@ from fmnist_edge.contract import Tiles
 from train.augment import COPIES, PHOTO_COPIES, Examples, Lessons
 from train.cutting import PhotoTiles
 from train.dataset import Dataset
-from train.disturb import disturb, disturb_photos, mix, near, row_ends, silhouettes, smooth_noise, step
+from train.disturb import disturb, disturb_photos, near, row_ends, silhouettes, smooth_noise, step
 from train.recipes import Recipe
 
 SANDAL, SNEAKER, BAG = 5, 7, 8
@@ -25,14 +25,14 @@ def test_the_same_seed_disturbs_alike_and_another_does_not(dataset: Dataset) -> 
 
 # mean and standard deviation of the first 24 tiles
 OF_IMAGES = [
-    *(51.3, 57.8, 58.2, 98.9, 9.5, 19.2, 53.3, 53.4, 57.4, 92.1, 76.0, 76.6, 27.2, 54.6, 94.5, 70.9),
-    *(21.3, 29.5, 48.0, 86.2, 54.6, 72.3, 47.0, 71.5, 20.9, 46.9, 60.4, 88.8, 29.0, 53.0, 51.4, 62.7),
-    *(30.7, 67.6, 34.7, 46.7, 37.6, 72.2, 36.8, 49.6, 91.7, 78.4, 42.9, 60.0, 79.1, 70.2, 151.4, 89.5),
+    *(57.1, 68.8, 23.6, 43.5, 26.8, 40.0, 59.0, 53.8, 37.0, 54.3, 80.0, 74.0, 33.0, 63.4, 114.4, 82.7),
+    *(27.9, 44.9, 38.8, 63.7, 39.3, 50.8, 62.0, 97.8, 17.5, 42.7, 30.1, 52.2, 14.5, 27.9, 77.9, 99.3),
+    *(37.7, 79.1, 48.9, 68.9, 34.1, 70.3, 22.5, 30.8, 110.1, 105.0, 66.6, 90.0, 72.4, 71.1, 130.8, 87.4),
 ]
 OF_PHOTOS = [
-    *(125.6, 111.2, 107.4, 91.0, 45.4, 56.4, 76.1, 68.2, 77.7, 99.2, 75.2, 76.4, 51.2, 76.8, 116.5, 105.8),
-    *(25.6, 45.0, 28.5, 65.4, 71.2, 71.3, 89.1, 115.2, 89.9, 82.6, 45.5, 61.5, 34.6, 66.0, 79.1, 89.1),
-    *(78.4, 92.9, 88.5, 107.8, 50.4, 61.4, 3.7, 16.5, 92.5, 96.8, 38.4, 55.5, 81.7, 91.8, 171.2, 78.1),
+    *(58.5, 75.1, 71.4, 80.1, 52.2, 46.9, 73.4, 55.8, 44.2, 74.4, 90.7, 80.4, 40.8, 71.0, 38.9, 53.8),
+    *(14.4, 32.7, 33.3, 67.3, 56.8, 64.6, 36.5, 64.3, 29.4, 44.6, 22.1, 41.5, 28.4, 59.3, 80.6, 103.2),
+    *(53.0, 62.1, 46.6, 66.0, 64.5, 86.4, 33.6, 36.3, 96.1, 97.5, 30.7, 64.5, 77.3, 79.1, 119.5, 57.6),
 ]
 
 
@@ -41,7 +41,7 @@ def test_tiles_are_disturbed_as_they_were_when_the_recipes_were_measured(dataset
     """Whoever changes how, finds other best recipes, and other figures in docs/study.md: then these change, too."""
     images, labels = dataset.train_images[:40], dataset.train_labels[:40]
 
-    for seen, figures in ((disturb(images, labels, 0), OF_IMAGES), (disturb_photos(images, 0), OF_PHOTOS)):
+    for seen, figures in ((disturb(images, labels, 0), OF_IMAGES), (disturb_photos(images, labels == SNEAKER, 0), OF_PHOTOS)):
         found = np.stack([seen[:24].mean((1, 2)), seen[:24].std((1, 2))], 1)
         np.testing.assert_allclose(found.ravel(), figures, atol=0.25)
 
@@ -78,17 +78,27 @@ def test_of_an_empty_tile_nothing_is_made_but_ground_and_a_full_one_is_seen() ->
 
 
 @pytest.mark.tensorflow
-def test_photos_are_disturbed_and_a_few_are_turned_by_quarters() -> None:
+@pytest.mark.parametrize(("shoes", "turned"), [(False, 0.1), (True, 0.3)])
+def test_photos_are_disturbed_and_some_are_turned_by_quarters(shoes: bool, turned: float) -> None:
     """A bar across the tile lies as it did, or stands. Shoes in photos are in pairs already: no second bar is added."""
-    bars = bars_across(600)
+    bars, are_shoes = bars_across(600), np.full(600, shoes)
 
-    seen = disturb_photos(bars, 0) > 0
+    seen = disturb_photos(bars, are_shoes, 0) > 0
     standing = seen.any(2).sum(1) > seen.any(1).sum(1)
 
-    assert standing.mean() == pytest.approx(0.1 * 2 / 3, abs=0.03)  # by 180 degrees it lies again
+    assert standing.mean() == pytest.approx(turned * 2 / 3, abs=0.04)  # by 180 degrees it lies again
     assert np.median(seen.mean((1, 2))) < 0.3
-    assert (disturb_photos(bars, 0) == disturb_photos(bars, 0)).all()
-    assert (disturb_photos(bars, 0) != disturb_photos(bars, 1)).any()
+    assert (disturb_photos(bars, are_shoes, 0) == disturb_photos(bars, are_shoes, 0)).all()
+    assert (disturb_photos(bars, are_shoes, 0) != disturb_photos(bars, are_shoes, 1)).any()
+
+
+@pytest.mark.tensorflow
+def test_most_photos_are_disturbed_gently() -> None:
+    """A camera has disturbed them before. A bar of one brightness stays one, where the others get shades and noise."""
+    seen = disturb_photos(bars_across(600), np.full(600, False), 0)
+
+    commonest = np.array([np.bincount(tile[tile > 0], minlength=1).max() for tile in seen])
+    assert (commonest > 40).mean() == pytest.approx(0.8, abs=0.05)
 
 
 def bars_across(count: int) -> Tiles:
@@ -135,35 +145,6 @@ def test_shoes_alone_are_shown_in_pairs_as_often_as_the_recipe_asks(label: int, 
 
     covered = (lessons.disturbed > 0).mean((2, 3))
     assert (np.median(covered) > 0.35) == pairs
-
-
-def test_mixed_tiles_have_the_others_fabric_or_shine_through_one_another() -> None:
-    """The left half is garment in the one, the upper half in the other, which is brighter."""
-    one, other = np.zeros((2, 400, 28, 28), np.uint8)
-    one[:, :, :14], other[:, :14] = 100, 200
-
-    mixed = mix(one, other, 0).astype(int)
-    both, own, others, neither = mixed[:, 0, 0], mixed[:, 20, 0], mixed[:, 0, 20], mixed[:, 20, 20]
-
-    fabric = own > 110
-    assert fabric.mean() == pytest.approx(0.5, abs=0.1)
-    assert not neither.any()
-    assert not others[fabric].any()  # the outline is the one's
-    # of the other's fabric, 0.2 to 0.9; where the other has none, its mean stands in
-    assert (both[fabric] == own[fabric]).all()
-    assert both[fabric].min() == pytest.approx(120, abs=3)
-    assert both[fabric].max() == pytest.approx(190, abs=3)
-    # of the other, 0 to 0.5
-    assert others[~fabric].max() == pytest.approx(100, abs=3)
-    np.testing.assert_allclose(own[~fabric], 100 - others[~fabric] / 2, atol=1)
-    np.testing.assert_allclose(both[~fabric], 100 + others[~fabric] / 2, atol=1)
-
-
-def test_mixing_is_the_same_with_the_same_seed() -> None:
-    tiles = np.random.default_rng(0).integers(0, 256, (20, 28, 28), np.uint8)
-
-    assert (mix(tiles, tiles[::-1], [3, 0]) == mix(tiles, tiles[::-1], [3, 0])).all()
-    assert (mix(tiles, tiles[::-1], [3, 0]) != mix(tiles, tiles[::-1], [4, 0])).any()
 
 
 def test_a_silhouette_has_no_holes_and_no_noise_of_the_ground() -> None:

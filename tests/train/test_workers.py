@@ -27,12 +27,12 @@ from dataclasses import replace
 from train.augment import Examples
 from train.cutting import NO_PHOTOS
 from train.dataset import load
-from train.fit import train_teachers
+from train.fit import train_teacher
 from train.recipes import RECIPES, TEACHER
 dataset = load()
 recipe = replace(RECIPES["compact"], teacher=replace(TEACHER, epochs=1))
 with together(strategy):
-    (teacher,) = train_teachers(recipe, Examples(dataset.train_images[:1500], dataset.train_labels[:1500]), 0, NO_PHOTOS)
+    teacher = train_teacher(recipe, Examples(dataset.train_images[:1500], dataset.train_labels[:1500]), 0)
 print(sha256(teacher(dataset.train_images[:1500]).tobytes()).hexdigest())
 """
 
