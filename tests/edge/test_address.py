@@ -31,7 +31,7 @@ PLACES = (
     "http//admin:{}@camera.local/live",
     "admin:{}@camera.local",
 )
-SAFE = "".join(PLACES) + "*" * 20
+SAFE = "".join(PLACES) + "*" * 20 + "there is no such file, and an address begins as in rtsp://HOST/ or http://HOST/"
 
 
 @pytest.mark.parametrize(

@@ -322,6 +322,7 @@ def test_a_mirror_that_is_no_address_is_a_usage_error() -> None:
     assert result.stderr == "photos: a mirror's address begins with http:// or https://, not 'example.org'\n"
 
 
+@pytest.mark.slow
 def test_tiles_are_cut_once(named: Source, cache: Path) -> None:
     photos = load(named)
     tiles = cut(photos)
@@ -338,6 +339,7 @@ def test_tiles_are_cut_once(named: Source, cache: Path) -> None:
     assert kept.stat().st_mtime_ns == written
 
 
+@pytest.mark.slow
 def test_a_file_in_the_cache_that_a_full_disk_left_is_made_anew(named: Source, cache: Path) -> None:
     photos = load(named)
     tiles = cut(photos)
@@ -347,6 +349,7 @@ def test_a_file_in_the_cache_that_a_full_disk_left_is_made_anew(named: Source, c
     assert np.array_equal(cut(photos).tiles, tiles.tiles)
 
 
+@pytest.mark.slow
 def test_a_photo_that_cannot_be_cut_is_named_and_the_others_are_used(
     folder: Path, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

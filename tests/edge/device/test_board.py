@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from fmnist_edge import processes
 from fmnist_edge.device import board, doctor
 from fmnist_edge.device.board import health, kernel_temperature, machine, peak_memory, throttling_reasons
 from fmnist_edge.device.doctor import look_at_memory
@@ -13,7 +14,7 @@ from fmnist_edge.device.doctor import look_at_memory
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A system's files, none at first, and no programs."""
-    for module in (board, doctor):
+    for module in (board, doctor, processes):
         monkeypatch.setattr(module, "Path", lambda path: tmp_path / path.lstrip("/"))
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     (tmp_path / "bin").mkdir()

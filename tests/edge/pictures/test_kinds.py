@@ -63,7 +63,7 @@ NOT_A_PICTURE = "not a PNG, JPEG, WebP, BMP, GIF or TIFF picture"
          "Most Compatible)"),
         (b"\0\0\0\x18ftypavif\0\0\0\0", f"{NOT_A_PICTURE}, but AVIF; {CONVERT}"),
         (b"\0\0\0\x18ftypcrx \0\0\0\0", f"{NOT_A_PICTURE}, but a raw picture; {CONVERT}"),
-        (b"\0\0\0\x18ftypisom\0\0\0\0", f"{NOT_A_PICTURE}, but a video; see 'fmnist-edge camera --source'"),
+        (b"\0\0\0\x18ftypisom\0\0\0\0", f"{NOT_A_PICTURE}, but a video; 'fmnist-edge camera' watches it"),
         (b"%PDF-1.7", f"{NOT_A_PICTURE}, but a PDF; {CONVERT}"),
         (b"Rar!\x1a\x07", f"{NOT_A_PICTURE}, but a RAR archive; unpack it first"),
         (b"\xff\x0a\xfa", f"{NOT_A_PICTURE}, but JPEG XL; {CONVERT}"),

@@ -159,7 +159,7 @@ def test_whatever_else_goes_wrong_there_is_said_in_a_line() -> None:
 
 @pytest.mark.usefixtures("limits")
 def test_a_model_whose_answers_are_none_is_refused_before_it_gets_a_picture(monkeypatch: pytest.MonkeyPatch) -> None:
-    twice = Format("twice", lambda content: ("", ""), lambda content, threads: Twice(), lambda: None)
+    twice = Format("twice", lambda content: ("", ""), lambda content, threads: Twice(), lambda: None, ("twice",), None)
     monkeypatch.setitem(FORMATS, ".twice", twice)
 
     with served(".twice", b"") as (said, _, _):

@@ -1,6 +1,7 @@
 """TFLite files: what stands in them, which runtime runs them, and what they answer in batches of every size."""
 
 import io
+import os
 import re
 import sys
 import types
@@ -215,7 +216,7 @@ def test_a_python_of_32_bits_is_told_what_there_is_for_it(tmp_path: Path, monkey
     install(tmp_path, monkeypatch)
     monkeypatch.setattr(sys, "maxsize", 2**31 - 1)
 
-    assert no_runtime() == f"no TFLite runtime works here; {what_to_install(32, sys.version_info[:2])}"
+    assert no_runtime() == f"no TFLite runtime works here; {what_to_install(32, sys.version_info[:2], os.uname().machine)}"
 
 
 @pytest.mark.parametrize("symbol", ["`GLIBC_2.34'", "`GLIBCXX_3.4.30'"])
