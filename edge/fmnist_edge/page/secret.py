@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import os
+import re
 import secrets
 import sys
 from pathlib import Path
@@ -11,8 +12,11 @@ from fmnist_edge.errors import FmnistEdgeError
 
 NAME = "page-token"
 
-SHORTEST = 16
-"""Characters of a token that somebody else chose: no fewer can't be guessed."""
+VARIABLE = "FMNIST_EDGE_PAGE_TOKEN"
+"""Of the environment, which its user and root alone can read: where the token is another's choice."""
+
+TOKEN = re.compile(r"[A-Za-z0-9._~-]{16,}")
+"""As it stands in a link, and too long to be guessed."""
 
 
 class Secret:
@@ -38,12 +42,10 @@ def same(given: str, known: str) -> bool:
 def find_secret() -> tuple[Secret, Path, bool]:
     """The token, its file, and whether it was made just now.
 
-    It comes from systemd's credentials, else it is kept in the page's folder. Raises FmnistEdgeError.
+    Where the environment has none it is kept in the page's folder. Raises FmnistEdgeError.
     """
-    if credentials := os.environ.get("CREDENTIALS_DIRECTORY"):
-        given = Path(credentials, NAME)
-        if given.exists():
-            return read_secret(given), given, False
+    if token := os.environ.get(VARIABLE):
+        return checked(token, f"${VARIABLE}"), Path(f"${VARIABLE}"), False
     path = state_folder() / NAME
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -62,13 +64,17 @@ def find_secret() -> tuple[Secret, Path, bool]:
 
 def read_secret(path: Path) -> Secret:
     try:
-        if path.parent == state_folder():
-            path.chmod(0o600)
+        path.chmod(0o600)
         token = path.read_text().strip()
     except (OSError, ValueError) as error:
         raise FmnistEdgeError(f"{path}: the page's token can't be read ({getattr(error, 'strerror', error)})") from None
-    if len(token) < SHORTEST or not token.isascii() or not token.isprintable():
-        raise FmnistEdgeError(f"{path}: a token has {SHORTEST} ASCII characters at least; remove the file, and a new one is made")
+    return checked(token, f"{path}")
+
+
+def checked(token: str, place: str) -> Secret:
+    """Raises FmnistEdgeError if it could be guessed, or is none that stands in a link."""
+    if not TOKEN.fullmatch(token):
+        raise FmnistEdgeError(f"{place}: a token has 16 characters or more, letters, digits and -._~; without it, one is made")
     return Secret(token)
 
 

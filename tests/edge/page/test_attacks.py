@@ -196,6 +196,26 @@ def test_the_token_is_kept_for_its_user_alone_and_stays(guarded: tuple[Asker, Ru
         assert (again.secret.token, again.made) == (running.secret.token, False)
 
 
+def test_a_token_of_somebody_elses_choice_comes_by_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FMNIST_EDGE_PAGE_TOKEN", "correct-horse-battery")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    with served(tmp_path, host="0.0.0.0") as (ask, _):
+        assert ask.get("/api/teach", Authorization="Bearer correct-horse-battery").status == 200
+        assert ask.get("/api/teach").status == 401
+    assert not list(tmp_path.rglob("page-token"))
+
+
+@pytest.mark.parametrize("token", ["short", "with a space in its middle", "x" * 15, "tükisch-und-lang-genug"])
+def test_a_token_that_could_be_guessed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, token: str) -> None:
+    monkeypatch.setenv("FMNIST_EDGE_PAGE_TOKEN", token)
+
+    result = fmnist_edge("page", "--host", "0.0.0.0", "--port", "0", "--source", "none", "--photos", tmp_path)
+
+    assert result.returncode == 1
+    assert result.stderr.startswith("fmnist-edge: $FMNIST_EDGE_PAGE_TOKEN: a token has 16 characters or more")
+    assert token not in result.stderr
+
+
 def test_every_answer_has_the_usual_headers(guarded: tuple[Asker, Running], here: Asker) -> None:
     answers = [here.get("/healthz"), here.get("/nothing"), here.post("/api/classify", b"x"), guarded[0].get("/")]
     answers += [here.get("/api/teach", Host="evil.example"), here.get("/openapi.json")]
