@@ -264,8 +264,13 @@ def make_epoch(model: keras.Model, optimizer: keras.optimizers.Optimizer, batch_
         wanted = targets[share]
         with tf.GradientTape() as tape:
             probabilities = model(images, training=True)
-            likelier = tf.where(any_will_do[share, None], decide(wanted * tf.stop_gradient(probabilities)), wanted)
-            losses = keras.losses.categorical_crossentropy(likelier, probabilities)
+            # where any of several classes will do, what counts is the sum of their probabilities
+            accepted = tf.reduce_sum(wanted * probabilities, 1)
+            losses = tf.where(
+                any_will_do[share],
+                -tf.math.log(tf.maximum(accepted, 1e-7)),
+                keras.losses.categorical_crossentropy(wanted, probabilities),
+            )
             # the optimizer adds up what the workers give, so this is the mean over the whole batch
             loss = tf.reduce_sum(losses) / tf.cast(tf.shape(targets)[0], tf.float32)
         optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
@@ -283,17 +288,6 @@ def make_epoch(model: keras.Model, optimizer: keras.optimizers.Optimizer, batch_
         return sums / tf.cast(count, tf.float32)
 
     return run_epoch
-
-
-def decide(accepted: tf.Tensor) -> tf.Tensor:
-    """What is wanted where any of several classes will do: rather the likelier, by the network's own probabilities of these.
-
-    Progressive identification (Lv et al. 2020, arXiv:2002.08053) with squares. To want any of them (the logarithm of the sum of
-    their probabilities, which is this without squares) leaves a network half sure of each, and so less sure than it is right.
-    accepted: (N, 10), 0 for the classes that are wrong; rows sum to 1 afterwards.
-    """
-    squares = tf.maximum(accepted, 1e-7 * tf.cast(accepted > 0, tf.float32)) ** 2
-    return squares / tf.maximum(tf.reduce_sum(squares, 1, keepdims=True), 1e-30)
 
 
 def make_optimizer(recipe: Recipe, images: int) -> keras.optimizers.Optimizer:

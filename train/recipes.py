@@ -107,10 +107,10 @@ RECIPES = {
         TAUGHT,
         purpose="what ships: a larger network that knows photos too, taught by a convolutional network",
         hidden=(512, 192),
-        epochs=36,
+        epochs=30,
         flip=0.3,
         disturbed=0.5,
-        photo_share=0.35,
+        photo_share=0.5,
     ),
     "max": replace(
         TAUGHT,
