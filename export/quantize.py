@@ -35,6 +35,7 @@ SCALES = np.linspace(0.5, 1, 11)  # tried for each unit, as a part of the scale 
 BALANCE, LEAST_REACH = 0.7, 0.25
 FIT = 0.9  # of the strange tiles, the part whose values fit into the ranges: at 1 the others would get ranges too coarse
 LOW_ENDS = np.linspace(0.2, 1, 17)  # tried for the logits, as a part of the smallest
+ROOM = 0.15  # by which part further attempts let the logits' range reach lower
 SURE = (3, 4, 5, 6)  # tried for them, too: one that far above another has a probability of 0.95, and more matters little
 
 
@@ -53,7 +54,8 @@ class Int8Mlp(NamedTuple):
 def quantize(mlp: Mlp, tiles: Tiles, strange: Tiles, attempt: int = 0) -> Int8Mlp:
     """tiles: training images, all of which count; strange: what a device may be shown besides. Both uint8 (N, 28, 28).
 
-    Each further attempt rounds the weights in another order, which makes other small errors, and then fits the ranges to them.
+    Each further attempt rounds the weights in another order, which makes other small errors, fits the ranges to them, and then
+    leaves more room below the logits: a rare image's are all low, and what is cut off there makes the largest errors.
     """
     if mlp.sqrt_input:  # int8 is fitted to what its first layer gets
         tiles, strange = ROOTS[tiles], ROOTS[strange]
@@ -61,7 +63,7 @@ def quantize(mlp: Mlp, tiles: Tiles, strange: Tiles, attempt: int = 0) -> Int8Ml
     values, strange_values = np.split(everything, [len(tiles)])
     exact = centre_logits(balance_units(mlp.layers, values, strange_values), everything)
     rounded = round_weights(exact, everything, attempt)
-    return Int8Mlp(exact, rounded, choose_ranges(exact, rounded, values, strange_values), mlp.sqrt_input)
+    return Int8Mlp(exact, rounded, choose_ranges(exact, rounded, values, strange_values, attempt), mlp.sqrt_input)
 
 
 def losses(model: Int8Mlp, tiles: Tiles) -> dict[str, dict[str, float]]:
@@ -178,12 +180,13 @@ def choose_scale(kernel: Array, variances: Array) -> Array:
     return best
 
 
-def choose_ranges(layers: Layers, rounded: Layers, values: Floats, strange_values: Floats) -> list[Range]:
+def choose_ranges(layers: Layers, rounded: Layers, values: Floats, strange_values: Floats, attempt: int = 0) -> list[Range]:
     """Smallest and largest value that int8 holds of each layer's output, from its activations on values, float32 (N, 784).
 
     Hidden layers: from 0, which is the ReLU, to the largest. Logits: from a low end to a high one, not far above the largest that
     is no image's first, between which the probabilities change least (mean fourth power: large changes count). What lies below
-    hardly counts in a softmax, what lies above is sure anyway, and leaving them out makes the steps finer.
+    hardly counts in a softmax, what lies above is sure anyway, and leaving them out makes the steps finer. attempt: see
+    ``quantize``.
     """
     wanted = probabilities(values, layers)
     ranges: list[Range] = []
@@ -195,7 +198,8 @@ def choose_ranges(layers: Layers, rounded: Layers, values: Floats, strange_value
     second = float(np.partition(logits, -2)[:, -2].max())
     candidates = [(float(low), second + float(sure)) for low in logits.min() * LOW_ENDS for sure in SURE]
     errors = [((probabilities(in_steps(logits, ends), []) - wanted) ** 4).mean() for ends in candidates]
-    return [*ranges[:-1], candidates[int(np.argmin(errors))]]
+    low, high = candidates[int(np.argmin(errors))]
+    return [*ranges[:-1], (low * (1 + ROOM * attempt), high)]
 
 
 def flat_pixels(tiles: Tiles) -> Floats:
