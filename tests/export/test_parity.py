@@ -119,8 +119,12 @@ def test_a_tie_excuses_its_two_classes_alone(keras: Probabilities, dataset: Data
 @pytest.mark.parametrize("layer", [1, 2])
 def test_a_float_file_with_one_weight_off_by_a_thousandth_does_not_pass(layer: int, dataset: Dataset) -> None:
     layers = list(MLP.layers)
+    values = np.sqrt(to_pixels(dataset.test_images[:1000])).reshape(1000, -1)
+    for hidden_kernel, hidden_bias in layers[:layer]:
+        values = np.maximum(values @ hidden_kernel + hidden_bias, 0)
     kernel, bias = layers[layer]
-    largest = np.abs(kernel) == np.abs(kernel).max()
+    counts = values.mean(0)[:, None] * np.abs(kernel)  # a large weight of what is nearly always 0 counts for nothing
+    largest = counts == counts.max()
     layers[layer] = np.where(largest, kernel * np.float32(1.001), kernel), bias
 
     (line,) = parity.broken_gates("float32", figures_of_a_float_file(Mlp(layers, MLP.sqrt_input), MLP, dataset))
@@ -130,7 +134,7 @@ def test_a_float_file_with_one_weight_off_by_a_thousandth_does_not_pass(layer: i
 
 
 def in_steps(logits: Floats, seed: int) -> Probabilities:
-    """The logits, held in steps that begin anywhere: 25 images get another class, as in an int8 file."""
+    """The logits, held in steps that begin anywhere: some 33 images get another class, as in an int8 file."""
     step, offsets = 0.14, np.random.default_rng(seed).uniform(0, 1, logits.shape)
     return keras_model.probabilities((np.round(logits / step + offsets) - offsets) * step, []).astype(np.float32)
 
@@ -149,7 +153,7 @@ def test_twenty_quantizations_that_differ_by_rounding_alone_pass(logits: Floats,
     all_figures = [parity.compare(keras, in_steps(logits, seed), dataset.test_labels) for seed in TWENTY]
 
     assert [parity.broken_gates("int8", figures) for figures in all_figures] == [[]] * 20
-    assert 0.997 < np.mean([figures.top1_agreement for figures in all_figures]) < 0.998
+    assert 0.996 < np.mean([figures.top1_agreement for figures in all_figures]) < 0.998
 
 
 @pytest.mark.parametrize(
