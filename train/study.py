@@ -71,7 +71,8 @@ class Study:
 
     def __init__(self, dataset: Dataset, tried: Path | None) -> None:
         self.tried = read_tiles(find_photos(tried)) if tried else None
-        self.clothes = cut([photo for photo in get_clothes() if photo.accepted])
+        self.photos = cut(get_clothes())
+        self.clothes = self.photos[self.photos.accepted.any(1)]
         self.dataset, self.examples = dataset, Examples(dataset.train_images, dataset.train_labels)
         self.known_teachers: dict[str, tuple[Teacher | None, float]] = {}
         self.results: dict[str, dict[str, Result]] = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
@@ -93,7 +94,7 @@ class Study:
         """The recipe as `make train` trains it. The test images are looked at once, at the end."""
         teacher, teacher_seconds = self.teacher(recipe, seed)
         began = time.monotonic()
-        lessons = Lessons(recipe, self.examples, seed, self.clothes)
+        lessons = Lessons(recipe, self.examples, seed, self.photos)
         holdout = train_with_holdout(lessons, teacher)
         model = train_final(lessons, holdout, teacher)
         seconds = teacher_seconds + time.monotonic() - began
