@@ -72,7 +72,7 @@ class Study:
     def __init__(self, dataset: Dataset, tried: Path | None) -> None:
         self.tried = read_tiles(find_photos(tried)) if tried else None
         self.photos = cut(get_clothes())
-        self.clothes = self.photos[self.photos.accepted.any(1)]
+        self.clothes = self.photos[np.asarray(self.photos.accepted.any(1))]
         self.dataset, self.examples = dataset, Examples(dataset.train_images, dataset.train_labels)
         self.known_teachers: dict[str, tuple[Teacher | None, float]] = {}
         self.results: dict[str, dict[str, Result]] = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
