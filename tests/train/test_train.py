@@ -195,7 +195,7 @@ NO_NETWORK = {"https_proxy": "http://127.0.0.1:9", "FMNIST_PHOTOS": ""}
 
 def test_without_photos_and_without_a_network_training_says_what_the_model_will_not_know(tmp_path: Path) -> None:
     arguments = ("--recipe", "standard", "--epochs", "1", "--hidden", "8", "--out", tmp_path / "fmnist.keras")
-    training = training_after("teacher 1, ", *arguments, environment={**NO_NETWORK, "XDG_CACHE_HOME": str(tmp_path)})
+    training = training_after("the teacher, ", *arguments, environment={**NO_NETWORK, "XDG_CACHE_HOME": str(tmp_path)})
     training.terminate()
     _, complaint = training.communicate()
 
