@@ -13,11 +13,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from fmnist_edge.cameras.camera import FeedOptions
+from fmnist_edge.live.watch import Options
 from fmnist_edge.page.live import Source
 from fmnist_edge.page.serve import Running, Settings, serving
 from support.commands import FMNIST_EDGE, MODELS, ROOT, WIDE
 
 SHOE = (ROOT / "docs" / "shoe.png").read_bytes()
+
+OPTIONS = Options(None, 0, False, "auto", 0.15, 2.0, False, None, None)
+
+SOURCE = Source("test", FeedOptions(), OPTIONS)
+"""A camera, for pages whose loop the test plays."""
 
 
 class Reply(NamedTuple):

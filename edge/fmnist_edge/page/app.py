@@ -22,6 +22,7 @@ from fmnist_edge.classify.output import Style, to_record
 from fmnist_edge.contract import CLASSES
 from fmnist_edge.device.board import health
 from fmnist_edge.errors import InputError, first_line
+from fmnist_edge.page.connections import STREAM
 from fmnist_edge.page.hub import BOUNDARY, Hub
 from fmnist_edge.page.live import Live
 from fmnist_edge.page.metrics import Metrics
@@ -269,6 +270,7 @@ class Stream(StreamingResponse):
             if scope["method"] == "HEAD":
                 await Response(media_type=self.media_type)(scope, receive, send)
             else:
+                scope[STREAM] = True
                 await super().__call__(scope, receive, send)
         finally:
             self._viewer.__exit__(None, None, None)

@@ -13,6 +13,12 @@ MAX_CONNECTIONS = 200
 HEAD_SECONDS = 10.0
 """For a request's line and headers."""
 
+STALLED_SECONDS = 30.0
+"""That a client may take nothing of what it asked for. Viewers of the streams may pause for longer."""
+
+STREAM = "fmnist_edge.stream"
+"""In an ASGI scope: the answer has no end, and who asked for it was let in."""
+
 SEND_BUFFER = 128 * 1024
 """Bytes that the system keeps for each: a slow viewer sees what is new, not megabytes of what was."""
 
@@ -21,11 +27,13 @@ KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 
 
 class Connection(H11Protocol):
-    """uvicorn 0.54 waits forever for the end of a request's headers."""
+    """uvicorn 0.54 waits forever for the end of a request's headers, and for clients that do not take their answers."""
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self._deadline: asyncio.TimerHandle | None = None
+        self._stalled: asyncio.TimerHandle | None = None
+        transport.set_write_buffer_limits(high=1)  # it is writable when all has been taken: see pause_writing
         if len(self.connections) > MAX_CONNECTIONS:
             transport.abort()
             return
@@ -34,7 +42,8 @@ class Connection(H11Protocol):
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
                 for name, value in KEEPALIVE.items():
-                    connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+                    if hasattr(socket, name):  # macOS calls one of them by another name
+                        connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
         self._wait_for_head()
 
     def data_received(self, data: bytes) -> None:
@@ -44,8 +53,18 @@ class Connection(H11Protocol):
         elif self._deadline is None:  # the first bytes of the next request, or of a body that nobody wanted
             self._wait_for_head()
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self.cycle is None or not self.cycle.scope.get(STREAM):
+            self._stalled = self.loop.call_later(STALLED_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stop_watching()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
+        self._stop_watching()
         super().connection_lost(exc)
 
     def _idle(self) -> bool:
@@ -58,6 +77,11 @@ class Connection(H11Protocol):
         if self._deadline is not None:
             self._deadline.cancel()
         self._deadline = None
+
+    def _stop_watching(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+        self._stalled = None
 
     def _end_if_idle(self) -> None:
         self._deadline = None

@@ -8,11 +8,11 @@ import ipaddress
 import json
 import socket
 from collections.abc import Awaitable, Callable, Iterable
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
+import anyio
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from fmnist_edge.page.metrics import Metrics
@@ -30,6 +30,9 @@ OPEN = ("/healthz", "/static/page.css", "/static/login.js", "/static/icon.svg", 
 """What needs no token: none of it says anything of what is seen."""
 
 LONGEST_LOGIN = 1000
+
+LOGIN_SECONDS = 10.0
+"""For the token to arrive."""
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -113,19 +116,21 @@ class Guard:
         kind, _, token = request.headers.get("authorization", "").partition(" ")
         if kind.lower() == "bearer":
             return self._secret.opens(token.strip())
-        try:
-            cookie = SimpleCookie(request.headers.get("cookie", "")).get(COOKIE)
-        except CookieError:
-            return False
-        return cookie is not None and self._secret.is_cookie(cookie.value)
+        return self._secret.is_cookie(request.cookies.get(COOKIE, ""))
 
     async def _log_in(self, request: Request) -> Response:
         assert self._secret is not None
         content = b""
-        async for chunk in request.stream():
-            content += chunk
-            if len(content) > LONGEST_LOGIN:
-                return refusal(413, "no token is that long")
+        try:
+            with anyio.fail_after(LOGIN_SECONDS):
+                async for chunk in request.stream():
+                    content += chunk
+                    if len(content) > LONGEST_LOGIN:
+                        return refusal(413, "no token is that long")
+        except TimeoutError:
+            return refusal(408, "the token did not arrive")
+        except ClientDisconnect:
+            return refusal(400, "the connection ended before the token did")
         try:
             token = json.loads(content)["token"]
         except (ValueError, KeyError, TypeError, RecursionError):

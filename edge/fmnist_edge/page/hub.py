@@ -45,7 +45,6 @@ class Hub:
 
     def __init__(self) -> None:
         self.viewers = 0
-        self.frames_encoded = 0
         self.latest: Seen | None = None
         self._answered: Seen | None = None
         self._record: dict[str, Any] = {}
@@ -155,7 +154,6 @@ class Hub:
             self._picture = to_jpeg(show(seen, answered.mask if found else None))
             tile = png_url(answered.view.tile) if answered.view else None
             self._answer = server_sent("answer", {**record, "tile": tile})
-            self.frames_encoded += 1
             self._number += 1
             self._publish()
             time.sleep(max(INTERVAL - (time.monotonic() - began), 0))

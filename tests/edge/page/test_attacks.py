@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from fmnist_edge.page import app, connections, reader, uploads, work
+from fmnist_edge.page import app, connections, guard, reader, uploads, work
 from fmnist_edge.page.serve import Running
 from support.commands import fmnist_edge
-from support.pages import SHOE, Asker, multipart, served, until_closed, wait_for
+from support.pages import SHOE, SOURCE, Asker, multipart, served, until_closed, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -216,6 +216,15 @@ def test_a_token_that_could_be_guessed_is_refused(tmp_path: Path, monkeypatch: p
     assert token not in result.stderr
 
 
+def test_the_cookie_is_found_among_those_of_other_services(guarded: tuple[Asker, Running]) -> None:
+    ask, running = guarded
+    assert running.secret is not None
+
+    cookies = f'prefs={{"a":1}}; fmnist_edge={running.secret.cookie}; b@d=[1]'
+
+    assert ask.get("/api/teach", Cookie=cookies).status == 200
+
+
 def test_every_answer_has_the_usual_headers(guarded: tuple[Asker, Running], here: Asker) -> None:
     answers = [here.get("/healthz"), here.get("/nothing"), here.post("/api/classify", b"x"), guarded[0].get("/")]
     answers += [here.get("/api/teach", Host="evil.example"), here.get("/openapi.json")]
@@ -341,6 +350,47 @@ def test_half_a_second_request_is_not_waited_for_either(here: Asker, monkeypatch
         assert connection.recv(2000).startswith(b"HTTP/1.1 200 ")
         connection.sendall(b"GET /hea")
         assert until_closed(connection) == b""
+
+
+def test_a_token_that_does_not_come_ends(guarded: tuple[Asker, Running], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "LOGIN_SECONDS", 0.3)
+
+    with guarded[0].raw(b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 30\r\n\r\n") as connection:
+        assert until_closed(connection).startswith(b"HTTP/1.1 408 ")
+
+
+def test_who_takes_no_answer_loses_his_place(here: Asker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "STALLED_SECONDS", 0.5)
+    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 1)
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        connection.connect(("127.0.0.1", here.port))
+        connection.settimeout(10)
+        connection.sendall(b"GET /static/page.css HTTP/1.1\r\nHost: localhost\r\n\r\n" * 60)
+        assert not answers(here)
+
+        assert wait_for(lambda: answers(here))
+        assert until_closed(connection).count(b"HTTP/1.1 200 OK") < 60
+
+
+def test_a_viewer_of_a_stream_may_pause(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "STALLED_SECONDS", 0.2)
+    with served(tmp_path, source=SOURCE) as (ask, running):
+        hub = running.page.hub
+        assert hub is not None
+        with ask.raw(b"GET /api/answers HTTP/1.1\r\nHost: localhost\r\n\r\n") as connection:
+            assert wait_for(lambda: hub.viewers)
+            for _ in range(100):
+                hub.tell("fault", {"message": "x" * 100_000})
+                time.sleep(0.01)
+            time.sleep(0.5)
+            hub.tell("recovered", {})
+
+            received = b""
+            while b"recovered" not in received:
+                more = connection.recv(1_000_000)
+                assert more
+                received = received[-100:] + more
 
 
 def test_slow_clients_hold_no_thread_and_no_place(here: Asker) -> None:
