@@ -210,7 +210,7 @@ class Page:
 
     async def archive(self, request: Request) -> Response:
         disposition = {"Content-Disposition": 'attachment; filename="fmnist-edge-photos.zip"'}
-        return StreamingResponse(self.teaching.archive(), media_type="application/zip", headers=disposition)
+        return StreamingResponse(self.teaching.archive(self.tell), media_type="application/zip", headers=disposition)
 
     # how it is
 

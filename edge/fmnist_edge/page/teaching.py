@@ -10,9 +10,10 @@ import os
 import re
 import threading
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,9 @@ PART = ".page.part"
 SHOWN = 200
 """Of the pictures that wait, the newest."""
 
+REMEMBERED = 1000
+"""Pictures whose answers are known; of older ones the file's name says what it can."""
+
 
 class Teaching:
     """The folder, for one process. limit: bytes that all in it may have together.
@@ -57,7 +61,7 @@ class Teaching:
 
     def _mend(self) -> None:
         """Takes away what a power cut left: a picture half written, and names that were reserved for pictures."""
-        for place in (self._folder, *self._folders().values()):
+        for place in (self._folder, *chain(*self._folders().values())):
             (place / PART).unlink(missing_ok=True)
             for path in list_files(place):
                 if ID.fullmatch(path.stem) and path.stat().st_size == 0:
@@ -73,7 +77,7 @@ class Teaching:
         """How many there are of each class, and what waits, the newest first."""
         with self._lock:
             folders, waiting = self._folders(), self._waiting()
-            counts = {class_id: sum(1 for _ in pictures_in(folder)) for class_id, folder in folders.items()}
+            counts = {class_id: sum(1 for _ in pictures_in(*places)) for class_id, places in folders.items()}
             classes: list[dict[str, Any]] = [
                 {"class_id": class_id, "label": label, "count": counts.get(class_id, 0)}
                 for class_id, label in enumerate(self._names)
@@ -115,6 +119,8 @@ class Teaching:
                 with suppress(OSError):
                     part.unlink(missing_ok=True)
             self._answers[path.stem] = {name: answer[name] for name in ("label", "confidence", "unsure")}
+            if len(self._answers) > REMEMBERED:
+                del self._answers[next(iter(self._answers))]
             self._leave_room()
             return path.stem
 
@@ -122,7 +128,7 @@ class Teaching:
         """Moves a picture that waits into its class's folder. Returns what ``undo`` takes. Raises Refused."""
         with self._lock:
             path = self._find(picture_id)
-            folder = self._folders().get(class_id, self._folder / folder_name(class_id))
+            folder = self._folders().get(class_id, [self._folder / folder_name(class_id)])[0]
             moved = self._move(path, folder)
             self._leave_room()
             return f"{'none' if class_id is None else class_id}.{moved.stem}"
@@ -132,22 +138,36 @@ class Teaching:
         with self._lock:
             found = UNDO.fullmatch(token)
             class_id = None if not found or found[1] == "none" else int(found[1])
-            folder = self._folders().get(class_id)
-            path = find_picture(folder, found[2]) if found and folder and ID.fullmatch(found[2]) else None
+            path = None
+            if found and ID.fullmatch(found[2]):
+                path = find_picture(found[2], *self._folders().get(class_id, []))
             if path is None:
                 raise Refused(404, "there is nothing to undo: that picture is not in its class's folder")
             moved = self._move(path, self._folder)
             self._leave_room()
             return moved.stem
 
-    def archive(self) -> Iterator[bytes]:
-        """A ZIP of all that has a label, bit by bit; what is moved away meanwhile is left out."""
+    def archive(self, tell: Callable[[str], None]) -> Iterator[bytes]:
+        """A ZIP of all that has a label, bit by bit; what is moved away meanwhile is left out.
+
+        tell: gets a line for each picture that can't be read, and is left out too.
+        """
         pipe = Pipe()
         with zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED) as archive:
-            for class_id, folder in sorted(self._folders().items(), key=lambda pair: pair[1].name):
-                for path in pictures_in(folder):
-                    with suppress(FileNotFoundError):
-                        archive.write(path, f"{folder_name(class_id)}/{path.name}")
+            for class_id, places in sorted(self._folders().items(), key=lambda pair: folder_name(pair[0])):
+                for number, place in enumerate(places):
+                    for path in pictures_in(place):
+                        # a second folder of the class may have the same names
+                        name = f"{path.stem}-{place.name}{path.suffix}" if number else path.name
+                        try:
+                            # a ZIP knows no time before 1980, and a board without a clock no other
+                            entry = zipfile.ZipInfo.from_file(path, f"{folder_name(class_id)}/{name}", strict_timestamps=False)
+                            archive.writestr(entry, path.read_bytes())
+                        except FileNotFoundError:
+                            continue
+                        except OSError as error:
+                            tell(f"{path}: not in the ZIP, it can't be read ({error.strerror})")
+                            continue
                         yield pipe.take()
         yield pipe.take()
 
@@ -156,6 +176,7 @@ class Teaching:
             if not folder.is_dir():
                 folder.mkdir()
                 sync(folder.parent)
+            sync(path)  # the camera's frames are not yet on the card
             return move(path, folder, path.stem, path.suffix)
         except FileNotFoundError:
             raise Refused(404, "there is no such picture: it may have been labelled already") from None
@@ -163,7 +184,7 @@ class Teaching:
             raise Refused(507, f"the picture can't be moved ({error.strerror})") from None
 
     def _find(self, picture_id: str) -> Path:
-        path = find_picture(self._folder, picture_id) if ID.fullmatch(picture_id) else None
+        path = find_picture(picture_id, self._folder) if ID.fullmatch(picture_id) else None
         if path is None:
             raise Refused(404, "there is no such picture: it may have been labelled already")
         return path
@@ -179,17 +200,17 @@ class Teaching:
         unknown = {"label": label, "confidence": None, "unsure": bool(guess)}
         return {"id": path.stem, **self._answers.get(path.stem, unknown)}
 
-    def _folders(self) -> dict[int | None, Path]:
-        """The folder of each class that has one, by whatever name the training knows it."""
+    def _folders(self) -> dict[int | None, list[Path]]:
+        """The folders of each class that has any, by whatever names the training knows them."""
         named = {plain(label): class_id for class_id, label in enumerate(CLASSES)}
         named |= {str(class_id): class_id for class_id in range(len(CLASSES))}
-        found: dict[int | None, Path] = {}
+        found: dict[int | None, list[Path]] = {}
         for path in sorted(self._folder.iterdir()):
             if path.is_dir() and not path.is_symlink():
                 if path.name == NONE_OF_THESE:
-                    found[None] = path
+                    found[None] = [path]
                 elif plain(path.name) in named and not path.name.startswith("."):
-                    found.setdefault(named[plain(path.name)], path)
+                    found.setdefault(named[plain(path.name)], []).append(path)
         return found
 
     def _size(self) -> int:
@@ -206,10 +227,13 @@ class Teaching:
         self._leave_room()
         excess = self._size() + size - self._limit
         if excess > 0 and self.collection:
-            self.collection.limit -= excess
+            self.collection.limit -= size
             with suppress(OSError):
                 self.collection.make_room(0)
-        return self._size() + size <= self._limit
+        fits = self._size() + size <= self._limit
+        if not fits:
+            self._leave_room()
+        return fits
 
     def _leave_room(self) -> None:
         """Tells the camera's collection how much of the limit is its own."""
@@ -257,16 +281,18 @@ def move(path: Path, folder: Path, name: str, suffix: str) -> Path:
     raise OSError("a thousand pictures have this name")
 
 
-def sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Brings a file or a folder to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
 
-def find_picture(folder: Path, picture_id: str) -> Path | None:
-    return next((path for suffix in SUFFIXES if (path := folder / f"{picture_id}{suffix}").is_file()), None)
+def find_picture(picture_id: str, *folders: Path) -> Path | None:
+    paths = (folder / f"{picture_id}{suffix}" for folder in folders for suffix in SUFFIXES)
+    return next((path for path in paths if path.is_file()), None)
 
 
 def list_files(folder: Path) -> Iterator[Path]:
@@ -274,8 +300,8 @@ def list_files(folder: Path) -> Iterator[Path]:
         yield from [Path(entry.path) for entry in entries if entry.is_file(follow_symlinks=False)]
 
 
-def pictures_in(folder: Path) -> Iterator[Path]:
-    return (path for path in sorted(list_files(folder)) if is_picture(path.name))
+def pictures_in(*folders: Path) -> Iterator[Path]:
+    return (path for folder in folders for path in sorted(list_files(folder)) if is_picture(path.name))
 
 
 def slug(label: str) -> str:

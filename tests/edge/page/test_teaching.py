@@ -1,6 +1,8 @@
 """Pictures that are labelled: moved, undone, never lost, never twice, never over another."""
 
+import errno
 import io
+import os
 import time
 import zipfile
 from pathlib import Path
@@ -143,6 +145,32 @@ def test_frames_that_the_camera_kept_make_room_for_what_somebody_chose(tmp_path:
     assert teaching.overview()["bytes"] <= MEGABYTE
 
 
+def test_frames_go_for_a_picture_that_is_a_little_larger_than_what_is_free(tmp_path: Path) -> None:
+    for number in range(9):
+        (tmp_path / f"unsure-20261126-040208-{number:03}-shirt.jpg").write_bytes(b"x" * 100_000)
+    teaching = Teaching(tmp_path, MEGABYTE)
+    collection = Collection(tmp_path, MEGABYTE, pytest.fail)
+    teaching.collect(collection)
+
+    kept = teaching.keep(b"x" * 150_000, ".jpg", ANSWER)
+
+    assert kept in waiting(teaching)
+    assert 7 <= len(waiting(teaching)) < 10
+
+
+def test_a_picture_that_does_not_fit_costs_no_frame(tmp_path: Path) -> None:
+    (tmp_path / "unsure-20261126-040208-123-shirt.jpg").write_bytes(b"x" * 1000)
+    teaching = Teaching(tmp_path, MEGABYTE)
+    collection = Collection(tmp_path, MEGABYTE, pytest.fail)
+    teaching.collect(collection)
+
+    with pytest.raises(Refused):
+        teaching.keep(b"x" * 2 * MEGABYTE, ".jpg", ANSWER)
+
+    assert len(waiting(teaching)) == 1
+    assert collection.limit == MEGABYTE
+
+
 def test_what_a_power_cut_left_is_taken_away(tmp_path: Path) -> None:
     kept = Teaching(tmp_path, MEGABYTE).keep(b"whole", ".jpg", ANSWER)
     (tmp_path / ".page.part").write_bytes(b"ha")
@@ -162,7 +190,7 @@ def test_the_archive_is_a_zip_of_folders_by_class(tmp_path: Path) -> None:
         teaching.teach(teaching.keep(content, ".jpg", ANSWER), class_id)
     teaching.keep(b"waits", ".jpg", ANSWER)
 
-    with zipfile.ZipFile(io.BytesIO(b"".join(teaching.archive()))) as archive:
+    with zipfile.ZipFile(io.BytesIO(b"".join(teaching.archive(pytest.fail)))) as archive:
         assert archive.testzip() is None
         archive.extractall(tmp_path / "out")
 
@@ -174,8 +202,48 @@ def test_the_archive_is_a_zip_of_folders_by_class(tmp_path: Path) -> None:
     assert {tuple(classes) for _, classes in find_photos(tmp_path / "out")} == {(SNEAKER,), (COAT,)}
 
 
+def test_two_folders_of_a_class_both_count_and_are_both_in_the_archive(tmp_path: Path) -> None:
+    for folder in ("coat", "4"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "mine.jpg").write_bytes(folder.encode())
+    teaching = Teaching(tmp_path, MEGABYTE)
+    undo = teaching.teach(teaching.keep(b"new", ".jpg", ANSWER), COAT)
+
+    with zipfile.ZipFile(io.BytesIO(b"".join(teaching.archive(pytest.fail)))) as archive:
+        names = archive.namelist()
+        assert sorted(map(archive.read, names)) == [b"4", b"coat", b"new"]
+    assert len(set(names)) == 3
+    assert {name.partition("/")[0] for name in names} == {"coat"}
+    assert counts(teaching) == {COAT: 3}
+    assert teaching.undo(undo) in waiting(teaching)
+
+
+def test_the_archive_takes_any_date_and_passes_over_what_can_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "coat").mkdir()
+    (tmp_path / "coat" / "old.jpg").write_bytes(b"old")
+    os.utime(tmp_path / "coat" / "old.jpg", (0, 0))
+    broken = tmp_path / "coat" / "broken.jpg"
+    broken.write_bytes(b"x")
+    (tmp_path / "coat" / "zebra.jpg").write_bytes(b"last")
+    told: list[str] = []
+    teaching = Teaching(tmp_path, MEGABYTE)
+    read = Path.read_bytes
+
+    def read_from_a_worn_card(path: Path) -> bytes:
+        if path == broken:
+            raise OSError(errno.EIO, "Input/output error")
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read_from_a_worn_card)
+
+    with zipfile.ZipFile(io.BytesIO(b"".join(teaching.archive(told.append)))) as archive:
+        assert archive.namelist() == ["coat/old.jpg", "coat/zebra.jpg"]
+        assert archive.getinfo("coat/old.jpg").date_time[0] == 1980
+    assert told == [f"{broken}: not in the ZIP, it can't be read (Input/output error)"]
+
+
 def test_an_empty_archive_is_one_too(tmp_path: Path) -> None:
-    with zipfile.ZipFile(io.BytesIO(b"".join(Teaching(tmp_path, MEGABYTE).archive()))) as archive:
+    with zipfile.ZipFile(io.BytesIO(b"".join(Teaching(tmp_path, MEGABYTE).archive(pytest.fail)))) as archive:
         assert archive.namelist() == []
 
 
