@@ -28,6 +28,15 @@ def replacing(path: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
+def sync(path: Path) -> None:
+    """Brings a file or a folder to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def prepare_folder(folder: Path, what: str) -> None:
     """Makes the folder. Raises UsageError now, and not after the first picture, if ``what`` can't be saved there."""
     try:

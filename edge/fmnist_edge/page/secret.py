@@ -6,9 +6,11 @@ import os
 import re
 import secrets
 import sys
+import tempfile
 from pathlib import Path
 
 from fmnist_edge.errors import FmnistEdgeError
+from fmnist_edge.files import sync
 
 NAME = "page-token"
 
@@ -49,17 +51,31 @@ def find_secret() -> tuple[Secret, Path, bool]:
     path = state_folder() / NAME
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    except FileExistsError:
-        return read_secret(path), path, False
+        made = make_secret(path)
     except OSError as error:
         raise FmnistEdgeError(f"{path}: the page's token can't be kept there ({error.strerror})") from None
-    token = secrets.token_urlsafe(16)
-    with open(descriptor, "w") as file:
-        file.write(token + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    return Secret(token), path, True
+    return read_secret(path), path, made
+
+
+def make_secret(path: Path) -> bool:
+    """Writes a token, whole even after a power cut, if none is there. Returns whether it did. Raises OSError."""
+    if path.exists() and path.stat().st_size:
+        return False
+    descriptor, part = tempfile.mkstemp(".part", f"{NAME}.", path.parent)  # which only its user may read
+    try:
+        with open(descriptor, "w") as file:
+            file.write(secrets.token_urlsafe(16) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        if path.exists() and not path.stat().st_size:  # of a write that a power cut broke off
+            path.unlink()
+        os.link(part, path)
+    except FileExistsError:  # another page was first
+        return False
+    finally:
+        os.unlink(part)
+    sync(path.parent)
+    return True
 
 
 def read_secret(path: Path) -> Secret:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from fmnist_edge.contract import CLASSES
-from fmnist_edge.files import prepare_folder
+from fmnist_edge.files import prepare_folder, sync
 from fmnist_edge.live.collect import Collection
 from fmnist_edge.page.reader import Refused
 from fmnist_edge.pictures.kinds import is_picture
@@ -279,15 +279,6 @@ def move(path: Path, folder: Path, name: str, suffix: str) -> Path:
             sync(path.parent)
         return target
     raise OSError("a thousand pictures have this name")
-
-
-def sync(path: Path) -> None:
-    """Brings a file or a folder to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def find_picture(picture_id: str, *folders: Path) -> Path | None:

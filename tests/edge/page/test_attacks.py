@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from fmnist_edge.page import app, connections, guard, reader, uploads, work
+from fmnist_edge.page.secret import find_secret
 from fmnist_edge.page.serve import Running
 from support.commands import fmnist_edge
 from support.pages import SHOE, SOURCE, Asker, multipart, served, until_closed, wait_for
@@ -194,6 +195,24 @@ def test_the_token_is_kept_for_its_user_alone_and_stays(guarded: tuple[Asker, Ru
     with served(tmp_path, host="0.0.0.0") as (_, again):
         assert again.secret is not None
         assert (again.secret.token, again.made) == (running.secret.token, False)
+
+
+@pytest.mark.parametrize("broken_off", [True, False])
+def test_a_token_is_made_where_none_is_and_after_a_power_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken_off: bool
+) -> None:
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
+    if broken_off:
+        (tmp_path / "state").mkdir()
+        (tmp_path / "state" / "page-token").touch()
+
+    first, path, made = find_secret()
+    second, _, made_again = find_secret()
+
+    assert (made, made_again) == (True, False)
+    assert first.token == second.token
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_a_token_of_somebody_elses_choice_comes_by_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
