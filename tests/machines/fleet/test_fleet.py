@@ -215,12 +215,23 @@ def test_the_page_takes_the_place_of_the_bare_camera_and_its_photos_are_fetched(
     answer = fleet.network.run("curl", "-s", *bearer, "--data-binary", "@docs/shoe.png", f"{page}/api/classify")
     assert json.loads(answer.stdout)["label"] == "Sneaker", answer.stdout
     kept = fleet.network.run("curl", "-s", *bearer, "--data-binary", "@docs/shoe.png", f"{page}/api/teach").stdout
-    fleet.network.run("curl", "-s", *bearer, "-d", '{"class_id": 7}', f"{page}/api/teach/{json.loads(kept)['id']}")
+    picture = f"{page}/api/teach/{json.loads(kept)['id']}"
+    wrong = fleet.network.run("curl", "-s", *bearer, "-d", '{"class_id": 9}', picture).stdout
+    assert fleet.make("fetch-photos", "ARGS=--limit pi4").returncode == 0
+    fleet.network.run("curl", "-s", *bearer, "-d", wrong, f"{page}/api/teach/undo")
+    fleet.network.run("curl", "-s", *bearer, "-d", '{"class_id": 7}', picture)
 
     fetched = fleet.make("fetch-photos", "ARGS=--limit pi4")
     assert fetched.returncode == 0, fetched.stdout + fetched.stderr
-    assert len(list((ROOT / "build" / "photos" / "pi4" / "sneaker").iterdir())) == 1
+    photos = ROOT / "build" / "photos" / "pi4"
+    assert [path.parent.name for path in photos.rglob("kept-*")] == ["sneaker"]
+    assert pi.shell("ls /run/fmnist-edge-photos.tar.gz || echo gone").stdout.strip() == "gone"
     assert f"{page}/" in fleet.make("fleet-status").stdout
+
+    without = fleet.make("deploy", "ARGS=--limit pi4 -e fmnist_edge_page=true -e fmnist_edge_page_token=")
+    assert without.returncode == 0, without.stdout + without.stderr
+    assert pi.serves()
+    assert "it asks for the token" in fleet.network.run("curl", "-s", *bearer, f"{page}/api/teach").stdout
 
     assert fleet.make("rollback", "ARGS=--limit pi4").returncode == 0
     assert pi.serves()
