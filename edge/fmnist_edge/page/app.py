@@ -14,7 +14,7 @@ from PIL import Image
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
@@ -39,7 +39,7 @@ MAX_JSON = 2000
 JSON_SECONDS = 10.0
 
 STATUS_SECONDS = 10.0
-"""That the device's status is as good as new: finding it out takes a Pi as long as some pictures."""
+"""For which the device's status is kept: finding it out takes a Pi as long as a few pictures do."""
 
 STATIC = Path(__file__).with_name("static")
 OPENAPI = Path(__file__).with_name("openapi.json")
@@ -118,7 +118,7 @@ class Page:
                 return busy
             except Exception as problem:
                 self.tell(f"{request.method} {request.scope['path']}: {type(problem).__name__}: {first_line(problem)}")
-                return error(500, "that went wrong; what, the page's own output says")
+                return error(500, "something went wrong; see the page's output")
 
         return answer
 
@@ -308,6 +308,8 @@ async def read_json(request: Request) -> dict[str, Any]:
         found = json.loads(content)
     except TimeoutError:
         raise Refused(408, "the request did not arrive") from None
+    except ClientDisconnect:
+        raise Refused(400, "the connection ended before the request did") from None
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
@@ -319,7 +321,10 @@ def read_part(part: Any) -> tuple[float, float, float, float] | None:
     """A part of the picture: left, top, width, height from 0 to 1. Raises Refused."""
     if part is None:
         return None
-    numbers = isinstance(part, list) and len(part) == 4 and all(type(value) in (int, float) for value in part)
+    # within 2: JSON has integers that are too large for a float; NaN is not within anything
+    numbers = (
+        isinstance(part, list) and len(part) == 4 and all(type(value) in (int, float) and -2 <= value <= 2 for value in part)
+    )
     x, y, width, height = map(float, part) if numbers else (0.0, 0.0, 0.0, 0.0)
     if not (0 <= x < 1 and 0 <= y < 1 and 0 < width <= 1.0001 - x and 0 < height <= 1.0001 - y):
         raise Refused(400, 'send {"roi": [left, top, width, height]}, each from 0 to 1, or null for the whole picture')

@@ -1,7 +1,7 @@
 """What the camera's loop has to show, for any number of viewers: one newest frame and one newest answer, never a queue.
 
-The loop only leaves them here. They are encoded in a thread of their own, only while somebody looks, once for all, and at most
-ten times a second. A viewer takes what is newest when he is ready for it: a slow one gets fewer.
+The loop only leaves them here. A thread encodes them, while somebody looks, once for all viewers, and at most ten times a second.
+A viewer takes the newest as soon as he is ready for it: a slow one gets fewer.
 """
 
 import asyncio
@@ -9,13 +9,14 @@ import io
 import json
 import threading
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
 from PIL import Image
 
+from fmnist_edge.errors import first_line
 from fmnist_edge.live.watch import Seen, pixels_of, prepare
 from fmnist_edge.page.outline import draw
 from fmnist_edge.page.reader import Busy
@@ -41,9 +42,10 @@ MAX_VIEWERS = 50
 
 
 class Hub:
-    """Of one event loop, which ``run`` tells it."""
+    """Of one event loop, which ``start`` tells it. tell: gets a line when a frame can't be encoded, the first time."""
 
-    def __init__(self) -> None:
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
         self.viewers = 0
         self.latest: Seen | None = None
         self._answered: Seen | None = None
@@ -143,6 +145,7 @@ class Hub:
     def _encode(self) -> None:
         """The thread."""
         encoded: Seen | None = None
+        failed = False
         while not self._stop:
             self._wanted.wait()
             self._wanted.clear()
@@ -150,13 +153,21 @@ class Hub:
             if seen is None or seen is encoded or answered is None or not self.viewers:
                 continue
             began, encoded = time.monotonic(), seen
-            found = answered.options == seen.options and answered.view and answered.view.garment_found
-            self._picture = to_jpeg(show(seen, answered.mask if found else None))
-            tile = png_url(answered.view.tile) if answered.view else None
-            self._answer = server_sent("answer", {**record, "tile": tile})
-            self._number += 1
-            self._publish()
+            try:
+                self._encode_one(seen, answered, record)
+            except Exception as problem:  # without this thread nobody would see anything any more
+                if not failed:
+                    self._tell(f"a frame can't be shown: {type(problem).__name__}: {first_line(problem)}; going on")
+                failed = True
             time.sleep(max(INTERVAL - (time.monotonic() - began), 0))
+
+    def _encode_one(self, seen: Seen, answered: Seen, record: dict[str, Any]) -> None:
+        found = answered.options == seen.options and answered.view and answered.view.garment_found
+        picture = to_jpeg(show(seen, answered.mask if found else None))
+        tile = png_url(answered.view.tile) if answered.view else None
+        self._picture, self._answer = picture, server_sent("answer", {**record, "tile": tile})
+        self._number += 1
+        self._publish()
 
 
 def show(seen: Seen, mask: Mask | None) -> Image.Image:

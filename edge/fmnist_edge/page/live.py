@@ -22,7 +22,7 @@ FRESH = 10.0
 """Seconds without an answer after which a camera does not classify: results come twice a second, at the least."""
 
 PAUSES = (0.5, 30.0)
-"""Seconds before a source that was never there is tried again, the first and the longest."""
+"""Seconds before a source that is not there, or not for long, is tried again, the first and the longest."""
 
 AUTO = "auto"
 
@@ -87,27 +87,32 @@ class Live(Screen):
         """
         pauses, attempts = growing(*PAUSES), 0
         while signals.ending is None:
+            opened = float("inf")
             try:
                 with Feed(cameras(self._source.name, self._source.feed), self._source.feed, self.tell) as feed:
+                    opened = time.monotonic()
                     self._report(None)
-                    pauses, attempts = growing(*PAUSES), 0
                     options = replace(self._source.options, part=self._part)
                     self._watch = Watch(feed, classifier, options, self, self._systemd, collection, self._see)
                     if not self._named:
                         self.tell(feed.name)
                         self._named = True
                     self._watch.run(signals)
+                pause = opened + PAUSES[0] - time.monotonic()  # none, unless a video ends at once
             except (SourceError, RuntimeUnavailableError) as error:
                 if self._source.name != AUTO and (not self._source.feed.retry or isinstance(error, RuntimeUnavailableError)):
                     raise
+                if time.monotonic() - opened > FRESH:  # one that breaks at once is as good as one that was never there
+                    pauses, attempts = growing(*PAUSES), 0
                 attempts += 1
                 if attempts == 1:
                     self.tell(f"{error}; going on without, and trying again")
                 self._report((str(error), attempts))
-                self._pause(next(pauses), signals)
+                pause = next(pauses)
             finally:
                 self._watch = None
                 self._hub.forget()
+            self._pause(pause, signals)
 
     def _pause(self, seconds: float, signals: Signals) -> None:
         end = time.monotonic() + seconds

@@ -19,7 +19,7 @@ from typing import Any
 from fmnist_edge.errors import FmnistEdgeError, first_line
 
 WAITING = 8
-"""Requests that may wait; who comes after them is asked to come again."""
+"""Requests that may wait; any more are turned away, to come back in a second."""
 
 READING = 20.0
 """Seconds that one picture may take: a Pi Zero takes about two for a phone's photo."""

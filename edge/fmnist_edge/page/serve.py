@@ -74,7 +74,7 @@ class Server:
 
     def __init__(self, listener: socket.socket, guard: Guard, hub: Hub, settings: Settings) -> None:
         self._listener, self._hub = listener, hub
-        for name in ("uvicorn", "uvicorn.error"):  # it would print what every client does wrong
+        for name in ("uvicorn", "uvicorn.error", "python_multipart"):  # they would print what every client does wrong
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)
         config = uvicorn.Config(
             guard,
@@ -151,7 +151,7 @@ def serving(settings: Settings, source: Source | None) -> Iterator[Running]:
     listener = listen(settings.host, settings.port)
     secret, path, made = (None, None, False) if is_loopback(settings.host) else find_secret()
     teaching = Teaching(settings.photos, settings.save_mb * 10**6, LANGUAGES[settings.language])
-    metrics, hub = Metrics(), Hub()
+    metrics, hub = Metrics(), Hub(tell)
     systemd = Service(settings.systemd, lambda: server.serves)
     reader = Reader(settings.model, settings.min_confidence, settings.language)
     try:

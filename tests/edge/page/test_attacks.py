@@ -509,6 +509,13 @@ def test_no_label_is_another_class(here: Asker, body: bytes) -> None:
     assert here.post("/api/teach/kept-20261126-040208-298", body).status == 400
 
 
+@pytest.mark.parametrize("number", ["1" + "0" * 400, "1e999", "NaN", "-1e999", "true", "[]"])
+def test_no_part_of_the_picture_is_beyond_it(tmp_path: Path, number: str) -> None:
+    with served(tmp_path, source=SOURCE) as (ask, _):
+        for roi in (f"[{number}, 0, 1, 1]", f"[0, 0, 1, {number}]"):
+            assert ask.post("/api/roi", f'{{"roi": {roi}}}').status == 400
+
+
 def test_names_of_pictures_never_become_paths_and_nothing_is_kept(tmp_path: Path) -> None:
     names = ["../../evil.png", "/etc/cron.d/evil", "a\\..\\b.png", "x" * 3000, "\x07.png"]
     with served(tmp_path) as (ask, _):

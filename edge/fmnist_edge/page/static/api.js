@@ -19,7 +19,7 @@ async function ask(path, options) {
       continue;
     }
     if (response.ok) return response.json();
-    throw new Error(await complaint(response));
+    throw Object.assign(new Error(await complaint(response)), { status: response.status });
   }
 }
 

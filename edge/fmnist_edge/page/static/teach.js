@@ -2,7 +2,7 @@
 
 import { barOf, inWords } from "./answer.js";
 import { get, postJson } from "./api.js";
-import { announce, byId, complain, doing, make, onClick } from "./dom.js";
+import { announce, byId, complain, make, onClick } from "./dom.js";
 
 const SHOWN = 24;
 /** Pictures of the queue, at most: the others come when these are done. */
@@ -15,6 +15,19 @@ const done = [];
 /** What can be undone, the last at the end: {token, label, id}. */
 
 const postponed = new Set();
+
+let busy = false;
+
+/** One thing at a time: of two quick keys the second would label the same picture. */
+async function alone(act) {
+  if (busy) return;
+  busy = true;
+  try {
+    await act();
+  } finally {
+    busy = false;
+  }
+}
 
 export async function show() {
   try {
@@ -87,7 +100,7 @@ const megabytes = (bytes) => (bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0);
 function choice({ class_id: classId, label }) {
   const button = make("button", { type: "button" }, make("kbd", { textContent: classId }), label);
   button.setAttribute("aria-keyshortcuts", classId);
-  onClick(button, () => choose(classId, label));
+  onClick(button, () => alone(() => choose(classId, label)));
   return button;
 }
 
@@ -113,13 +126,22 @@ const left = () => (teaching.waiting_count ? `${pictures(teaching.waiting_count)
 
 async function undo() {
   const { token, label, id } = done.at(-1);
-  await postJson("api/teach/undo", { undo: token });
+  try {
+    await postJson("api/teach/undo", { undo: token });
+  } catch (error) {
+    if (error.status === 404) {
+      done.pop(); // somebody has moved it: there is nothing to undo, but perhaps before
+      showCounts();
+    }
+    throw error;
+  }
   done.pop();
   await refresh(id);
   announce(`“${label}” is undone.`);
 }
 
 function later() {
+  if (current === null) return;
   postponed.add(current);
   const { waiting } = teaching;
   const place = waiting.findIndex(({ id }) => id === current);
@@ -127,8 +149,8 @@ function later() {
   showQuestion();
 }
 
-onClick(byId("none"), () => choose(NONE, "none of these"));
-onClick(byId("undo"), undo);
+onClick(byId("none"), () => alone(() => choose(NONE, "none of these")));
+onClick(byId("undo"), () => alone(undo));
 byId("later").addEventListener("click", later);
 
 const KEYS = { n: "none", l: "later", u: "undo" };

@@ -157,7 +157,7 @@ addEventListener("paste", (event) => {
 byId("save-csv").addEventListener("click", () => save("clothes.csv", table(), "text/csv"));
 
 onClick(byId("keep-tried"), async () => {
-  await post(`api/teach?name=${encodeURIComponent(selected.file.name)}`, selected.file);
+  await post("api/teach", selected.file);
   tell("Kept. It waits in Teach.");
 });
 
