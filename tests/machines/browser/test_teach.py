@@ -63,6 +63,22 @@ def test_keys_are_left_alone_in_other_views_and_with_modifiers(teach: Page) -> N
     expect(teach.locator("#queue button")).to_have_count(WAITING)
 
 
+def test_two_quick_keys_label_one_picture_and_one_that_somebody_moved_is_not_undone_forever(teach: Page) -> None:
+    with teach.expect_response(lambda response: response.request.method == "POST") as labelled:
+        teach.evaluate(
+            "for (const key of '78') document.getElementById('teach').dispatchEvent(new KeyboardEvent('keydown', { key }))"
+        )
+    expect(teach.locator("#announcer")).to_have_text("Kept as Sneaker. 3 pictures left.")
+    expect_count(teach, "Bag", 0)
+    expect(teach.locator("#trouble")).to_be_hidden()
+
+    assert teach.request.post("/api/teach/undo", data=labelled.value.json()).ok
+    teach.get_by_role("button", name="Undo “Sneaker”").click()
+
+    expect(teach.locator("#trouble")).to_contain_text("There is nothing to undo")
+    expect(teach.locator("#undo")).to_be_disabled()
+
+
 def test_a_frozen_picture_and_one_that_was_tried_wait_to_be_taught(page: Page, camera: FilmCamera, tmp_path: Path) -> None:
     (tmp_path / "mine.jpg").write_bytes(camera.frames[GARMENTS["Bag"][10]])
     page.goto("/#live")
