@@ -4,7 +4,7 @@
 RECIPE.jobs := train  ## the training set-up, a name in train/recipes.py (standard)
 RESTART.jobs := train  ## 1: give up a training that was interrupted, and begin anew
 MODELS.jobs := train export sign bench wheel deploy deploy-model  ## the folder of the models (models)
-FMNIST_DATA.jobs := data train export study quick test mutants bench arm-test armv7-test pi-test fleet-test  ## a folder with Fashion-MNIST's four files
+FMNIST_DATA.jobs := data train export study quick test mutants bench arm-test armv7-test pi-test python-test bulk-test page-test fleet-test  ## a folder with Fashion-MNIST's four files
 FMNIST_PHOTOS.jobs := photos train study quick test  ## a folder with the photos of clothes: images.csv and images/
 TRY.jobs := study  ## a folder of labelled photos to try each recipe on
 TESTS.jobs := quick test  ## which tests: files, folders, or pytest's options (all)

@@ -13,6 +13,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 
 from fmnist_edge.contract import DESCRIPTION
@@ -124,6 +125,9 @@ def main(
             **score_photos(shown, said),
             "test": score(probabilities, dataset.test_labels),
         }
+        # nothing is said if the recipe does not learn from photos
+        of_others = np.flatnonzero(shown.contributors[: len(said)] >= 0)
+        theirs = shown[of_others]
         of_own, own_clothes = scores.get("your photos held out"), int(own.accepted.any(1).sum())
         description = {
             "recipe": recipe if chosen == named else f"{recipe}, changed",
@@ -135,7 +139,7 @@ def main(
             "unsure": holdout.unsure,
             "dataset": checksums(),
             **({"photo_dataset": learned_from} if learned_from else {}),
-            **({"on_photos": judge_photos(shown.accepted, said, holdout.unsure["photo"])} if len(said) else {}),
+            **({"on_photos": judge_photos(theirs.accepted, said[of_others], holdout.unsure["photo"])} if len(theirs) else {}),
             **({"on_your_photos": {"photos": own_clothes, "right": of_own.accuracy}} if of_own else {}),
             "versions": {
                 "python": platform.python_version(),

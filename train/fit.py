@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from fmnist_edge.contract import CLASSES, TILE_SIZE, Probabilities, at_temperature, photo_answer, ten_views
+from fmnist_edge.contract import CLASSES, Probabilities, at_temperature
 from fmnist_edge.errors import FmnistEdgeError, UsageError
 from train.arrays import Labels, as_labels, as_tiles
 from train.augment import FOLDS, Examples, Lessons, Teacher
@@ -24,7 +24,7 @@ from train.checkpoint import Checkpoint
 from train.cutting import NO_PHOTOS, PhotoTiles
 from train.disturb import disturb
 from train.history import Epoch, best_epoch, good_enough, progress
-from train.networks import Scale, build, build_teacher, choose_scale, fold_temperature, for_pixels, predict
+from train.networks import Scale, build, build_teacher, choose_scale, fold_temperature, for_pixels, predict, predict_photos
 from train.recipes import Recipe
 
 FEWEST = 60  # ten of them are held out
@@ -78,7 +78,7 @@ def fit(
     if len(examples) < FEWEST:
         raise UsageError(f"{len(examples)} images are too few to learn from; {FEWEST} is the least")
     if len(photos) and not recipe.photo_share:
-        raise UsageError("this recipe does not learn from photos; 'standard' does")
+        raise UsageError("this recipe does not learn from photos; 'standard' and 'quick-photos' do")
     teacher = train_teacher(recipe, examples, seed, checkpoint)
     lessons = Lessons(recipe, examples, seed, photos)
     holdout = train_with_holdout(lessons, teacher, checkpoint)
@@ -119,9 +119,8 @@ def train_with_holdout(lessons: Lessons, teacher: Teacher | None = None, checkpo
                 fold_temperature(model, temperature)
             held_out = lessons.folds == fold
             if held_out.any():
-                views = ten_views(photos.tiles[held_out]).reshape(-1, TILE_SIZE, TILE_SIZE)
-                of_photos[held_out] = photo_answer(predict(model, views).reshape(-1, 10, len(CLASSES)), 1)
-        clothes = photos.accepted.any(1)
+                of_photos[held_out] = predict_photos(model, photos.tiles[held_out])
+    if (clothes := photos.accepted.any(1)).any():
         photo_temperature = choose_photo_temperature(of_photos[clothes], photos.accepted[clothes])
         of_photos = at_temperature(of_photos, photo_temperature)
         # nothing that is said of other things is right

@@ -9,7 +9,7 @@ import tensorflow as tf
 from keras import layers
 from numpy.typing import NDArray
 
-from fmnist_edge.contract import CLASSES, INPUT, OUTPUT, TILE_SIZE, Probabilities, Tiles, to_pixels
+from fmnist_edge.contract import CLASSES, INPUT, OUTPUT, TILE_SIZE, Probabilities, Tiles, photo_answer, ten_views, to_pixels
 from train.recipes import Recipe
 
 
@@ -103,3 +103,9 @@ def predict(model: keras.Model, tiles: Tiles, scale: Scale | None = None) -> Pro
     """Probabilities, float32 (N, 10), of tiles. scale: what the model was trained on, until that is folded into it."""
     parts = map(to_pixels, np.array_split(tiles, -(-len(tiles) // 1000)))
     return np.concatenate([model(scale(pixels) if scale else pixels, training=False).numpy() for pixels in parts])
+
+
+def predict_photos(model: keras.Model, tiles: Tiles) -> Probabilities:
+    """The same of photos' tiles, each seen in ten views, as the device does, before its temperature for photos."""
+    views = ten_views(tiles).reshape(-1, TILE_SIZE, TILE_SIZE)
+    return photo_answer(predict(model, views).reshape(-1, 10, len(CLASSES)), 1)

@@ -135,7 +135,8 @@ def read_photos(folder: Path) -> PhotoTiles:
     missing = [name for class_id, name in enumerate(CLASSES) if not accepted[:, class_id].any()]
     if missing:
         complain(f"no photos of {', '.join(missing)}: what these look like is not learned from your photos")
-    kinds = np.array(["your " + " or ".join(CLASSES[class_id] for class_id in sorted(classes)) for classes in right])
+    names = [" or ".join(CLASSES[class_id] for class_id in sorted(classes)) or "other things" for classes in right]
+    kinds = np.array([f"your {name}" for name in names])
     return PhotoTiles(np.stack(tiles), accepted, -1 - np.arange(len(tiles)) % FOLDS, kinds)
 
 
@@ -188,8 +189,8 @@ def read_table(path: Path) -> Found:
                 f"{path}, line {number}: there are more columns than in the first line; write '4 or 8' without a comma"
             )
         try:
-            if any(row) and (classes := read_classes(row[accepted])):
-                found.append((photo_of(path.parent, row[file]), classes))
+            if any(row):
+                found.append((photo_of(path.parent, row[file]), read_classes(row[accepted])))
         except IndexError:
             raise UsageError(f"{path}, line {number}: there are fewer columns than in the first line") from None
         except ValueError as error:

@@ -32,7 +32,7 @@ with quiet_stderr():
     from train.calibrate import accepts
     from train.cutting import cut
     from train.fit import score, train_final, train_teacher, train_with_holdout, train_without
-    from train.networks import predict
+    from train.networks import predict, predict_photos
     from train.photos import find_hits, find_photos, read_tiles
 
 RESULTS, PAGE = Path("docs/study.json"), Path("docs/study.md")
@@ -70,7 +70,7 @@ class Study:
     """The data set, the photos to try, and the results so far."""
 
     def __init__(self, dataset: Dataset, tried: Path | None) -> None:
-        self.tried = read_tiles(find_photos(tried)) if tried else None
+        self.tried = read_tiles([(path, classes) for path, classes in find_photos(tried) if classes]) if tried else None
         self.photos = cut(get_clothes())
         self.clothes = self.photos[np.asarray(self.photos.accepted.any(1))]
         self.dataset, self.examples = dataset, Examples(dataset.train_images, dataset.train_labels)
@@ -114,7 +114,7 @@ class Study:
         if self.tried is None:
             return {}
         tiles, right = self.tried
-        hits = find_hits(predict(model, np.stack(tiles)), right)
+        hits = find_hits(predict_photos(model, np.stack(tiles)), right)
         return {"count": len(tiles), "right": float(hits[:, 0].mean()), "among_three": float(hits[:, :3].any(1).mean())}
 
     def learn_from(self, recipe: Recipe, chosen: NDArray[np.bool_]) -> Result:
@@ -126,7 +126,7 @@ class Study:
             said, validation = holdout.said_of_photos, holdout.validation.accuracy
         else:
             model, history = train_without(0, lessons)
-            said, validation = predict(model, photos.tiles), history[-1].validation_accuracy
+            said, validation = predict_photos(model, photos.tiles), history[-1].validation_accuracy
         right = accepts(photos.accepted, said)
         return {
             "learned": int(chosen.sum()),

@@ -152,6 +152,8 @@ def photo_row(name: str, runs: Sequence[Result]) -> list[object]:
 def clothes_row(name: str, run: Result | None) -> list[object]:
     if run is None:
         return [name, NEVER_MEASURED, *["-"] * 7]
+    if run["settings"] != settings_of(PHOTO_PARTS[name][0]):
+        return [name, NOT_MEASURED, *["-"] * 7]
     shares = [f"{share:.1%}" for share in (run["right"], *run["shoes"].values())]
     return [name, run["learned"], run["contributors"], *shares, f"{run['calibration_error']:.3f}", f"{run['validation']:.4f}"]
 

@@ -139,7 +139,7 @@ def test_all_that_can_be_set_is_in_the_table_and_in_the_help() -> None:
     ours = set(re.findall(r"^([A-Z_]+) :?= ?", MAKEFILE, re.MULTILINE))
     listed = run("make", "help").stdout
 
-    assert used - ours - {"HOME", "XDG_CACHE_HOME", "MAKECMDGOALS"} <= set(TABLE)
+    assert used - ours - {"HOME", "XDG_CACHE_HOME", "MAKECMDGOALS", "CURDIR"} <= set(TABLE)
     for name in TABLE:
         assert re.search(rf"^{name} +\S.*; for \w", listed, re.MULTILINE)
 
@@ -190,7 +190,7 @@ def test_lint_runs_all_its_tools_and_says_how_to_mend_what_they_found(checkout: 
     result = run("make", "lint", cwd=checkout)
 
     assert result.returncode == 2
-    assert result.stdout.splitlines()[:5] == [
+    assert [line for line in result.stdout.splitlines() if not line.startswith("make")][:5] == [
         "ruff format",
         "ruff check",
         "mypy",

@@ -10,7 +10,7 @@ from fmnist_edge.cameras import picamera, v4l2
 from fmnist_edge.cameras.camera import Camera, FeedOptions
 from fmnist_edge.cameras.feed import EndOfFeed, Feed
 from fmnist_edge.errors import FmnistEdgeError, InputError, RuntimeUnavailableError, SourceError, UsageError
-from fmnist_edge.source import AUTO, DEVICE, PICAMERA, STDIN, STREAM, TEST, WEB, kind_of
+from fmnist_edge.source import ARCHIVE, AUTO, DEVICE, FOLDER, PATTERN, PICAMERA, SEQUENCE, STDIN, STREAM, TEST, WEB, kind_of
 
 WARM_UP = 1.0
 """Seconds after which a camera's frame is taken where it is the only one: many begin dark."""
@@ -43,6 +43,8 @@ def cameras(source: str, options: FeedOptions) -> list[Camera]:
         return [video.V4L2(f"/dev/video{source}" if source.isdecimal() else source, options)]
     if kind == STDIN:
         return [video.Piped("stdin", options)]
+    if kind in (FOLDER, PATTERN, SEQUENCE, ARCHIVE):
+        raise UsageError(f"{safe_name(source)}: {kind.what}; 'fmnist-edge camera' shows its pictures one after the other")
     return [video.TestPicture(source, options) if kind == TEST else video.VideoFile(source, options)]
 
 
@@ -53,7 +55,12 @@ def next_frame(source: str, certificate: str | None = None) -> Image.Image:
         with Feed(cameras(source, options), options, lambda message: None) as feed:
             frame, end = None, time.monotonic() + (WARM_UP if feed.live else 0)
             while frame is None or time.monotonic() < end:
-                frame = feed.next(0.1) or frame
+                try:
+                    frame = feed.next(0.1) or frame
+                except SourceError:  # a stream may end before it has warmed up
+                    if frame is None:
+                        raise
+                    break
             return frame.image
     except EndOfFeed:
         raise InputError("no frame of it can be decoded") from None

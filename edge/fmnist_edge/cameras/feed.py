@@ -83,6 +83,10 @@ class Feed(AbstractContextManager["Feed"]):
         return self._camera.live
 
     @property
+    def unrelated(self) -> bool:
+        return self._camera.unrelated
+
+    @property
     def lost(self) -> bool:
         """Whether it was there, and is not now."""
         return self._lost

@@ -20,7 +20,7 @@ from fmnist_edge.classify.reading import Options, Source, fail, open_content
 from fmnist_edge.errors import InputError, UsageError
 from fmnist_edge.files import UTF_16
 from fmnist_edge.pictures.decode import MAX_BYTES, read_image
-from fmnist_edge.pictures.kinds import OTHERS, READABLE, format_of, is_kept_aside, is_picture
+from fmnist_edge.pictures.kinds import OTHERS, READABLE, format_of, is_film, is_kept_aside, is_picture
 from fmnist_edge.source import (
     ARCHIVE,
     FOLDER,
@@ -177,7 +177,7 @@ def on_stdin() -> Literal["names", "a picture", "nothing"]:
     if begin.startswith((codecs.BOM_UTF8, *UTF_16)) or not begin:
         return "names" if begin else "nothing"
     # a name may well begin with BM
-    known = format_of(begin) not in (None, "BMP") or begin.startswith(tuple(OTHERS))
+    known = format_of(begin) not in (None, "BMP") or begin.startswith(tuple(OTHERS)) or is_film(begin)
     return "a picture" if known or re.search(CONTROL, begin) else "names"
 
 

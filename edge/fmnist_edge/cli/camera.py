@@ -75,7 +75,10 @@ def camera(
         ),
     ] = None,
     idle_fps: Annotated[
-        float, typer.Option(min=0.1, max=MOST_FPS, help="How often a second to classify while nothing moves.")
+        float,
+        typer.Option(
+            min=0.1, max=MOST_FPS, help="How often a second to classify while nothing moves; pictures of a folder: each."
+        ),
     ] = 2,
     empty_scene: Annotated[
         bool,
@@ -107,7 +110,7 @@ def camera(
     if sources and source and source != os.environ.get(SOURCE):
         raise UsageError("name the source once: by itself, or with --source")
     names = sources or [source or "auto"]
-    if names == ["list"]:
+    if names == ["list"] and not os.path.lexists("list"):
         from fmnist_edge.cameras.devices import listing
 
         print("\n".join(listing()), flush=True)

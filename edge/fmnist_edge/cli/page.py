@@ -17,8 +17,8 @@ def page(
         str,
         typer.Option(
             envvar="FMNIST_EDGE_SOURCE",  # a command line is seen by all users
-            help="What 'fmnist-edge camera' takes; a video is shown over and over. 'auto': the first camera that works, if there "
-            "is one; 'none': no camera.",
+            help="A camera, a stream or a video, as 'fmnist-edge camera' takes it; a video is shown over and over. 'auto': the "
+            "first camera that works, if there is one; 'none': no camera.",
         ),
     ] = "auto",
     host: Annotated[

@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 
 from fmnist_edge.cameras.feed import EndOfFeed, Feed, Frame
 from fmnist_edge.classifier import Classifier, Prediction
-from fmnist_edge.errors import BlankError, UsageError
+from fmnist_edge.errors import BlankError, InputError, UsageError
 from fmnist_edge.live.collect import Collection
 from fmnist_edge.live.scene import Scene, Sight
 from fmnist_edge.live.screen import Screen, keys
@@ -118,7 +118,7 @@ class Watch:
         self.now = self.due = 0.0  # by the source's own time
         self.fault: str | None = None
         self.classified: tuple[View | None, Mask | None, Prediction | None] = None, None, None
-        self.classified_samples = b""
+        self.classified_key = (0, 0), b""
 
     def run(self, signals: Signals | None = None) -> None:
         """Shows answers until the source ends, enough was seen, or SIGTERM comes; raises KeyboardInterrupt after SIGINT.
@@ -158,9 +158,15 @@ class Watch:
         self.now = frame.seconds
         if self.now < self.due:
             return
-        picture = prepare(frame.image, self.options)
-        sight = self.scene.look(picture, self.now)
-        view, mask = self.answer(frame, picture, sight) if sight.worth_a_result else (None, None)
+        try:
+            picture = prepare(frame.image, self.options)
+            sight = self.scene.look(picture, self.now)
+            view, mask = self.answer(frame, picture, sight) if sight.worth_a_result else (None, None)
+        except (InputError, UsageError) as error:
+            if not self.feed.unrelated:
+                raise
+            self.screen.tell(f"picture {frame.number + 1}: {error}")
+            return
         if self.onlooker:
             self.onlooker(Seen(frame, picture, self.options, view, mask, sight.worth_a_result))
         self.tell_fault()
@@ -182,13 +188,13 @@ class Watch:
 
     def classify(self, picture: Image.Image, samples: bytes) -> tuple[View | None, Mask | None, Prediction | None]:
         """What the picture shows, None if nothing can be made out; the last answer once more for the same picture."""
-        if samples != self.classified_samples:
-            self.classified_samples = samples
+        if (key := (picture.size, samples)) != self.classified_key:
             try:
                 view, mask = look_closely(picture, self.options.wanted)
                 self.classified = view, mask, self.classifier.predict([view])[0]
             except BlankError:
                 self.classified = None, None, None
+            self.classified_key = key
         return self.classified
 
     def is_enough(self) -> bool:

@@ -151,6 +151,13 @@ def test_a_list_may_be_as_find_print0_writes_it(monkeypatch: pytest.MonkeyPatch)
     assert list(lines_of_stdin()) == ["two\nlines.png", "b.png"]
 
 
+@pytest.mark.parametrize("begin", [b"YUV4MPEG2 W64 H48 F25:1 C420\nFRAME\n", b"\0\0\0\x20ftypmp42\0\0\0\0"])
+def test_a_video_on_stdin_is_no_list(begin: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    put_on_stdin(begin, monkeypatch)
+
+    assert on_stdin() == "a picture"
+
+
 NAMES = {"BMW.jpg\n": "names", "鞋.png\n": "names", "\ufeffb.png\n": "names", "b.png\0a.PNG\0": "names", "": "nothing"}
 
 

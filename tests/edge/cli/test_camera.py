@@ -8,6 +8,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from support.commands import ROOT, fmnist_edge
+from train.dataset import Dataset
 
 GONE = {"FMNIST_EDGE_SOURCE": "gone.mp4"}
 
@@ -84,3 +85,29 @@ def test_each_picture_is_an_answer_of_its_own_as_classify_gives_it(tmp_path: Pat
     assert len(first) == 4
     assert [answer["label"] for answer in first] == [answer["label"] for answer in second]
     assert [answer["confidence"] for answer in first] == [answer["confidence"] for answer in second]
+
+
+@pytest.fixture
+def tile_and_photo(dataset: Dataset, tmp_path: Path) -> Path:
+    """A tile, the same ten times as large, and the tile once more."""
+    tile = Image.fromarray(dataset.test_images[0])
+    for name, picture in (("a.png", tile), ("b.png", tile.resize((280, 280), Image.Resampling.NEAREST)), ("c.png", tile)):
+        picture.save(tmp_path / name)
+    return tmp_path
+
+
+def test_each_picture_gets_an_answer_of_its_own_however_much_it_looks_like_the_one_before(tile_and_photo: Path) -> None:
+    shown = fmnist_edge("camera", "a.png", "b.png", "c.png", "--fast", "--json", cwd=tile_and_photo)
+
+    answers = [json.loads(line) for line in shown.stdout.splitlines()]
+    classified = fmnist_edge("classify", "a.png", "b.png", "c.png", "--json", cwd=tile_and_photo)
+    wanted = [json.loads(line) for line in classified.stdout.splitlines()]
+    assert [(one["kind"], one["confidence"]) for one in answers] == [(one["kind"], one["confidence"]) for one in wanted]
+
+
+def test_a_picture_that_does_not_fit_is_told_and_the_others_are_shown(tile_and_photo: Path) -> None:
+    shown = fmnist_edge("camera", "a.png", "b.png", "c.png", "--fast", "--json", "--input", "tile", cwd=tile_and_photo)
+
+    assert [json.loads(line)["frame"] for line in shown.stdout.splitlines()] == [0, 2]
+    assert "fmnist-edge: picture 2: not a tile, which is gray and 28x28 pixels large, but RGB and 280x280\n" in shown.stderr
+    assert shown.returncode == 0
