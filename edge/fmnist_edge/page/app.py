@@ -9,12 +9,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import anyio
 from PIL import Image
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
@@ -28,7 +27,7 @@ from fmnist_edge.page.live import Live
 from fmnist_edge.page.metrics import Metrics
 from fmnist_edge.page.reader import OPENING, Busy, Reader, Refused
 from fmnist_edge.page.teaching import Teaching
-from fmnist_edge.page.uploads import Uploads, read_uploads
+from fmnist_edge.page.uploads import Uploads, read_small, read_uploads
 
 RETRY_AFTER = "1"
 """Seconds."""
@@ -298,18 +297,9 @@ def static_file(path: Path) -> Handler:
 
 async def read_json(request: Request) -> dict[str, Any]:
     """A small object. Raises Refused."""
-    content = b""
+    content = await read_small(request, "request", JSON_SECONDS, MAX_JSON, f"longer than {MAX_JSON} bytes")
     try:
-        with anyio.fail_after(JSON_SECONDS):
-            async for chunk in request.stream():
-                content += chunk
-                if len(content) > MAX_JSON:
-                    raise Refused(413, f"longer than {MAX_JSON} bytes")
         found = json.loads(content)
-    except TimeoutError:
-        raise Refused(408, "the request did not arrive") from None
-    except ClientDisconnect:
-        raise Refused(400, "the connection ended before the request did") from None
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):

@@ -10,19 +10,18 @@ import socket
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
-import anyio
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from fmnist_edge.page.metrics import Metrics
+from fmnist_edge.page.reader import Refused
 from fmnist_edge.page.secret import Secret
+from fmnist_edge.page.uploads import read_small
 
 COOKIE = "fmnist_edge"
 
 COOKIE_SECONDS = 180 * 24 * 3600
-
-SAFE = ("GET", "HEAD", "OPTIONS")
 
 LOGIN = "/login"
 
@@ -120,17 +119,10 @@ class Guard:
 
     async def _log_in(self, request: Request) -> Response:
         assert self._secret is not None
-        content = b""
         try:
-            with anyio.fail_after(LOGIN_SECONDS):
-                async for chunk in request.stream():
-                    content += chunk
-                    if len(content) > LONGEST_LOGIN:
-                        return refusal(413, "no token is that long")
-        except TimeoutError:
-            return refusal(408, "the token did not arrive")
-        except ClientDisconnect:
-            return refusal(400, "the connection ended before the token did")
+            content = await read_small(request, "token", LOGIN_SECONDS, LONGEST_LOGIN, "no token is that long")
+        except Refused as error:
+            return refusal(error.status, str(error))
         try:
             token = json.loads(content)["token"]
         except (ValueError, KeyError, TypeError, RecursionError):

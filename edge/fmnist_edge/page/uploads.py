@@ -75,6 +75,22 @@ class Held:
             yield chunk
 
 
+async def read_small(request: Request, what: str, seconds: float, most: int, too_long: str) -> bytes:
+    """A body that is short. Raises Refused. what: it is, and too_long: what is said of one with more bytes, to who sent it."""
+    content = b""
+    try:
+        with anyio.fail_after(seconds):
+            async for chunk in request.stream():
+                content += chunk
+                if len(content) > most:
+                    raise Refused(413, too_long)
+    except TimeoutError:
+        raise Refused(408, f"the {what} did not arrive") from None
+    except ClientDisconnect:
+        raise Refused(400, f"the connection ended before the {what} did") from None
+    return content
+
+
 async def read_uploads(request: Request, held: Held) -> tuple[list[Upload], bool]:
     """The pictures, and whether they came in a form, which may have several. Raises Refused or Busy."""
     kind = request.headers.get("content-type", "application/octet-stream").lower()
