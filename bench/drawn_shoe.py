@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
 WIDTH, HEIGHT, SCALE = 960, 720, 2
@@ -63,7 +64,7 @@ def draw() -> Image.Image:
     return Image.fromarray((np.asarray(small) + noise).clip(0, 255).astype(np.uint8))
 
 
-def make_floor(random: np.random.Generator) -> np.ndarray:
+def make_floor(random: np.random.Generator) -> NDArray[np.uint8]:
     """Boards of light wood with a little grain."""
     height, width = HEIGHT * SCALE, WIDTH * SCALE
     rows = np.arange(height) // (height // 5)
@@ -72,7 +73,8 @@ def make_floor(random: np.random.Generator) -> np.ndarray:
     grain = 3 * np.sin(0.35 * grain + np.linspace(0, 3, width)[None])
     seam = -14 * (np.arange(height) % (height // 5) < 3 * SCALE)[:, None]
     light = np.linspace(6, -6, width)[None]
-    return (np.array([205, 182, 150]) + (tone + grain + seam + light)[..., None]).clip(0, 255).astype(np.uint8)
+    floor: NDArray[np.float64] = np.array([205, 182, 150]) + (tone + grain + seam + light)[..., None]
+    return floor.clip(0, 255).astype(np.uint8)
 
 
 def lit(shoe: Image.Image) -> Image.Image:
