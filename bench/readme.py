@@ -73,9 +73,8 @@ def make_blocks() -> dict[str, str]:
         "parity": table,
         "parity table": f"{rows_of(table)}\n",
         "parity table, zh": f"{in_chinese(rows_of(table))}\n",
-        "tiles": tiles(manifest),
-        "tiles, zh": tiles_in_chinese(manifest),
-        "photos": photos(manifest["training"]),
+        "figures, zh": figures_in_chinese(manifest),
+        "figures": tiles(manifest) + photos(manifest["training"]),
         "bench": BENCH.read_text("utf-8"),
         "speed": speed(figures),
         "recipes": recipes(),
@@ -113,7 +112,7 @@ def tiles(manifest: dict[str, Any]) -> str:
     )
 
 
-def tiles_in_chinese(manifest: dict[str, Any]) -> str:
+def figures_in_chinese(manifest: dict[str, Any]) -> str:
     shipped, found = manifest["files"]["fmnist-int8.tflite"], manifest["training"].get("on_photos")
     photos = f"；对训练中未见过的人拍摄的 {found['photos']:,} 张照片，正确率为 {found['right']:.0%}" if found else ""
     return f"int8 模型在 Fashion-MNIST 的 10,000 张测试图片上的准确率为 {shipped['accuracy']:.2%}{photos}。\n"
