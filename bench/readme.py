@@ -52,7 +52,7 @@ def main(check: Annotated[bool, typer.Option("--check", help="Only say whether t
                 page.write_text(new, "utf-8")
     with tempfile.TemporaryDirectory() as folder:
         drawn = Path(folder) / EXPLAINED.name
-        run(f"fmnist-edge explain {PHOTO} --out {drawn}")
+        output_of(f"fmnist-edge explain {PHOTO} --out {drawn}")
         if not looks_like(drawn, EXPLAINED):
             stale.append(EXPLAINED)
             if not check:
@@ -107,7 +107,7 @@ def tiles(manifest: dict[str, Any]) -> str:
     """How right, and how sure, the model that ships is of Fashion-MNIST's pictures."""
     shipped = manifest["files"]["fmnist-int8.tflite"]
     return (
-        f"Of Fashion-MNIST's 10,000 test images, the int8 model names {shipped['accuracy']:.2%} correctly. "
+        f"Of Fashion-MNIST's 10,000 test images, the int8 model classifies {shipped['accuracy']:.2%} correctly. "
         f"The calibration error is {shipped['calibration_error']:.3f}.\n"
     )
 
@@ -124,8 +124,8 @@ def photos(training: dict[str, Any]) -> str:
         return "This model has not learned from photos.\n"
     found, learned = training["on_photos"], training["photo_dataset"]
     return (
-        "Of {photos:,} photos by {people} people, models that learned from no photo by the same person name {right:.0%}\n"
-        "correctly. {sure:.0%} are not marked as unsure; of these, {right_of_sure:.0%} are correct. "
+        "Of {photos:,} photos by {people} people, {right:.0%} are classified correctly, each by a model that saw no photo by\n"
+        "that person. {sure:.0%} are not marked as unsure; of these, {right_of_sure:.0%} are correct. "
         "The calibration error is {calibration_error:.3f}.\n"
         "Of {other_things} photos of other things, {unsure_of_other_things:.0%} are marked as unsure.\n"
     ).format(**found, people=learned["contributors"])
@@ -149,10 +149,10 @@ def recipes() -> str:
 
 
 def session(command: str) -> str:
-    return f"```text\n$ .venv/bin/{command}\n{run(command)}```\n"
+    return f"```text\n$ .venv/bin/{command}\n{output_of(command)}```\n"
 
 
-def run(command: str) -> str:
+def output_of(command: str) -> str:
     """What a command of this environment prints."""
     program, *arguments = command.split()
     done = subprocess.run([Path(sys.executable).with_name(program), *arguments], capture_output=True, text=True)
