@@ -138,7 +138,7 @@ class PinnedConnection(HTTPSConnection):
         shown = hashlib.sha256(self.sock.getpeercert(binary_form=True) or b"").hexdigest()
         if shown != self._wanted:
             self.close()
-            raise SourceError(f"it shows another certificate than --certificate names; the SHA-256 of its own is {shown}")
+            raise SourceError(f"its certificate is not the one that --certificate names; its SHA-256 is {shown}")
 
 
 def fingerprint(certificate: str) -> str:

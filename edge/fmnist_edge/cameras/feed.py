@@ -167,7 +167,7 @@ class Feed(AbstractContextManager["Feed"]):
                     break
             if self._count and not self.live:
                 if reason != ENDED:
-                    self._say(f"it breaks off ({reason})")
+                    self._say(f"it ended early ({reason})")
                 self._end = EndOfFeed("the end")
             elif not (self._count and self._options.retry):
                 self._end = SourceError("; ".join(problems))

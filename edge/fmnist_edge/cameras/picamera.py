@@ -60,7 +60,7 @@ class PiCamera(Camera):
         if isinstance(error, SourceError):
             return super().explain(error)
         cause = first_line(error.__cause__ if isinstance(error.__cause__, Exception) else error)
-        return f"it does not work ({cause}); 'rpicam-hello' says whether it does at all"
+        return f"it does not work ({cause}); 'rpicam-hello' shows whether the camera works at all"
 
 
 def to_image(buffer: Any, size: tuple[int, int], stride: int) -> Image.Image:

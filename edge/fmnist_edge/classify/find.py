@@ -39,7 +39,7 @@ from fmnist_edge.source import (
 CONTROL = rb"[\x01-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f]"
 """Bytes that names hardly contain, but pictures, archives and videos have among their first bytes. Names may end with 0."""
 
-NOTHING_FITS = "no such file or directory, and nothing fits it as a pattern"
+NOTHING_FITS = "no such file or directory, and no file matches it as a pattern"
 
 
 def find(arguments: Iterable[str], options: Options) -> Iterator[Source]:
@@ -151,7 +151,7 @@ def find_in_folder(folder: str, options: Options) -> Iterator[Source]:
         if options.recursive:
             waiting += [os.path.join(current, name) for name in reversed(folders)]
     if nothing:
-        hint = "" if options.recursive else "; -r looks into its folders too"
+        hint = "" if options.recursive else "; -r searches its subfolders too"
         raise InputError(f"no pictures in this folder ({READABLE}){hint}")
 
 

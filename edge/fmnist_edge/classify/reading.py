@@ -29,7 +29,7 @@ START_MS, LEAST_MS = 400.0, 0.02
 """Milliseconds that the remaining pictures, and each of them, must take for other processes to be worth starting. A picture that
 takes less is a tile in an array: sending it takes longer than reading it."""
 
-KILLED = "a process that reads pictures was killed; with fewer --jobs less memory is needed"
+KILLED = "a process that reads pictures was killed; fewer --jobs need less memory"
 
 
 class Options(NamedTuple):

@@ -91,7 +91,7 @@ class Collection:
             return f"kept {frames} in {self._folder}{made_room}"
         if self._failed:
             return f"kept no frames in {self._folder}: they can't be saved there"
-        reason = "in those with unsure answers nothing stood out" if self._shapeless else "no answer was unsure"
+        reason = "nothing stood out in the frames with unsure answers" if self._shapeless else "no answer was unsure"
         return f"kept no frames in {self._folder}: {reason}"
 
     def _write(self, path: Path, image: Image.Image, **options: int) -> None:

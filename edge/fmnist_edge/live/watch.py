@@ -32,7 +32,7 @@ LEARN_KEY = "e"
 
 FAULTS = {
     "black": "the picture is black: is the lens covered, or the light off?",
-    "frozen": "not a pixel of the picture changes any longer: the camera may hang; plug it in again",
+    "frozen": "no pixel of the picture changes any more: the camera may hang; plug it in again",
 }
 
 
@@ -209,7 +209,7 @@ class Watch:
     def tell_fault(self) -> None:
         fault = self.scene.fault if self.feed.live or self.scene.fault != "frozen" else None
         if fault != self.fault:
-            self.screen.tell(FAULTS[fault] if fault else "the picture is as it should be again")
+            self.screen.tell(FAULTS[fault] if fault else "the picture is normal again")
         self.fault = fault
 
     def finish(self) -> None:

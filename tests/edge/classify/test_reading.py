@@ -186,7 +186,7 @@ def test_a_reading_process_that_is_killed_is_one_line_that_says_what_to_do() -> 
     with pytest.raises(FmnistEdgeError) as caught:
         list(read_all([*sources(2), killed], jobs=2))
 
-    assert str(caught.value) == "a process that reads pictures was killed; with fewer --jobs less memory is needed"
+    assert str(caught.value) == "a process that reads pictures was killed; fewer --jobs need less memory"
     assert caught.value.exit_status == 1
 
 
