@@ -1,7 +1,7 @@
 """What can go wrong: each message is one line, written for the user, and says what to do."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
@@ -56,6 +56,15 @@ def first_line(error: Exception | str) -> str:
     """What an error of someone else's says, fit for a line of ours: it may quote a hostile file."""
     line = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
     return "".join(character if character.isprintable() else "?" for character in line)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The end of a message about a word that is not among those known: the nearest of them; "" if none is near."""
+    from difflib import get_close_matches  # rarely needed
+
+    spelled = {name.lower(): name for name in known}
+    near = get_close_matches(word.lower(), spelled, 1)
+    return f"; did you mean '{spelled[near[0]]}'?" if near else ""
 
 
 @contextmanager

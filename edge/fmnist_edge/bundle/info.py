@@ -5,6 +5,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from fmnist_edge.bundle.model import read_model
 from fmnist_edge.runtimes.formats import format_of
 
 WIDTH = 23
@@ -45,6 +46,12 @@ def to_lines(path: Path, content: bytes, description: dict[str, Any]) -> list[st
         **{name: training.get(key) for name, key in TRAINING.items()},
     }
     return [f"{name:{WIDTH}}{to_text(value)}{REMARKS.get(name, '')}" for name, value in facts.items() if value is not None]
+
+
+def in_short() -> str:
+    """The built-in model's recipe and checksum, in a few words. Raises FmnistEdgeError."""
+    _, content, description = read_model()
+    return f"model {to_text(description['training'].get('recipe'))}, SHA-256 {sha256(content).hexdigest()[:12]}"
 
 
 def to_text(value: Any) -> str:

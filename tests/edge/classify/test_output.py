@@ -97,7 +97,7 @@ def test_bars_can_be_had_of_several_pictures_and_text_of_one(shoes: Path) -> Non
         (["--format", "text", "--csv", "x.png"], "--format text or --csv, not both"),
         (["--all", "x.png"], "--all goes with --json or --csv"),
         (["--stdin", "x.png"], "--stdin takes the place of the paths"),
-        ([], "name a picture or a folder, or use --stdin; 'fmnist-edge classify --help' tells more"),
+        ([], "name a picture or a folder, or use --stdin; 'fmnist-edge classify --help' explains more"),
     ],
 )
 def test_options_that_do_not_go_together_are_a_usage_error(arguments: list[str], message: str) -> None:
