@@ -12,6 +12,7 @@ import typer
 from bench import camera
 from export.errors import ExportError
 from export.table import make_table
+from fmnist_edge.cli.commands import run
 from fmnist_edge.errors import reported
 
 README = Path("README.md")
@@ -25,7 +26,13 @@ SESSIONS = {"classify": "fmnist-edge classify docs/shoe.png", "verify": "fmnist-
 
 @reported("readme")
 def main(check: Annotated[bool, typer.Option("--check", help="Only say whether README.md is up to date.")] = False) -> None:
-    """Bring README.md up to date with models/ and docs/."""
+    """Bring README.md up to date with models/ and docs/.
+
+    \b
+    Examples:
+      python -m bench.readme
+      python -m bench.readme --check
+    """
     old = README.read_text("utf-8")
     blocks = {
         **{block: session(command) for block, command in SESSIONS.items()},
@@ -74,4 +81,4 @@ def recording(lines: list[str]) -> str:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main, "readme")

@@ -17,6 +17,7 @@ from export.keras_model import Mlp
 from export.sign import SIGNATURE
 from export.table import make_table
 from fmnist_edge.bundle.manifest import FORMAT
+from fmnist_edge.cli import commands
 from fmnist_edge.contract import Probabilities, calibration_error, to_pixels
 from fmnist_edge.errors import first_line, reported
 from fmnist_edge.runtimes.formats import format_of
@@ -34,15 +35,27 @@ RETRIES = 3
 def main(
     model: Annotated[
         Path | None,
-        typer.Option(help="The Keras model, from python -m train; models/fmnist.keras, or with --check the one in --out."),
+        typer.Option(
+            metavar="FILE",
+            help="The Keras model, from python -m train. If not given: models/fmnist.keras; with --check, that in --out.",
+        ),
     ] = None,
-    out: Annotated[Path, typer.Option(help="The folder for the artifacts.", file_okay=False)] = Path("models"),
-    data_dir: Annotated[Path | None, typer.Option(help="A folder that has the four Fashion-MNIST files.")] = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The folder for the artifacts.", file_okay=False)] = Path("models"),
+    data_dir: Annotated[Path | None, typer.Option(metavar="DIR", help="The folder with the four Fashion-MNIST files.")] = None,
     only_check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; say whether what is there is whole and true.")
+        bool, typer.Option("--check", help="Write nothing; check that what is there is complete and does what it claims.")
     ] = False,
 ) -> None:
-    """Export a Keras model to float and int8 TFLite and ONNX, and prove that they agree with it on all test images."""
+    """Export a Keras model to TFLite and ONNX, with proof.
+
+    Writes float and int8 files in both formats, and only if they agree with the Keras model on all test images.
+
+    \b
+    Examples:
+      python -m export
+      python -m export --model build/quick/fmnist.keras --out build/quick
+      python -m export --check
+    """
     if only_check:
         print(make_table(check(out, model or out / "fmnist.keras", load(data_dir))))
         print(f"ok: {out} is whole, and does what its manifest says")
@@ -189,4 +202,4 @@ def say(message: str) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    commands.run(main, "export")

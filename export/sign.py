@@ -16,6 +16,7 @@ from export.bundle import to_json
 from export.check import check_listed, read_json
 from export.errors import BundleError, ExportError
 from fmnist_edge.bundle.signature import NAME
+from fmnist_edge.cli.commands import run
 from fmnist_edge.errors import reported
 from fmnist_edge.files import replacing
 
@@ -24,11 +25,19 @@ SIGNATURE = "manifest.json.sig"
 
 @reported("export")
 def main(
-    key: Annotated[Path, typer.Option(help="The private key; or its .pub, if ssh-agent has it.")],
-    models: Annotated[Path, typer.Option(help="The folder of the bundle.", file_okay=False)] = Path("models"),
-    counter: Annotated[int | None, typer.Option(min=1, help="Instead of the seconds since 1970.")] = None,
+    key: Annotated[Path, typer.Option(metavar="FILE", help="The private key; or its .pub, if ssh-agent has the key.")],
+    models: Annotated[Path, typer.Option(metavar="DIR", help="The folder of the bundle.", file_okay=False)] = Path("models"),
+    counter: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Use this counter instead of the seconds since 1970.")
+    ] = None,
 ) -> None:
-    """Sign the bundle in a folder with an SSH key."""
+    """Sign the bundle in a folder with an SSH key.
+
+    \b
+    Examples:
+      python -m export.sign --key ~/.ssh/fmnist-edge
+      python -m export.sign --key ~/.ssh/fmnist-edge --models build/quick
+    """
     manifest = read_json(models / "manifest.json")
     try:
         check_listed(models, manifest)
@@ -81,4 +90,4 @@ def sign(text: bytes, key: Path) -> bytes:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main, "export")

@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from fmnist_edge.cli.commands import run
 from fmnist_edge.contract import DESCRIPTION
 from fmnist_edge.errors import UsageError, reported
 from fmnist_edge.files import check_writable
@@ -26,44 +27,56 @@ from train.cutting import NO_PHOTOS, cut
 from train.dataset import checksums, load
 from train.keep import keep_better, read_description
 from train.photos import read_photos, tell
-from train.recipes import RECIPES, Recipe
+from train.recipes import RECIPES, Recipe, find_recipe
 
 RECIPE_HELP = "; ".join(f"{name}: {recipe.purpose}" for name, recipe in RECIPES.items()) + "."
 
 
 @reported("train")
 def main(
-    recipe: Annotated[str, typer.Option(help=RECIPE_HELP)] = "standard",
-    hidden: Annotated[list[int] | None, typer.Option(min=1, help="Units of a hidden layer; repeat it for more layers.")] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the training images.")] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Images per step.")] = None,
-    stop_at_loss: Annotated[float | None, typer.Option(min=0, help="Stop when the training loss is this or less.")] = None,
+    recipe: Annotated[str, typer.Option(metavar="NAME", help=RECIPE_HELP)] = "standard",
+    hidden: Annotated[
+        list[int] | None, typer.Option(min=1, metavar="N", help="Units of a hidden layer; repeat for more layers.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, metavar="N", help="Passes over the training images.")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, metavar="N", help="Images per step.")] = None,
+    stop_at_loss: Annotated[
+        float | None, typer.Option(min=0, metavar="LOSS", help="Stop when the training loss is this or less.")
+    ] = None,
     stop_at_accuracy: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Stop when the training accuracy is this or more.")
+        float | None, typer.Option(min=0, max=1, metavar="SHARE", help="Stop when the training accuracy is this or more.")
     ] = None,
     patience: Annotated[
-        int | None, typer.Option(min=1, help="Stop after so many epochs without a lower validation loss, and take the best one.")
+        int | None,
+        typer.Option(min=1, metavar="N", help="Stop after N epochs without a lower validation loss, and keep the best epoch."),
     ] = None,
     photos: Annotated[
-        Path | None, typer.Option(help="Your own photos to learn from: a folder with a folder per class.", metavar="DIR")
+        Path | None, typer.Option(help="Learn from your own photos too: a folder with a folder per class.", metavar="DIR")
     ] = None,
     resume: Annotated[
         bool,
         typer.Option(
-            "--resume", help="Only go on with an interrupted training; without it, one is gone on with if there is one."
+            "--resume", help="Fail if there is no interrupted training to continue. Without it, one is continued if there is one."
         ),
     ] = False,
-    restart: Annotated[bool, typer.Option("--restart", help="Give up an interrupted training, and begin anew.")] = False,
-    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="The same seed gives the same weights.")] = 0,
-    data_dir: Annotated[Path | None, typer.Option(help="A folder that has the four Fashion-MNIST files.")] = None,
-    out: Annotated[Path, typer.Option(help="Where the Keras model goes.", dir_okay=False)] = Path("models/fmnist.keras"),
+    restart: Annotated[bool, typer.Option("--restart", help="Discard an interrupted training, and start again.")] = False,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, metavar="N", help="The same seed gives the same weights.")] = 0,
+    data_dir: Annotated[Path | None, typer.Option(metavar="DIR", help="The folder with the four Fashion-MNIST files.")] = None,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Where to write the Keras model.", dir_okay=False)] = Path(
+        "models/fmnist.keras"
+    ),
 ) -> None:
-    """Train an MLP on Fashion-MNIST."""
-    if recipe not in RECIPES:
-        raise UsageError(f"there is no recipe '{recipe}'; there are {', '.join(RECIPES)}")
+    """Train an MLP on Fashion-MNIST, and write the Keras model.
+
+    \b
+    Examples:
+      python -m train
+      python -m train --recipe quick --out build/quick/fmnist.keras
+      python -m train --photos ~/photos
+    """
+    named = find_recipe(recipe)
     if out.suffix != ".keras":
         raise UsageError(f"{out}: a Keras model's name ends in .keras")
-    named = RECIPES[recipe]
     chosen = replace(
         named,
         hidden=tuple(hidden or named.hidden),
@@ -233,4 +246,4 @@ def to_json(value: Any) -> bytes:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main, "train")

@@ -22,6 +22,7 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
+from fmnist_edge.cli.commands import run
 from fmnist_edge.contract import CLASSES
 from fmnist_edge.errors import FmnistEdgeError, InputError, UsageError, reported
 from fmnist_edge.pictures.decode import read_image
@@ -243,9 +244,17 @@ def say(message: str) -> None:
 
 @reported("photos", "the same command goes on with the download")
 def main(
-    mirror: Annotated[str, typer.Option(help="Download the archive from this address instead.")] = CLOTHING.address,
+    mirror: Annotated[
+        str, typer.Option(metavar="URL", help="Download the archive from this address instead.")
+    ] = CLOTHING.address,
 ) -> None:
-    """Get the photos of clothes to learn from, and count them."""
+    """Get the photos of clothes to learn from, and count them.
+
+    \b
+    Examples:
+      python -m train.clothing
+      FMNIST_PHOTOS=/mnt/usb/clothing python -m train.clothing
+    """
     if not mirror.startswith(("http://", "https://")):
         raise UsageError(f"a mirror's address begins with http:// or https://, not '{mirror}'")
     source = Source(CLOTHING.name, CLOTHING.commit, mirror, CLOTHING.photos, CLOTHING.digest)
@@ -263,4 +272,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main, "photos")

@@ -19,8 +19,9 @@ from rich.progress import track
 
 from fmnist_edge.classifier import Classifier, Prediction
 from fmnist_edge.classify.find import list_folder
+from fmnist_edge.cli.commands import run
 from fmnist_edge.contract import CLASSES, Probabilities, Tile, calibration_error
-from fmnist_edge.errors import InputError, UsageError, reported
+from fmnist_edge.errors import InputError, UsageError, nearest, reported
 from fmnist_edge.files import decode_text
 from fmnist_edge.pictures.kinds import READABLE, is_kept_aside
 from fmnist_edge.pictures.tile import read_picture
@@ -68,14 +69,28 @@ NO_CLASS = ("", "ood", "none", "nan", "n/a", "na", "null", "-")
 def main(
     folder: Annotated[
         Path | None,
-        typer.Argument(help="One folder per class, or labels.csv with file and accepted_classes.", show_default=False),
+        typer.Argument(
+            metavar="FOLDER",
+            help="A folder with a folder per class, or with a labels.csv (file, accepted_classes).",
+            show_default=False,
+        ),
     ] = None,
     held_out: Annotated[
-        bool, typer.Option("--held-out", help="The photos by contributors whom no model here learned from (make photos).")
+        bool, typer.Option("--held-out", help="Use the photos of contributors whom no model here learned from (make photos).")
     ] = False,
-    model: Annotated[Path | None, typer.Option(help="A .tflite or .onnx file instead of models/fmnist-int8.tflite.")] = None,
+    model: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A .tflite or .onnx file instead of models/fmnist-int8.tflite.")
+    ] = None,
 ) -> None:
-    """Count how many labelled photos a model gets right, how true its confidence is, and what it says of other things."""
+    """Count how many labelled photos a model gets right.
+
+    Also says how well its confidence matches that, and how often it is unsure of photos of other things.
+
+    \b
+    Examples:
+      python -m train.photos ~/photos
+      python -m train.photos --held-out --model build/quick/fmnist-int8.tflite
+    """
     if (folder is None) != held_out:
         raise UsageError("name a folder with labelled photos, or take --held-out")
     with quiet_stderr():
@@ -205,7 +220,9 @@ def read_classes(text: str) -> set[int]:
     numbers = re.split(r"\s*(?:[,;|/\s]|\bor\b)\s*", text.strip("[](){}"))
     # "1,0" is what a spreadsheet may make of 1, or two classes
     if not all(re.fullmatch(r"\d+(\.0*)?", number) for number in numbers) or re.fullmatch(r"\d,0+", text):
-        raise ValueError(f"accepted_classes is '{text}'; write 4, or '4 or 8', or nothing where none is right")
+        near = nearest_class(text)
+        number = "" if near is None else f"; {CLASSES[near]} is {near}"
+        raise ValueError(f"accepted_classes is '{text}'; write 4, or '4 or 8', or nothing where none is right{number}")
     classes = {int(float(number)) for number in numbers}  # pandas writes 1 as 1.0 where a row has none
     if not classes <= set(range(len(CLASSES))):
         raise ValueError(f"classes are 0 to {len(CLASSES) - 1}, not '{text}'")
@@ -250,7 +267,16 @@ def class_of(folder: Path) -> int:
             *choice, last = map(folder_name, labels.split(", "))
             raise UsageError(f"{folder}: '{folder.name}' may be {', '.join(choice)} or {last}; sort its photos into these")
     known = ", ".join(folder_name(label) for label in CLASSES)
-    raise UsageError(f"{folder}: '{folder.name}' is no class; folders are named 0 to {len(CLASSES) - 1}, or {known}")
+    near = nearest_class(folder.name)
+    cure = "" if near is None else f"; did you mean '{folder_name(CLASSES[near])}'?"
+    raise UsageError(f"{folder}: '{folder.name}' is no class; folders are named 0 to {len(CLASSES) - 1}, or {known}{cure}")
+
+
+def nearest_class(word: str) -> int | None:
+    """The class that is probably meant by a misspelt name of it."""
+    names = {plain(name): class_id for class_id, label in enumerate(CLASSES) for name in (label, *OTHER_NAMES[label].split(", "))}
+    near = nearest(plain(word), names)
+    return None if near is None else names[near]
 
 
 def folder_name(label: str) -> str:
@@ -287,4 +313,4 @@ def complain(message: str) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main, "photos")

@@ -59,12 +59,19 @@ def first_line(error: Exception | str) -> str:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """The end of a message about a word that is not among those known: the nearest of them; "" if none is near."""
+    """The end of a message about a word that is not among those known: a suggestion, or "" if none of them is near."""
+    near = nearest(word, known)
+    return f"; did you mean '{near}'?" if near else ""
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The name that was probably meant by a misspelt word."""
     from difflib import get_close_matches  # rarely needed
 
     spelled = {name.lower(): name for name in known}
-    near = get_close_matches(word.lower(), spelled, 1)
-    return f"; did you mean '{spelled[near[0]]}'?" if near else ""
+    # with difflib's own cutoff of 0.6, "hats" would be coats
+    near = get_close_matches(word.lower(), spelled, 1, cutoff=0.7)
+    return spelled[near[0]] if near else None
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from support.commands import ROOT, main_of, python_m
+from train.recipes import RECIPES
 
 pytestmark = pytest.mark.tensorflow
 
@@ -167,10 +168,9 @@ def test_training_stops_when_validation_gets_worse_and_the_best_epoch_counts(tmp
 def test_an_unknown_recipe_is_answered_with_the_known_ones() -> None:
     result = main_of("train", "--recipe", "standrad")
 
+    known = ", ".join(RECIPES)
     assert result.returncode == 2
-    assert result.stderr == (
-        "train: there is no recipe 'standrad'; there are tutorial, quick, quick-photos, compact, standard, max\n"
-    )
+    assert result.stderr == f"train: there is no recipe 'standrad'; there are {known}; did you mean 'standard'?\n"
 
 
 def test_an_unwritable_place_is_named_before_the_training(tmp_path: Path) -> None:
@@ -185,7 +185,6 @@ def test_an_unwritable_place_is_named_before_the_training(tmp_path: Path) -> Non
 
 def test_the_tutorial_recipe_is_the_textbooks_network() -> None:
     from train.fit import build
-    from train.recipes import RECIPES
 
     assert build(RECIPES["tutorial"].hidden).count_params() == 101_770
 
