@@ -44,10 +44,13 @@ class Commands(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if (word := args[0]) not in COMMANDS:
+            from fmnist_edge.address import safe_name
+            from fmnist_edge.terminal import printable
+
             cure = did_you_mean(word, COMMANDS)
             if not cure and os.path.lexists(word):
-                cure = f"; to classify it: fmnist-edge classify {shlex.quote(word)}"
-            ctx.fail(f"No such command '{word}'{cure or '.'}")
+                cure = f"; to classify it: fmnist-edge classify {printable(shlex.quote(word))}"
+            ctx.fail(f"No such command '{printable(safe_name(word))}'{cure or '.'}")
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
