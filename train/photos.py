@@ -27,7 +27,7 @@ from fmnist_edge.pictures.kinds import READABLE, is_kept_aside
 from fmnist_edge.pictures.tile import read_picture
 from fmnist_edge.terminal import quiet_stderr
 from train.augment import FOLDS
-from train.clothing import CLOTHING, PhotosError, Source, list_photos, locate
+from train.clothing import CLOTHING, OTHER_THINGS, PhotosError, Source, list_photos, locate
 from train.cutting import PhotoTiles
 
 Result = TypeVar("Result")
@@ -273,7 +273,9 @@ def class_of(folder: Path) -> int:
 
 
 def nearest_class(word: str) -> int | None:
-    """The class that is probably meant by a misspelt name of it."""
+    """The class that is probably meant by a misspelt name of it. Shorts and skirts are no misspelt shirts."""
+    if plain(word) in map(plain, OTHER_THINGS):
+        return None
     names = {plain(name): class_id for class_id, label in enumerate(CLASSES) for name in (label, *OTHER_NAMES[label].split(", "))}
     near = nearest(plain(word), names)
     return None if near is None else names[near]

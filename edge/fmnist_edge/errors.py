@@ -69,8 +69,7 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     from difflib import get_close_matches  # rarely needed
 
     spelled = {name.lower(): name for name in known}
-    # with difflib's own cutoff of 0.6, "hats" would be coats
-    near = get_close_matches(word.lower(), spelled, 1, cutoff=0.7)
+    near = get_close_matches(word.lower(), spelled, 1)
     return spelled[near[0]] if near else None
 
 

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from fmnist_edge import Classifier
+from fmnist_edge.classify.output import FORMATS
 from support.commands import FMNIST_EDGE, fmnist_edge
 from train.dataset import Dataset
 
@@ -88,6 +89,14 @@ def test_bars_can_be_had_of_several_pictures_and_text_of_one(shoes: Path) -> Non
 
     assert len(bars) == 2
     assert text.startswith("000.png: ")
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_can_be_chosen(name: str) -> None:
+    result = fmnist_edge("classify", "--format", name, "docs/shoe.png")
+
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout
 
 
 @pytest.mark.parametrize(

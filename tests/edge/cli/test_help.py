@@ -90,8 +90,8 @@ def test_the_version_is_said_even_if_the_model_is_refused(monkeypatch: pytest.Mo
         (["rtsp:/me:secret@h"], "No such command '***'."),
         (["classify", "--jsn"], "No such option: --jsn (Possible options: --jobs, --json, --stdin)"),
         (
-            ["classify", "--format", "jso"],
-            "Invalid value for '--format': 'jso' is not one of 'text', 'bars', 'json', 'csv'; did you mean 'json'?",
+            ["classify", "--input", "potho"],
+            "Invalid value for '--input': 'potho' is not one of 'auto', 'tile', 'photo'; did you mean 'photo'?",
         ),
         (
             ["classify", "--input", "x"],
@@ -144,7 +144,7 @@ def test_bash_completes_commands_options_and_their_values(tmp_path: Path) -> Non
 
     assert completions("fmnist-edge", "c") == ["classify", "camera"]
     assert completions("fmnist-edge", "classify", "--r") == ["--recursive", "--rotate"]
-    assert completions("fmnist-edge", "classify", "--format", "") == ["text", "bars", "json", "csv"]
+    assert completions("fmnist-edge", "classify", "--input", "") == ["auto", "tile", "photo"]
     assert completions("fmnist-edge", "classify", "sh") == []  # bash then offers files
 
 
