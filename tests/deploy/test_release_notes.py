@@ -55,8 +55,9 @@ def test_a_version_that_the_changelog_does_not_know_is_refused() -> None:
     assert result.stderr.startswith("release-notes: CHANGELOG.md says nothing of 99.9; it has Unreleased")
 
 
-@pytest.mark.parametrize("page", ["README.md", *sorted(path.name for path in (ROOT / "docs").glob("*.md"))])
-def test_the_pages_name_the_wheel_of_this_version(page: str) -> None:
-    path = ROOT / page if page == "README.md" else ROOT / "docs" / page
+NAMING = ("*.md", "docs/*.md", "deploy/*.service")
 
-    assert set(re.findall(r"fmnist_edge-(\d[\w.]*)-py3", path.read_text("utf-8"))) <= {__version__}
+
+@pytest.mark.parametrize("page", [str(path.relative_to(ROOT)) for pattern in NAMING for path in sorted(ROOT.glob(pattern))])
+def test_the_pages_name_the_wheel_of_this_version(page: str) -> None:
+    assert set(re.findall(r"fmnist_edge-(\d[\w.]*)-py3", (ROOT / page).read_text("utf-8"))) <= {__version__}
