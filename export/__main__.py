@@ -58,7 +58,7 @@ def main(
     """
     if only_check:
         print(make_table(check(out, model or out / "fmnist.keras", load(data_dir))))
-        print(f"ok: {out} is whole, and does what its manifest says")
+        print(f"ok: {out} is complete, and does what its manifest says")
         return
     from export.report import make_report, prove, tolerances
 
@@ -159,7 +159,7 @@ def ask_keras(model: Path, dataset: Dataset) -> Probabilities:
         keras_model = keras.saving.load_model(model, compile=False)
     # Keras lets through whatever a broken file makes it raise
     except Exception as error:
-        raise ExportError(f"{model} is no Keras model ({first_line(error)})") from None
+        raise ExportError(f"{model} is not a Keras model ({first_line(error)})") from None
     answers: Probabilities = keras_model.predict(to_pixels(dataset.test_images), batch_size=1000, verbose=0)
     return answers
 

@@ -106,7 +106,7 @@ def check_listed(folder: Path, manifest: Mapping[str, Any]) -> None:
         if name in manifest["proof"]:
             raise BundleError(f"{path}: it is not the file that the manifest lists; export again")
         check_training(path, manifest["training"])
-        raise BundleError(f"{path}: it is of another export than the manifest; export again")
+        raise BundleError(f"{path}: it is from another export than the manifest; export again")
 
 
 def is_as_listed(path: Path, listed: Mapping[str, Any]) -> bool:
@@ -123,7 +123,7 @@ def check_training(path: Path, wanted: Mapping[str, Any]) -> None:
         f"{key} {found.get(key)}, not {wanted.get(key)}" for key in {**wanted, **found} if found.get(key) != wanted.get(key)
     ]
     if differences:
-        raise BundleError(f"{path}: it is of another training than the manifest: {'; '.join(differences[:3])}; export again")
+        raise BundleError(f"{path}: it is from another training than the manifest: {'; '.join(differences[:3])}; export again")
 
 
 def check_figures(path: Path, figures: Figures, listed: Mapping[str, Any], tolerance: float) -> None:

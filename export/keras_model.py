@@ -41,7 +41,7 @@ def read(path: Path) -> tuple[Mlp, dict[str, Any]]:
     except FileNotFoundError:
         raise ExportError(f"there is no {path}; 'make train' makes it") from None
     except (zipfile.BadZipFile, OSError, ValueError, TypeError, LookupError) as error:
-        raise ExportError(f"{path} is no Keras model ({error})") from None
+        raise ExportError(f"{path} is not a Keras model ({error})") from None
     return mlp, training or {"recipe": "unknown: not trained by python -m train"}
 
 

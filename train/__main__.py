@@ -90,7 +90,7 @@ def main(
         able = [name for name, other in RECIPES.items() if other.photo_share]
         raise UsageError(f"the recipe '{recipe}' does not learn from photos; {' and '.join(map(repr, able))} do")
     if resume and restart:
-        raise UsageError("--resume goes on with an interrupted training, --restart gives it up: take one of them")
+        raise UsageError("--resume continues an interrupted training, --restart discards it; use one of them")
     prepare(out)
     interrupted, again = out.with_suffix(".checkpoint.npz"), command_to_go_on(sys.argv[1:])
     settings = {"recipe": recipe, "seed": seed, "code": code(), **makes_weights(chosen)}
@@ -128,7 +128,7 @@ def main(
                 refuse_nothing(interrupted)
             checkpoint = Checkpoint(interrupted, settings, content, again)
             if content and not resume:
-                say(f"going on with the interrupted training in {interrupted}; to begin anew: {restart_by()}")
+                say(f"continuing the interrupted training in {interrupted}; to start again: {restart_by()}")
             model, holdout = fit(chosen, dataset.train_images, dataset.train_labels, seed, shown, checkpoint)
         seconds = time.monotonic() - began
         probabilities, said = predict(model, dataset.test_images), holdout.said_of_photos
@@ -200,9 +200,9 @@ def warn_of_losing_photos(out: Path, learned_from: Mapping[str, Any], own: int) 
     known = training.get("photo_dataset") if isinstance(training, dict) else None
     if known and not learned_from:
         for line in (
-            f"{out} learned from {known['photos']:,} photos of clothes; its successor will not, and will name far fewer rightly",
+            f"{out} learned from {known['photos']:,} photos of clothes; its successor will not, and will get far fewer right",
             "to keep it there, stop now (Ctrl-C); 'make photos' gets the photos, and the recipe 'standard' learns from them",
-            "another model can stand in another place: --out, or for make MODELS",
+            "to keep both, write the new one elsewhere: --out, or MODELS for make",
         ):
             say(f"WARNING: {line}")
     known_own = training.get("on_your_photos") if isinstance(training, dict) else None

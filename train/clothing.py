@@ -127,7 +127,7 @@ def locate(source: Source = CLOTHING) -> Path:
             check_folder(folder, source)
             return folder
         except PhotosError as error:
-            say(f"{error}; getting them anew")
+            say(f"{error}; downloading them again")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         archive = folder.with_suffix(".zip")
@@ -192,7 +192,7 @@ def find_damage(photos: Sequence[Photo]) -> str:
             read_image(photo.path)
         except InputError as error:
             return f"images/{photo.path.name}: {error}"
-    return "a photo or a label is not the dataset's (wrong checksum)"
+    return "a photo or a label differs from the dataset's (wrong checksum)"
 
 
 def digest(photos: Sequence[Photo]) -> str:
@@ -242,7 +242,7 @@ def say(message: str) -> None:
     print(f"photos: {message}", file=sys.stderr)
 
 
-@reported("photos", "the same command goes on with the download")
+@reported("photos", "the same command continues the download")
 def main(
     mirror: Annotated[
         str, typer.Option(metavar="URL", help="Download the archive from this address instead.")
@@ -268,7 +268,7 @@ def main(
     )
     for class_id, name in enumerate(CLASSES):
         alone = sum(photo.accepted == (class_id,) for photo in clothes)
-        print(f"{name:12} {alone:5}, {sum(class_id in photo.accepted for photo in clothes) - alone:5} more that may be it")
+        print(f"{name:12} {alone:5}, {sum(class_id in photo.accepted for photo in clothes) - alone:5}more that may be one")
 
 
 if __name__ == "__main__":

@@ -92,7 +92,7 @@ def main(
       python -m train.photos --held-out --model build/quick/fmnist-int8.tflite
     """
     if (folder is None) != held_out:
-        raise UsageError("name a folder with labelled photos, or take --held-out")
+        raise UsageError("name a folder with labelled photos, or use --held-out")
     with quiet_stderr():
         classifier = Classifier(model)
     found = find_photos(folder) if folder else find_held_out()
@@ -169,7 +169,7 @@ def find_photos(folder: Path) -> Found:
             f"({', '.join(folder_name(name) for name in CLASSES)}), and move each photo into its own"
         )
     for path in set(inside) - set(folders):
-        complain(f"{path} is in no class's folder, and left out")
+        complain(f"{path} is not in a class's folder, and is ignored")
     classes = [(path, class_of(path)) for path in folders]  # a wrong name is said before anything is listed
     return [(file, {class_id}) for path, class_id in classes for file in photos_in(path)]
 

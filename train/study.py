@@ -18,7 +18,7 @@ from train.recipes import RECIPES, Recipe, find_recipe
 from train.study_page import PAGE, PARTS, PHOTO_PARTS, QUESTIONS, RESULTS, fill_page, read_results
 
 
-@reported("study", "what was measured is in docs/study.json; the same command goes on")
+@reported("study", "what was measured is in docs/study.json; the same command continues")
 def main(
     recipe: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Measure only this recipe, and list it in the table; repeatable.")

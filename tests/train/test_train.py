@@ -133,7 +133,7 @@ def test_a_training_that_was_killed_goes_on_and_ends_as_if_it_had_not_been(momen
 
     resumed = python_m("train", *SIX_EPOCHS, "--out", tmp_path / "killed.keras")
 
-    assert f"train: going on with the interrupted training in {tmp_path}/killed.checkpoint.npz; to begin anew: " in resumed.stderr
+    assert f"train: continuing the interrupted training in {tmp_path}/killed.checkpoint.npz; to start again: " in resumed.stderr
     assert "going on after epoch" in resumed.stdout
     assert (tmp_path / "killed.keras").read_bytes() == whole
     assert not list(tmp_path.glob("*.npz"))

@@ -75,7 +75,7 @@ class Verdict:
         if self.witness_difference is None:
             cure = f"{cure}, and if that does not help, install another runtime"
         elif self.witness_difference <= self.tolerance:
-            cure = f"{self.witness} computes it rightly, so {self.runtime} does not: install another runtime or version"
+            cure = f"{self.witness} computes it correctly, so {self.runtime} does not: install another runtime or version"
         return f"{self.model}: not what the workstation computed ({self.runtime}: {self.summary}); {cure}"
 
 

@@ -28,8 +28,8 @@ TRAINING = {
 """How each is called here, and in the description's ``training``."""
 
 REMARKS = {
-    "temperature of logits": ", by which they were divided; it is part of the weights",
-    "temperature of photos": ", by which the logits of photos are divided besides, on the device",
+    "temperature of logits": ", already part of the weights",
+    "temperature of photos": ", by which the device also divides the logits of photos",
 }
 
 

@@ -119,7 +119,7 @@ def doctor(
         parts = [dict(zip(("state", "part", "text"), finding, strict=True)) for finding in findings]
         print(dumps({"healthy": healthy, "findings": parts}), flush=True)
     if not healthy:
-        stop("fmnist-edge", "classifying does not work here; mend what is marked as a problem, from the top", 3)
+        stop("fmnist-edge", "classifying does not work here; fix what is marked as a problem, from the top", 3)
 
 
 @reported("fmnist-edge")

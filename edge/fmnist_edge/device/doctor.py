@@ -37,7 +37,7 @@ IMPORT = (
 RUN = (
     "import numpy; from fmnist_edge.bundle.model import open_model; model = open_model(model); session = model.session; "
     "session.probabilities(numpy.zeros((1, 28, 28), numpy.uint8)); why = model.no_runtime; "
-    "print(f'note {session.runtime} alone, which takes longer: {why}') if why else print('ok', session.runtime)"
+    "print(f'note {session.runtime} alone, which is slower: {why}') if why else print('ok', session.runtime)"
 )
 VERIFY = (
     "from fmnist_edge.bundle.golden import verify; verdict = verify(model); "
@@ -45,7 +45,7 @@ VERIFY = (
 )
 CAMERAS = (
     "from fmnist_edge.cameras.v4l2 import found; cameras = [f'{camera.path} ({camera.card})' for camera in found()]; "
-    "print('ok', *cameras) if cameras else print('note none at /dev/video*: it is not connected, or its driver is missing')"
+    "print('ok', *cameras) if cameras else print('note none at /dev/video*: not connected, or its driver is missing')"
 )
 
 
@@ -59,7 +59,7 @@ def examine(model: Path | None) -> Iterator[Finding]:
     if all(state == "ok" for state, _, _ in packages):
         yield from look_at_model(model)
     else:
-        yield "note", "model", "not looked at, nor the runtime: both need numpy and Pillow"
+        yield "note", "model", "not checked, and neither is the runtime: both need numpy and Pillow"
     yield from look_at_cameras()
 
 
@@ -84,7 +84,7 @@ def look_at_memory() -> Finding:
     if megabytes is None:
         return "ok", "memory", "unknown"
     if megabytes < ENOUGH_MEMORY:
-        return "note", "memory", f"{megabytes} MB free; classifying wants {ENOUGH_MEMORY}, so end other programs"
+        return "note", "memory", f"{megabytes} MB free; classifying needs {ENOUGH_MEMORY}; close other programs"
     return "ok", "memory", f"{megabytes:,} MB free"
 
 
@@ -112,7 +112,7 @@ def look_at_model(model: Path | None) -> Iterator[Finding]:
 
 
 def look_at_cameras() -> Iterator[Finding]:
-    worked, said = attempt("from fmnist_edge.cameras.picamera import found; print(len(found()), 'of its cameras found')")
+    worked, said = attempt("from fmnist_edge.cameras.picamera import found; print(len(found()), 'cameras found')")
     yield "ok" if worked else "note", "picamera2", said
     installed = find_spec("av") is not None
     cure = "not installed; for cameras and videos: pip install 'fmnist-edge[camera]'"
@@ -138,7 +138,7 @@ def attempt(program: str, model: Path | None = None) -> tuple[bool, str]:
         return False, f"no other Python can be started ({error.strerror})"
     if done.returncode < 0:
         name = signal.Signals(-done.returncode).name
-        return False, f"crashes ({name}): it is built for another processor, or damaged; install an older version, or again"
+        return False, f"crashes ({name}): it is built for another processor, or damaged; install it again, or an older version"
     text = (done.stdout if done.returncode == 0 else done.stderr).decode("utf-8", "replace")
     last = (text.strip() or "it says nothing").splitlines()[-1]
     return done.returncode == 0, re.sub(r"^([\w.]*(Error|Exception)|Original error was): ", "", last)

@@ -18,9 +18,9 @@ OF_THE_MODEL = ("model", "sha256", "signature", "verified")
 NOT_SET_UP = {
     "signature": "no key is configured: any model may run",
     "verified": "not tried",
-    "uptime_s": "the camera's service does not run",
-    "label": "the camera's service does not run",
-    "temperature_c": "this machine does not tell",
+    "uptime_s": "the camera's service is not running",
+    "label": "the camera's service is not running",
+    "temperature_c": "this machine does not report it",
     "problem": "none",
 }
 """What None stands for."""

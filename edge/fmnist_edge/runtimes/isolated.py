@@ -108,7 +108,7 @@ def read_reply(reply: bytes, count: int) -> Probabilities:
         output = np.frombuffer(reply, np.float32).reshape(count, len(CLASSES))
         if ((output >= 0) & (output <= 1.01)).all():
             return output.copy()
-    raise ModelError("its answers are no probabilities")
+    raise ModelError("its answers are not probabilities")
 
 
 def limit_resources() -> None:

@@ -36,7 +36,7 @@ class NumpySession:
             self._powers = np.exp(-np.arange(256) * graph.scale(softmax.array(1, "<i4")[0])).astype(np.float32)
             self.probabilities(np.zeros((1, TILE_SIZE, TILE_SIZE), np.uint8))
         except (struct.error, LookupError, ValueError):
-            raise ModelError("numpy alone runs no other files than int8 .tflite made by 'python -m export'") from None
+            raise ModelError("numpy alone runs only int8 .tflite files made by 'python -m export'") from None
 
     def probabilities(self, tiles: Tiles) -> Probabilities:
         if len(tiles) == 0:

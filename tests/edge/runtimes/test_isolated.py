@@ -134,7 +134,7 @@ def test_a_model_that_hangs_at_one_picture_is_given_up_there(tmp_path: Path, mon
 def test_a_model_that_answers_nonsense_to_one_picture_is_named(tmp_path: Path) -> None:
     classifier = Classifier(onnx(tmp_path, helper.make_node("Acos", ["sum"], ["number"])))
 
-    with pytest.raises(ModelError, match="its answers are no probabilities"):
+    with pytest.raises(ModelError, match="its answers are not probabilities"):
         classifier.classify(WHITE)
 
 
