@@ -1,4 +1,4 @@
-"""What a model file says of itself, for people. Needs no runtime."""
+"""A model file's self-description as text for people. Needs no runtime."""
 
 import json
 from hashlib import sha256
@@ -25,7 +25,7 @@ TRAINING = {
     "data set": "dataset",
     "versions": "versions",
 }
-"""How each is called here, and in the description's ``training``."""
+"""The name that is shown, and the key in the description's ``training``."""
 
 REMARKS = {
     "temperature of logits": ", already part of the weights",
@@ -34,7 +34,7 @@ REMARKS = {
 
 
 def to_lines(path: Path, content: bytes, description: dict[str, Any]) -> list[str]:
-    """Names and values. content: the file's. Of the description only what ``open_model`` looks at can be relied on."""
+    """Names and values. content: the file's bytes. Only the parts of the description that ``open_model`` checks are reliable."""
     training = description["training"]
     facts = {
         "model": str(path),

@@ -19,19 +19,19 @@ app = typer.Typer(
 def main() -> None:
     # numpy's OpenBLAS starts a thread for each core, which takes 40 of 100 ms of the import; what is multiplied here is tiny
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    gc.disable()  # there is no garbage in what commands import, and looking for it takes a twentieth of the start
-    # file names that are no UTF-8 are printed escaped instead of ending the program
+    gc.disable()  # imports leave no garbage, and looking for it takes a twentieth of the start
+    # file names that are not UTF-8 are printed escaped instead of ending the program
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    warnings.simplefilter("ignore")  # Pillow's, of odd files; what matters is raised
+    warnings.simplefilter("ignore")  # Pillow warns of odd files; what matters is raised
     try:
         with reported("fmnist-edge"):
             app()
     except ImportError as error:
         stop("fmnist-edge", f"{error.name or 'a package'} can't be imported; 'fmnist-edge doctor' says what to do", 3)
     finally:
-        gc.freeze()  # nor does Python look through it all at the end, which would take a tenth of the whole
+        gc.freeze()  # keeps Python from searching for garbage at exit, which would take a tenth of the whole run
 
 
 def show_version(wanted: bool) -> None:

@@ -19,7 +19,7 @@ SAVE_MB = 100
 MOST_FPS = 1000.0
 
 SMOOTH = 0.15
-"""Seconds of a half-life, for what shows the same from one frame to the next."""
+"""The half-life in seconds, for sources whose frames show the same thing one after the other."""
 
 ANIMATED = (".gif", ".apng")
 """Pictures that may be films."""
@@ -166,7 +166,7 @@ def camera(
 
 
 def cameras_for(sources: list[str], options: "FeedOptions", recursive: bool, whole: bool) -> "list[Camera]":
-    """What delivers the frames of one source that is watched, or of any number that are pictures."""
+    """The cameras to try for one source that is watched, or one that shows any number of pictures."""
     from fmnist_edge.classify.find import find, on_stdin
     from fmnist_edge.source import OTHER, PICTURE, SEQUENCE, STDIN, WEB, kind_of
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fmnist_edge.classifier import Classifier
 
 MANY = 100
-"""More pictures get a progress bar, on a terminal."""
+"""With more pictures than this, a terminal shows a progress bar."""
 
 
 @reported("fmnist-edge")
@@ -126,7 +126,7 @@ def classify(
     options = Options(recursive, input, max_pixels, degrees(rotate), certificate)
     from_stdin = any(name in ON_STDIN for name in names)
     piped = on_stdin() if from_stdin and len(names) == 1 else "names"
-    # a list on stdin may come slowly, and each answer is wanted before the next path comes
+    # a list on stdin may arrive slowly, and each answer is wanted before the next path
     listed = from_stdin and piped == "names"
     sources = iter([picture_on_stdin(options)]) if stdin and piped == "nothing" else find(names, options)
     first = list(islice(sources, 0 if listed else 2))
@@ -137,7 +137,7 @@ def classify(
     if not (quiet or from_stdin) and sys.stderr is not None and sys.stderr.isatty():
         count = sum(1 for _ in find(names, options))
         progress = Progress(count) if count > MANY else None
-    gc.freeze()  # all of this stays: it need not be looked through again and again
+    gc.freeze()  # all of this stays in use: the collector need not search it again and again
     gc.enable()
     items = read_all(chain(first, sources), 1 if listed and jobs is None else jobs)
     tally = classify_all(items, classifier, show, save_tiles, progress, batch_size=1 if listed else BATCH)
@@ -205,7 +205,7 @@ def explain(
     check_certificate(certificate, pictures)
     classifier = kind_of_classifier(rotate)(model)
     found = find(pictures, Options(recursive, rotate=degrees(rotate), certificate=certificate, frames=True))
-    # explanations that lie in a folder are not explained
+    # explanations found in a folder are not explained again
     sources = (source for source in found if source.name in pictures or not source.name.endswith(EXPLAINED))
     first = list(islice(sources, 2))
     if not first and "-" not in pictures:

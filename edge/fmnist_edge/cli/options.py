@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 Input = Literal["auto", "tile", "photo"]
-"""What pictures are taken for."""
+"""How pictures are read."""
 
 ModelOption = Annotated[
     Path | None,

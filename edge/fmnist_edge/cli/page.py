@@ -16,7 +16,7 @@ def page(
     source: Annotated[
         str,
         typer.Option(
-            envvar="FMNIST_EDGE_SOURCE",  # a command line is seen by all users
+            envvar="FMNIST_EDGE_SOURCE",  # all users can read a command line
             metavar="SOURCE",
             help="A camera, a stream or a video, as for 'fmnist-edge camera'; a video repeats. 'auto': the first camera that "
             "works, if there is one. 'none': no camera.",
@@ -133,7 +133,7 @@ def page(
 
 
 def photos_folder() -> Path:
-    """In what systemd makes of the unit's ``StateDirectory=fmnist-edge``, or among the user's own files."""
+    """Under the unit's ``StateDirectory=fmnist-edge`` in systemd, otherwise among the user's own files."""
     if given := os.environ.get("STATE_DIRECTORY"):
         return Path(given, "photos")
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "fmnist-edge" / "photos"

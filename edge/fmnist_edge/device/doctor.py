@@ -16,10 +16,10 @@ from pathlib import Path
 from fmnist_edge.processes import available_megabytes
 
 Finding = tuple[str, str, str]
-"""``ok``, ``note`` or ``problem`` (classifying does not work); the part; what there is to say of it."""
+"""``ok``, ``note`` or ``problem`` (classifying does not work); the part; the text."""
 
 TIME_LIMIT = 120
-"""Seconds for one trial: a Pi Zero takes about ten to import numpy, TensorFlow on a Pi 3 half a minute."""
+"""Seconds for one check: a Pi Zero takes about ten to import numpy, a Pi 3 half a minute to import TensorFlow."""
 
 ENOUGH_MEMORY = 100
 """MB. `classify` of one tile took 54 on x86-64; a large photo takes some more."""
@@ -50,7 +50,7 @@ CAMERAS = (
 
 
 def examine(model: Path | None) -> Iterator[Finding]:
-    """Findings in the order in which to mend them. model: the built-in one if None."""
+    """Findings in the order in which to fix them. model: the built-in one if None."""
     yield "ok", "Python", f"{platform.python_version()}, {python_bits()} bits, {sys.executable}"
     yield look_at_system()
     yield look_at_memory()
@@ -126,7 +126,7 @@ def look_at_cameras() -> Iterator[Finding]:
 
 
 def attempt(program: str, model: Path | None = None) -> tuple[bool, str]:
-    """Runs a Python program where it may crash or hang. Returns whether it worked, and its last line or its error's."""
+    """Runs a Python program in its own process, as it may crash or hang. Returns whether it worked, and its last line."""
     # it imports what would be imported here; `python -c` alone looks into the working directory first
     head = f"import sys; sys.path[:] = {sys.path!r}; model = {str(model) if model else None!r}; "
     environment = {**os.environ, "PYTHONIOENCODING": "utf-8:backslashreplace"}
