@@ -28,7 +28,7 @@ from train.keep import TEST_IMAGES, Score, find_worse, keep, label_of, say_kept,
 
 VERSIONS = ("tensorflow", "keras", "onnx", "tf2onnx", "ai-edge-litert", "onnxruntime")
 RETRIES = 3
-"""Other roundings that are tried before an int8 file that misses a gate is given up; each takes a few seconds."""
+"""How many other roundings are tried for an int8 file that misses a gate; each takes a few seconds."""
 
 
 @reported("export")
@@ -133,7 +133,7 @@ def main(
 
 
 def keep_better(out: Path, manifest: Mapping[str, Any], names: Iterable[str]) -> str:
-    """Copies the bundle that is about to be replaced, if its successor is worse; what there is to say of that.
+    """Keeps a copy of the bundle that is about to be replaced, if its successor is worse; returns a message about it, or "".
 
     manifest: the successor's. names: of the files that are replaced.
     """
@@ -142,7 +142,7 @@ def keep_better(out: Path, manifest: Mapping[str, Any], names: Iterable[str]) ->
         worse = find_worse(scores_of(old), scores_of(manifest))
         label = label_of(old["training"], old["reference"]["sha256"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return ""  # none, or none that is whole
+        return ""  # there is none, or it is incomplete
     return say_kept(keep(out, [*names, SIGNATURE], label), worse) if worse else ""
 
 
@@ -157,7 +157,7 @@ def ask_keras(model: Path, dataset: Dataset) -> Probabilities:
         import keras
     try:
         keras_model = keras.saving.load_model(model, compile=False)
-    # Keras lets through whatever a broken file makes it raise
+    # Keras raises all kinds of exceptions for a broken file
     except Exception as error:
         raise ExportError(f"{model} is not a Keras model ({first_line(error)})") from None
     answers: Probabilities = keras_model.predict(to_pixels(dataset.test_images), batch_size=1000, verbose=0)
@@ -167,7 +167,7 @@ def ask_keras(model: Path, dataset: Dataset) -> Probabilities:
 def convert(
     mlp: Mlp, dataset: Dataset, training: dict[str, Any], attempt: int
 ) -> tuple[dict[str, bytes], dict[str, dict[str, float]]]:
-    """The content of each artifact, with its self-description; and what int8 loses where. attempt: see ``quantize``."""
+    """The content of each artifact, with its self-description; and what each part of int8 loses. attempt: see ``quantize``."""
     from export.by_tf2onnx import to_float_onnx
     from export.quantize import losses, quantize
     from export.representative import choose_even, make_strange

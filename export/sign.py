@@ -1,4 +1,4 @@
-"""Signs a bundle's manifest.json, so that devices that ask for a signature run it. Writes manifest.json.sig beside it.
+"""Signs a bundle's manifest.json for devices that require a signature. Writes manifest.json.sig beside it.
 
 The manifest gets a counter, the seconds since 1970: a device refuses what was signed before the bundle that it accepted last.
 So no counter is given twice, or after a higher one, whatever the clock says: the last stands beside the key, in KEY.counter.
@@ -53,7 +53,7 @@ def main(
 
 
 def read_counter(path: Path) -> int:
-    """The highest that the key has signed; 0 if it has signed nothing yet. Raises ExportError if that can't be known."""
+    """The highest counter that the key has signed; 0 if none. Raises ExportError if it can't be read."""
     try:
         return int(path.read_text())
     except FileNotFoundError:

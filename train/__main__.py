@@ -95,7 +95,7 @@ def main(
     interrupted, again = out.with_suffix(".checkpoint.npz"), command_to_go_on(sys.argv[1:])
     settings = {"recipe": recipe, "seed": seed, "code": code(), **makes_weights(chosen)}
     if not restart:
-        # of several workers, the first one's counts
+        # with several workers, the first one decides
         check_interrupted(interrupted, settings, again, resume and "TF_CONFIG" not in os.environ)
     own = read_photos(photos) if photos else NO_PHOTOS
     dataset = load(data_dir)
@@ -116,7 +116,7 @@ def main(
             from train.report import write_report
             from train.workers import agree, from_first, join, together
 
-        tensorflow.get_logger().setLevel("ERROR")  # it warns of a new graph for each network; there is one of each
+        tensorflow.get_logger().setLevel("ERROR")  # it warns of retracing: a graph for each network, and there is one of each
         shown = cut(clothes) + own
         settings["photos"] = f"{len(shown):,} (checksum {shown.sha256[:8]})"
         strategy = join()
@@ -138,7 +138,7 @@ def main(
             **score_photos(shown, said),
             "test": score(probabilities, dataset.test_labels),
         }
-        # nothing is said if the recipe does not learn from photos
+        # there are no answers if the recipe does not learn from photos
         of_others = np.flatnonzero(shown.contributors[: len(said)] >= 0)
         theirs = shown[of_others]
         of_own, own_clothes = scores.get("your photos held out"), int(own.accepted.any(1).sum())
@@ -175,13 +175,13 @@ def main(
 
 
 def makes_weights(recipe: Recipe) -> dict[str, Any]:
-    """What of a recipe makes a difference to the weights."""
+    """The settings of a recipe that affect the weights."""
     settings = {name: value for name, value in vars(recipe).items() if name not in ("purpose", "int8_waiver", "teacher")}
     return settings | {"teacher": makes_weights(recipe.teacher) if recipe.teacher else None}
 
 
 def describe_clothes(photos: Sequence[Photo]) -> dict[str, Any]:
-    """Which photos a model learned from; nothing if there are none."""
+    """The photos that a model learned from; empty if there are none."""
     clothes = [photo for photo in photos if photo.accepted]
     if not clothes:
         return {}
@@ -195,7 +195,7 @@ def describe_clothes(photos: Sequence[Photo]) -> dict[str, Any]:
 
 
 def warn_of_losing_photos(out: Path, learned_from: Mapping[str, Any], own: int) -> None:
-    """Says so if a model that learned from photos is about to be replaced by one that does not. own: photos of the user's."""
+    """Warns if a model that learned from photos is about to be replaced by one that did not. own: the user's own photos."""
     training = read_description(out).get("training")
     known = training.get("photo_dataset") if isinstance(training, dict) else None
     if known and not learned_from:
@@ -211,7 +211,7 @@ def warn_of_losing_photos(out: Path, learned_from: Mapping[str, Any], own: int) 
 
 
 def prepare(out: Path) -> None:
-    """Raises UsageError now, and not after the training, if nothing can be written there."""
+    """Raises UsageError before the training, not after it, if the model can't be written there."""
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         check_writable(out.parent)
@@ -220,7 +220,7 @@ def prepare(out: Path) -> None:
 
 
 def save(model: Any, out: Path, description: dict[str, Any]) -> None:
-    """Writes the .keras archive with fmnist.json inside, the same bytes for the same model, in place by one rename."""
+    """Writes the .keras archive with fmnist.json inside: the same bytes for the same model, put in place by one rename."""
     try:
         with tempfile.TemporaryDirectory(prefix=".train-", dir=out.parent) as scratch:
             saved, path = Path(scratch) / "saved.keras", Path(scratch) / out.name

@@ -29,7 +29,7 @@ from fmnist_edge.pictures.decode import read_image
 from train.fetch import download
 
 HELD_OUT = frozenset({204, 48, 322, 50, 45, 41, 126, 228, 201, 227, 54, 178})
-"""Contributors, for good: what is chosen or measured with their photos would no longer be an exam."""
+"""Contributors, for ever: once anything is chosen with their photos, these are no exam any more."""
 
 ACCEPTED = {
     "T-Shirt": (0,),
@@ -46,20 +46,20 @@ ACCEPTED = {
     "Blouse": (0, 2, 6),
     "Shoes": (5, 7, 9),
 }
-"""The classes that are right for each of the dataset's labels. SHOES knows better for most shoes."""
+"""The correct classes for each of the dataset's labels. SHOES is more precise for most shoes."""
 OTHER_THINGS = ("Body", "Hat", "Other", "Shorts", "Skirt")
-"""Labels of what Fashion-MNIST has no class for. Photos with any other label ("Not sure", "Skip") are left alone."""
+"""Labels of things that Fashion-MNIST has no class for. Photos with any other label ("Not sure", "Skip") are not used."""
 SHOES = Path(__file__).with_name("shoes.csv")
-"""Our own finer labels, by looking: image, kind, accepted_classes."""
+"""Our own finer labels, made by eye: image, kind, accepted_classes."""
 
 
 class PhotosError(FmnistEdgeError):
-    """The photos can't be had here, or are not what they should be."""
+    """The photos are not available here, or are not those of the dataset."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A version of the dataset: where its archive is, and what must be in it."""
+    """A version of the dataset: the address of its archive, and its expected content."""
 
     name: str
     commit: str
@@ -90,11 +90,11 @@ class Photo:
     kind: str
     """The label, or for shoes the kind that SHOES names."""
     accepted: tuple[int, ...]
-    """The classes that are right; none of them is for other things, and where the label is wrong."""
+    """The correct classes; empty for other things, and where the label is wrong."""
 
 
 def load(source: Source = CLOTHING) -> list[Photo]:
-    """All photos that may be looked at: to learn from those with accepted classes, the others to see what a model says of them.
+    """All photos that may be used: those with accepted classes to learn from, the others to see what a model says of them.
 
     Raises PhotosError.
     """
@@ -102,7 +102,7 @@ def load(source: Source = CLOTHING) -> list[Photo]:
 
 
 def get_clothes() -> list[Photo]:
-    """The same; but none, and a word about it, where they can't be had. Raises PhotosError for a bad folder in FMNIST_PHOTOS."""
+    """The same; empty, with a message, if there are no photos here. Raises PhotosError for a bad folder in FMNIST_PHOTOS."""
     try:
         return load()
     except PhotosError as error:
@@ -113,7 +113,7 @@ def get_clothes() -> list[Photo]:
 
 
 def locate(source: Source = CLOTHING) -> Path:
-    """A folder with the dataset, checked; gets it if there is none yet.
+    """A folder with the dataset, checked; downloads it if there is none yet.
 
     FMNIST_PHOTOS is the only place looked at when it is set. Else: the user's cache, a download into it.
     Raises PhotosError that says what was tried and what to do without a network.
@@ -142,12 +142,12 @@ def locate(source: Source = CLOTHING) -> Path:
 
 
 def cache() -> Path:
-    """Where what can be had again is kept."""
+    """The folder for files that can be downloaded again."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fmnist-edge"
 
 
 def unpack(archive: Path, folder: Path, source: Source) -> None:
-    """Puts the archive's images.csv and photos into the folder, if they are what they should be. Raises PhotosError."""
+    """Unpacks the archive's images.csv and photos into the folder, if they pass the checks. Raises PhotosError."""
     part = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     try:
@@ -172,7 +172,7 @@ def unpack(archive: Path, folder: Path, source: Source) -> None:
 
 
 def check_folder(folder: Path, source: Source) -> None:
-    """Raises PhotosError if the photos to learn from are not the dataset's, byte by byte, or have other labels."""
+    """Raises PhotosError if the photos to learn from differ from the dataset's by a byte or a label."""
     photos = list_photos(folder)
     missing = [photo for photo in photos if not photo.path.is_file()]
     if missing:
@@ -186,7 +186,7 @@ def check_folder(folder: Path, source: Source) -> None:
 
 
 def find_damage(photos: Sequence[Photo]) -> str:
-    """What may be wrong with photos or labels that are not the dataset's."""
+    """A likely reason why photos or labels differ from the dataset's."""
     for photo in photos:
         try:
             read_image(photo.path)

@@ -50,7 +50,7 @@ def main(
 
 
 def measure(recipes: Mapping[str, Recipe], seeds: int, tried: Path | None, everything: bool) -> None:
-    """Measures the recipes, and if that is wanted everything else that the page shows."""
+    """Measures the recipes, and on request everything else that the page shows."""
     with quiet_stderr():
         from train.study_runs import Study, textbook  # TensorFlow takes seconds to import, and --help needs none
     from train.dataset import load

@@ -36,7 +36,7 @@ class Study:
         self.results: dict[str, dict[str, Result]] = read_results()
 
     def keep(self, group: str, name: str, measure: Callable[[], Result], recipe: Recipe | None = None) -> None:
-        """Measures, unless the result is there already, and writes it to the file."""
+        """Measures and writes the result to the file, unless it is there already."""
         settings = settings_of(recipe) if recipe else {}
         known = self.results.setdefault(group, {})
         run = known.get(name, {})
@@ -68,7 +68,7 @@ class Study:
         }
 
     def try_photos(self, model: keras.Model) -> Result:
-        """How many photos there are to try, and of how many the model names a right class first, or among its first three."""
+        """The number of photos to try, and the shares with a correct class first and among the first three."""
         if self.tried is None:
             return {}
         tiles, right = self.tried
@@ -76,7 +76,7 @@ class Study:
         return {"count": len(tiles), "right": float(hits[:, 0].mean()), "among_three": float(hits[:, :3].any(1).mean())}
 
     def learn_from(self, recipe: Recipe, chosen: NDArray[np.bool_]) -> Result:
-        """What models that learned from the photos chosen make of all photos by contributors they do not know. chosen: (N,)."""
+        """How models that learned from the chosen photos do on all photos by contributors they do not know. chosen: (N,)."""
         photos = self.clothes
         lessons = Lessons(recipe, self.examples, 0, photos, chosen)
         if chosen.any():
@@ -116,7 +116,7 @@ class Study:
 
 
 def textbook(dataset: Dataset, seed: int, outputs: int = 10, one_hot: bool = False) -> Result:
-    """The tutorial's own program (tensorflow.org/tutorials/keras/classification); the error that it ends with, if it does."""
+    """The tutorial's own program (tensorflow.org/tutorials/keras/classification), or the error that it ends with."""
     keras.utils.set_random_seed(seed)
     model = keras.Sequential(
         [
@@ -133,7 +133,7 @@ def textbook(dataset: Dataset, seed: int, outputs: int = 10, one_hot: bool = Fal
     try:
         model.fit(to_pixels(dataset.train_images), labels, epochs=10, verbose=0)
     except tensorflow.errors.InvalidArgumentError as error:
-        # of a page with the paths of this machine, the line that matters
+        # the message is a page with paths of this machine: keep the line that matters
         return {"error": next(line for line in str(error).splitlines() if "label value" in line)}
     seconds = time.monotonic() - began
     right = model(to_pixels(dataset.test_images)).numpy().argmax(1) == dataset.test_labels
