@@ -95,7 +95,7 @@ def main(
     interrupted, again = out.with_suffix(".checkpoint.npz"), command_to_go_on(sys.argv[1:])
     settings = {"recipe": recipe, "seed": seed, "code": code(), **makes_weights(chosen)}
     if not restart:
-        # with several workers, the first one decides
+        # of several workers, the first one's counts
         check_interrupted(interrupted, settings, again, resume and "TF_CONFIG" not in os.environ)
     own = read_photos(photos) if photos else NO_PHOTOS
     dataset = load(data_dir)
