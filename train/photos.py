@@ -169,7 +169,7 @@ def find_photos(folder: Path) -> Found:
             f"({', '.join(folder_name(name) for name in CLASSES)}), and move each photo into its own"
         )
     for path in set(inside) - set(folders):
-        complain(f"{path} is not in a class's folder, and is ignored")
+        complain(f"{path} is in no class's folder, and left out")
     classes = [(path, class_of(path)) for path in folders]  # a wrong name is reported before any folder is listed
     return [(file, {class_id}) for path, class_id in classes for file in photos_in(path)]
 

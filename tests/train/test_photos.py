@@ -62,7 +62,7 @@ def test_a_photo_that_cannot_be_read_is_named_and_the_others_are_used(photos: Pa
     complaints = capsys.readouterr().err
     assert len(examples) == 2 * PER_CLASS
     assert f"photos: {photos}/8/broken.jpg: " in complaints
-    assert f"photos: {photos}/stray.png is not in a class's folder, and is ignored" in complaints
+    assert f"photos: {photos}/stray.png is in no class's folder, and left out" in complaints
 
 
 def test_a_folder_without_photos_is_a_mistake(tmp_path: Path) -> None:
