@@ -22,7 +22,8 @@ ARGS.jobs := deploy deploy-model trust rollback fleet-status fetch-photos  ## mo
 PYTHON.jobs = $(filter-out help clean distclean,$(JOBS))  ## what .venv is made with, if there is none yet (python3)
 
 JOBS := help setup data photos train export sign bench study quick test arm-test armv7-test pi-test python-test bulk-test camera-test page-test \
-  page-load fuzz mutants mutants-report lint format wheel deploy deploy-model trust rollback fleet-status fleet-test fetch-photos readme lock clean distclean
+  page-load fuzz mutants mutants-report lint format wheel deploy deploy-model trust rollback fleet-status fleet-test fetch-photos readme \
+  release-notes lock clean distclean
 SETTABLE := $(patsubst %.jobs,%,$(filter %.jobs,$(.VARIABLES)))
 GIVEN := $(foreach name,$(SETTABLE),$(if $(filter-out undefined,$(origin $(name))),$(name)))
 # what is in the environment may be there for another program; what was typed here was meant
@@ -169,7 +170,7 @@ test: $(SETUP) data  ## run all tests, or some: TESTS=tests/edge/bundle; ARITHME
 arm-test:  ## run the wheel on Debian 12 for 32- and 64-bit Arm, in qemu's user mode (three minutes); armv7-test: 32-bit alone
 arm-test armv7-test: data wheel
 	@missing=$$(tests/machines/arm/missing.sh); test -z "$$missing" || { \
-	  echo "the Arm Debians need more: sudo apt-get install $$missing" >&2; exit 1; }
+	  echo "the Arm systems need more: sudo apt-get install $$missing" >&2; exit 1; }
 	printf '%s\n' armhf $(if $(filter arm-test,$@),arm64) | xargs -P 2 -I {} tests/machines/arm/build.sh {} build/arm/{} dist/*.whl
 	$(PY) -m pytest -rP tests/machines/arm $(if $(filter armv7-test,$@),-k 'not arm64')
 
@@ -218,11 +219,12 @@ fuzz: $(SETUP)  ## 20,000 hostile pictures and as many models (five minutes)
 	PYTHONPATH=edge $(PY) tests/support/fuzz.py
 
 # all of them, so that one look at the end is enough
-lint: $(SETUP) $(ANSIBLE)/installed  ## check format, style, types and who imports what; 'make format' mends most of it
+lint: $(SETUP) $(ANSIBLE)/installed  ## check format, style, spelling, types and imports; 'make format' mends most of it
 	@mkdir -p build; bad=; \
 	$(VENV)/bin/ruff format --check . || bad="$$bad; ruff format: make format"; \
 	$(VENV)/bin/ruff check . || bad="$$bad; ruff check: make format mends what is marked [*], the rest by hand"; \
 	$(VENV)/bin/mypy || bad="$$bad; mypy: by hand"; \
+	$(VENV)/bin/codespell || bad="$$bad; codespell: by hand, or into ignore-words-list in pyproject.toml"; \
 	PYTHONPATH=. $(VENV)/bin/lint-imports --no-cache >build/lint-imports.log || { cat build/lint-imports.log; \
 	  bad="$$bad; lint-imports: imports go down the layers in pyproject.toml"; }; \
 	PATH=$(ANSIBLE)/bin:$$PATH ANSIBLE_CONFIG=deploy/ansible.cfg ansible-lint --offline -q --profile production deploy || \
@@ -290,8 +292,13 @@ bench: $(SETUP) $(OLD_RUNTIME)  ## time and weigh the artifacts in each runtime,
 	$(PY) -m bench --models $(call quoted,$(MODELS)) --out $(if $(filter models,$(IN)),docs,$(call quoted,$(MODELS)))
 	$(PY) -m bench.readme
 
-readme: $(SETUP)  ## write the measured numbers and the real output into README.md
+readme: $(SETUP)  ## write measured numbers, real output and help into README.md and docs/
 	$(PY) -m bench.readme
+	$(PY) -m bench.cli_page
+	$(PY) -m train.study --page
+
+release-notes: $(SETUP)  ## print the part of CHANGELOG.md for the version in pyproject.toml
+	@$(PY) deploy/release_notes.py
 
 lock: $(SETUP)  ## choose the newest versions anew: rewrites requirements.txt
 	$(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-emit-find-links \

@@ -16,6 +16,7 @@ from bench.weight import describe_weight, measure_weight
 from export import bare_runtimes
 from export.bundle import ARTIFACTS, to_json
 from export.table import align
+from fmnist_edge.cli.commands import run
 from fmnist_edge.errors import reported
 
 SHOWN = (1, 64, 1024)
@@ -23,10 +24,20 @@ SHOWN = (1, 64, 1024)
 
 @reported("bench")
 def main(
-    models: Annotated[Path, typer.Option(help="The folder with the artifacts.", file_okay=False)] = Path("models"),
-    out: Annotated[Path, typer.Option(help="The folder for bench.json and bench.md.", file_okay=False)] = Path("docs"),
+    models: Annotated[Path, typer.Option(metavar="DIR", help="The folder with the artifacts.", file_okay=False)] = Path("models"),
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The folder for bench.json and bench.md.", file_okay=False)] = Path(
+        "docs"
+    ),
 ) -> None:
-    """Time and weigh the artifacts in each runtime, each in a process of its own."""
+    """Time and weigh the artifacts in each runtime.
+
+    Each runtime has a process of its own. The camera alone is watched for ten minutes.
+
+    \b
+    Examples:
+      python -m bench
+      python -m bench --models build/quick --out build/quick
+    """
     rows = [row for runtime in bare_runtimes.RUNTIMES if bare_runtimes.is_here(runtime) for row in measure_files(runtime, models)]
     print("bench: fmnist-edge", file=sys.stderr)
     device, bulk = measure_device(), measure_bulk()
@@ -114,4 +125,4 @@ def make_page(result: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main, "bench")

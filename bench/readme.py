@@ -21,6 +21,7 @@ from bench import camera
 from bench.api import api
 from export.errors import ExportError
 from export.table import align, make_table
+from fmnist_edge.cli.commands import run
 from fmnist_edge.errors import reported
 from train.recipes import RECIPES
 
@@ -41,7 +42,13 @@ IN_CHINESE = {
 
 @reported("readme")
 def main(check: Annotated[bool, typer.Option("--check", help="Only say whether the pages are up to date.")] = False) -> None:
-    """Bring README.md, README.zh.md and docs/ up to date with models/ and docs/bench.json."""
+    """Bring README.md, README.zh.md and docs/ up to date with models/ and docs/bench.json.
+
+    \b
+    Examples:
+      python -m bench.readme
+      python -m bench.readme --check
+    """
     contents, stale = make_blocks(), []
     for page in PAGES:
         old = page.read_text("utf-8")
@@ -177,4 +184,4 @@ def looks_like(one: Path, other: Path) -> bool:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main, "readme")

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, replace
 
+from fmnist_edge.errors import UsageError, did_you_mean
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -120,3 +122,10 @@ RECIPES = {
         flip=0.5,
     ),
 }
+
+
+def find_recipe(name: str) -> Recipe:
+    """Raises UsageError if there is none of that name."""
+    if name not in RECIPES:
+        raise UsageError(f"there is no recipe '{name}'; there are {', '.join(RECIPES)}{did_you_mean(name, RECIPES)}")
+    return RECIPES[name]

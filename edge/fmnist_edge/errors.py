@@ -1,7 +1,7 @@
 """The errors: each message is one line, written for the user, and says what to do."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
@@ -56,6 +56,21 @@ def first_line(error: Exception | str) -> str:
     """The message of a foreign error, made safe for one of our lines: it may quote a hostile file."""
     line = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
     return "".join(character if character.isprintable() else "?" for character in line)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The end of a message about a word that is not among those known: a suggestion, or "" if none of them is near."""
+    near = nearest(word, known)
+    return f"; did you mean '{near}'?" if near else ""
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The name that was probably meant by a misspelt word."""
+    from difflib import get_close_matches  # rarely needed
+
+    spelled = {name.lower(): name for name in known}
+    near = get_close_matches(word.lower(), spelled, 1)
+    return spelled[near[0]] if near else None
 
 
 @contextmanager

@@ -186,23 +186,36 @@ def test_distclean_names_each_model_that_it_removes_and_leaves_models(checkout: 
 
 
 def test_lint_runs_all_its_tools_and_says_how_to_mend_what_they_found(checkout: Path) -> None:
-    for name in (".venv/bin/ruff", ".venv/bin/mypy", ".venv/bin/lint-imports", "build/ansible/bin/ansible-lint"):
+    tools = ("ruff", "mypy", "codespell", "lint-imports")
+    for name in (*(f".venv/bin/{tool}" for tool in tools), "build/ansible/bin/ansible-lint"):
         (checkout / name).parent.mkdir(parents=True, exist_ok=True)
-        (checkout / name).write_text(f"#!/bin/sh\necho {Path(name).name} $1\ntest $1 = check\n")
+        (checkout / name).write_text(f'#!/bin/sh\necho {Path(name).name} $1\ntest "$1" = check\n')
         (checkout / name).chmod(stat.S_IRWXU)
 
     result = run("make", "lint", cwd=checkout)
 
     assert result.returncode == 2
-    assert [line for line in result.stdout.splitlines() if not line.startswith("make")][:5] == [
+    assert [line.strip() for line in result.stdout.splitlines() if not line.startswith("make")][:6] == [
         "ruff format",
         "ruff check",
         "mypy",
+        "codespell",
         "lint-imports --no-cache",
         "ansible-lint --offline",
     ]
-    assert "to mend: ruff format: make format; mypy: by hand; lint-imports: " in result.stderr
+    assert "to mend: ruff format: make format; mypy: by hand; codespell: " in result.stderr
+    assert "; lint-imports: " in result.stderr
     assert "ruff check" not in result.stderr
+
+
+def test_what_runs_before_a_commit_is_what_lint_runs() -> None:
+    lint = MAKEFILE.partition("\nlint: ")[2].partition("\n\n")[0]
+    tools = set(re.findall(r"(?:\$\(VENV\)/bin/|\s)(ruff \w+|mypy|codespell|lint-imports|ansible-lint)\b(?= )", lint))
+
+    hooks = re.findall(r"^ +name: (.+)$", (ROOT / ".pre-commit-config.yaml").read_text("utf-8"), re.MULTILINE)
+
+    assert len(tools) == 6
+    assert set(hooks) == tools
 
 
 def test_an_interrupted_training_is_gone_on_with_by_the_same_command(checkout: Path) -> None:

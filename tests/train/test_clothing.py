@@ -130,7 +130,7 @@ def test_a_changed_archive_is_thrown_away(server: Server, folder: Path, cache: P
     Image.new("RGB", (50, 50)).save(folder / "images" / "pants-2.jpg")
     server.files[ARCHIVE] = pack(folder)
 
-    with pytest.raises(PhotosError, match=r"a photo or a label is not the dataset's \(wrong checksum\)"):
+    with pytest.raises(PhotosError, match=r"a photo or a label differs from the dataset's \(wrong checksum\)"):
         load(source)
     assert names_in(cache) == []
 
@@ -142,7 +142,7 @@ def test_photos_that_are_changed_in_the_cache_are_got_anew(
     load(source)[0].path.write_bytes(b"")
 
     assert load(source)[0].path.stat().st_size > 0
-    assert "images/blouse-2.jpg: the file is empty; getting them anew" in capsys.readouterr().err
+    assert "images/blouse-2.jpg: the file is empty; downloading them again" in capsys.readouterr().err
 
 
 def test_where_there_is_nothing_the_message_says_so_and_what_to_do(server: Server, folder: Path, cache: Path) -> None:
@@ -284,7 +284,7 @@ def remove_everything(folder: Path) -> None:
     ("harm", "complaint"),
     [
         (remove_a_row, "images.csv lists 4 photos to learn from, not 5"),
-        (change_a_label, r"a photo or a label is not the dataset's \(wrong checksum\)"),
+        (change_a_label, r"a photo or a label differs from the dataset's \(wrong checksum\)"),
         (remove_a_photo, "1 of 5 photos are missing, images/pants-2.jpg for one"),
         (damage_a_photo, "images/pants-2.jpg: the picture is truncated or damaged"),
         (write_something_else, "images.csv is no table with the columns image, sender_id, label"),

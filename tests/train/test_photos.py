@@ -263,6 +263,34 @@ def test_a_folder_that_is_no_class_is_refused(name: str) -> None:
         class_of(Path("photos") / name if name else Path())
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("trousrs", "trouser"),
+        ("Sneekers", "sneaker"),
+        ("ankel boots", "ankle_boot"),
+        ("jaens", "trouser"),
+        ("T-Shrit", "t_shirt_top"),
+    ],
+)
+def test_a_misspelt_class_gets_a_suggestion(name: str, meant: str) -> None:
+    with pytest.raises(UsageError, match=rf", or t_shirt_top, .*; did you mean '{meant}'\?$"):
+        class_of(Path(name))
+
+
+@pytest.mark.parametrize("name", ["hats", "shorts", "Skirt", "10", "x"])
+def test_what_is_no_class_at_all_gets_none(name: str) -> None:
+    with pytest.raises(UsageError, match=r"ankle_boot$"):
+        class_of(Path(name))
+
+
+def test_a_name_in_a_table_of_numbers_is_answered_with_its_number(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("file,accepted_classes\na.jpg,snaeker\n")
+
+    with pytest.raises(UsageError, match=r"line 2: accepted_classes is 'snaeker'; write 4, .*; Sneaker is 7$"):
+        find_photos(tmp_path)
+
+
 def test_a_folder_that_is_not_sorted_yet_says_how(photos: Path) -> None:
     with pytest.raises(UsageError, match="8 holds no folders: its photos are not sorted yet"):
         read_photos(photos / "8")

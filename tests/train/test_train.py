@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from support.commands import ROOT, main_of, python_m
+from train.recipes import RECIPES
 
 pytestmark = pytest.mark.tensorflow
 
@@ -132,7 +133,7 @@ def test_a_training_that_was_killed_goes_on_and_ends_as_if_it_had_not_been(momen
 
     resumed = python_m("train", *SIX_EPOCHS, "--out", tmp_path / "killed.keras")
 
-    assert f"train: going on with the interrupted training in {tmp_path}/killed.checkpoint.npz; to begin anew: " in resumed.stderr
+    assert f"train: continuing the interrupted training in {tmp_path}/killed.checkpoint.npz; to start again: " in resumed.stderr
     assert "going on after epoch" in resumed.stdout
     assert (tmp_path / "killed.keras").read_bytes() == whole
     assert not list(tmp_path.glob("*.npz"))
@@ -167,10 +168,9 @@ def test_training_stops_when_validation_gets_worse_and_the_best_epoch_counts(tmp
 def test_an_unknown_recipe_is_answered_with_the_known_ones() -> None:
     result = main_of("train", "--recipe", "standrad")
 
+    known = ", ".join(RECIPES)
     assert result.returncode == 2
-    assert result.stderr == (
-        "train: there is no recipe 'standrad'; there are tutorial, quick, quick-photos, compact, standard, max\n"
-    )
+    assert result.stderr == f"train: there is no recipe 'standrad'; there are {known}; did you mean 'standard'?\n"
 
 
 def test_an_unwritable_place_is_named_before_the_training(tmp_path: Path) -> None:
@@ -185,7 +185,6 @@ def test_an_unwritable_place_is_named_before_the_training(tmp_path: Path) -> Non
 
 def test_the_tutorial_recipe_is_the_textbooks_network() -> None:
     from train.fit import build
-    from train.recipes import RECIPES
 
     assert build(RECIPES["tutorial"].hidden).count_params() == 101_770
 

@@ -16,8 +16,9 @@ from PIL import Image
 from fmnist_edge.address import parse
 from fmnist_edge.cameras import v4l2
 from fmnist_edge.cameras.camera import POLL_SECONDS, Camera, Shot, capture_time
-from fmnist_edge.errors import RuntimeUnavailableError, SourceError
+from fmnist_edge.errors import RuntimeUnavailableError, SourceError, did_you_mean
 from fmnist_edge.pictures.decode import MAX_PIXELS
+from fmnist_edge.source import WORDS
 
 try:
     import av
@@ -122,6 +123,10 @@ class VideoFile(Video):
         if status.st_size == 0:
             raise SourceError("the file is empty")
         return {"file": FileIO(self.source), "options": NO_PROTOCOL}
+
+    def explain(self, error: Exception) -> str:
+        cure = did_you_mean(self.source, WORDS) if isinstance(error, FileNotFoundError) else ""
+        return f"{super().explain(error)}{cure}"
 
 
 class Piped(Video):

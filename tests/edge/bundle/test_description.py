@@ -114,7 +114,7 @@ def test_a_calibration_within_its_limits_is_used(training: dict[str, Any]) -> No
 )
 def test_a_calibration_that_cannot_be_used_is_refused(training: object) -> None:
     assert not is_calibration(training)
-    assert refusal(training=training) == "it does not say rightly when it is unsure; export it again"
+    assert refusal(training=training) == "its confidence thresholds or temperatures are missing or wrong; export it again"
 
 
 @pytest.mark.parametrize(("value", "is_one"), [(1, True), (2, True), (1.5, True), (0.99, False), (2.01, False), (True, False)])

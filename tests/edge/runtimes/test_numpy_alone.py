@@ -69,5 +69,5 @@ def test_damaged_files_are_refused_or_answered() -> None:
 
 
 def refused(content: bytes) -> None:
-    with pytest.raises(ModelError, match=r"numpy alone runs no other files than int8 \.tflite made by 'python -m export'"):
+    with pytest.raises(ModelError, match=r"numpy alone runs only int8 \.tflite files made by 'python -m export'"):
         NumpySession(content)
