@@ -97,9 +97,10 @@ def read_all(sources: Iterable[Source], jobs: int | None = None) -> Iterator[Ite
             yield item
         jobs, median = 1, sorted(times)[len(times) // 2]
         if median > LEAST_MS:
-            ahead = list(islice(rest, round(START_MS / median)))
+            worth = max(round(START_MS / median), 1)
+            ahead = list(islice(rest, worth))
             rest = chain(ahead, rest)
-            if len(ahead) == round(START_MS / median):
+            if len(ahead) == worth:
                 jobs = worthwhile_processes()
     yield from map(read_item, rest) if jobs == 1 else read_in_processes(rest, jobs)
 

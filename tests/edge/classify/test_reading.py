@@ -221,6 +221,14 @@ def test_many_photos_are_read_by_several_processes_without_being_asked(monkeypat
     assert processes_of(photos[: FIRST + 10]) == 1
 
 
+def test_a_slow_picture_that_is_the_last_starts_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "START_MS", 0.0)  # as if reading it had taken a second
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1})
+
+    # not marked slow: it fails if a process is started
+    assert processes_of([slow_source(0)]) == 1
+
+
 def test_tiles_that_are_read_soon_are_read_here() -> None:
     assert processes_of([Source("tile", partial(process_number, 0), "tile") for _ in range(200)]) == 1
 
