@@ -1,4 +1,4 @@
-"""From a Keras MLP's layers to a float32 and an int8 TFLite file that keep the contract (see the README)."""
+"""From a Keras MLP's layers to a float32 and an int8 TFLite file that keep the contract (see docs/models.md)."""
 
 from collections.abc import Sequence
 from copy import copy

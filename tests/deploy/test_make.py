@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from support.commands import ROOT, run
+from support.docs import PAGES, blocks, prose_of
 
 pytestmark = pytest.mark.slow
 
@@ -144,12 +145,15 @@ def test_all_that_can_be_set_is_in_the_table_and_in_the_help() -> None:
         assert re.search(rf"^{name} +\S.*; for \w", listed, re.MULTILINE)
 
 
-def test_the_readmes_commands_are_taken() -> None:
-    commands = re.findall(r"\bmake [a-z][a-z -]*(?: [A-Z]+=(?:'[^']*'|[^\s'`;,)]+))+", (ROOT / "README.md").read_text("utf-8"))
+def test_the_pages_commands_are_taken() -> None:
+    typed = {command for block in blocks("sh") for command in block.commands if command.startswith("make ")}
+    in_prose = {
+        code for page in PAGES for code in re.findall(r"`(make [a-z][^`]*)`", prose_of(page)) if page.name != "CHANGELOG.md"
+    }
 
-    assert len(commands) > 5
-    for command in commands:
-        assert refusal(*shlex.split(command)[1:]) == "", command
+    assert len(typed) > 15
+    for command in typed | in_prose:
+        assert refusal(*shlex.split(command.replace("\n", " "))[1:]) == "", command
 
 
 def test_clean_keeps_models_trainings_and_the_environment_and_says_what_it_removes(checkout: Path) -> None:
