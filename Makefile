@@ -294,7 +294,6 @@ bench: $(SETUP) $(OLD_RUNTIME)  ## time and weigh the artifacts in each runtime,
 
 readme: $(SETUP)  ## write measured numbers, real output and help into README.md and docs/
 	$(PY) -m bench.readme
-	$(PY) -m bench.cli_page
 	$(PY) -m train.study --page
 
 release-notes: $(SETUP)  ## print the part of CHANGELOG.md for the version in pyproject.toml

@@ -19,6 +19,7 @@ from PIL import Image
 
 from bench import camera
 from bench.api import api
+from bench.help import help_of_device, help_of_workstation
 from export.errors import ExportError
 from export.table import align, make_table
 from fmnist_edge.cli.commands import run
@@ -42,7 +43,9 @@ IN_CHINESE = {
 
 @reported("readme")
 def main(check: Annotated[bool, typer.Option("--check", help="Only say whether the pages are up to date.")] = False) -> None:
-    """Bring README.md, README.zh.md and docs/ up to date with models/ and docs/bench.json.
+    """Bring README.md, README.zh.md and docs/ up to date.
+
+    Their numbers, answers and help come from models/, docs/bench.json and the code. docs/study.md is not touched.
 
     \b
     Examples:
@@ -86,6 +89,8 @@ def make_blocks() -> dict[str, str]:
         "speed": speed(figures),
         "recipes": recipes(),
         "api": api(),
+        "commands of the device": help_of_device(),
+        "commands of the workstation": help_of_workstation(),
     }
 
 
