@@ -16,8 +16,8 @@ from train.dataset import Dataset, load
 running: set[str] = set()
 """The markers of the test that runs."""
 
-tested: set[str] = set()
-"""All markers of this test and those before it."""
+tested: set[str] = {"tensorflow"} if "tensorflow" in sys.modules else set()
+"""All markers of this test and those before it. The mutants' tests run with TensorFlow loaded."""
 
 
 def hold_to_markers(event: str, details: tuple[Any, ...]) -> None:

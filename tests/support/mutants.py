@@ -36,7 +36,7 @@ LINKED = ("models", "docs")
 # a machine that has other things to do takes its time
 CONFIG = """
 [tool.pytest.ini_options]
-addopts = "--import-mode=importlib -p no:cacheprovider -p no:xdist"
+addopts = "--import-mode=importlib -p no:cacheprovider -p no:xdist{preload}"
 pythonpath = [".", "src", "tests"]
 [tool.mutmut]
 source_paths = ["src", "export", "train"]
@@ -109,7 +109,10 @@ def prepare(module: str, tests: list[str]) -> Path:
     (folder / "mutants").mkdir()
     for name in LINKED:
         (folder / "mutants" / name).symlink_to(ROOT / name)
-    (folder / "pyproject.toml").write_text(CONFIG.format(module=inside(module), tests=json.dumps(tests)))
+    # TensorFlow takes seconds to import: as a plugin it is there before the fork, once for all mutants
+    preload = " -p keras" if any("mark.tensorflow" in (ROOT / test).read_text() for test in tests) else ""
+    config = CONFIG.format(module=inside(module), tests=json.dumps(tests), preload=preload)
+    (folder / "pyproject.toml").write_text(config)
     stamp.write_text(wanted)
     return folder
 
