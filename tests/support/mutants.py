@@ -36,11 +36,11 @@ LINKED = ("models", "docs")
 # a machine that has other things to do takes its time
 CONFIG = """
 [tool.pytest.ini_options]
-addopts = "--import-mode=importlib -p no:cacheprovider -p no:xdist{preload}"
 pythonpath = [".", "src", "tests"]
 [tool.mutmut]
 source_paths = ["src", "export", "train"]
 only_mutate = ["{module}"]
+pytest_add_cli_args = {options}
 pytest_add_cli_args_test_selection = {tests}
 also_copy = ["bench", "deploy"]
 process_isolation = "forkserver"
@@ -49,6 +49,11 @@ timeout_multiplier = 5.0
 track_dependencies = false
 use_git_change_detection = false
 """
+
+OPTIONS = ["--import-mode=importlib", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "not slow"]
+
+# the tests' arrays are small, and threads that wait for each other take ten times the processor's time
+ONE_THREAD = {name: "1" for name in ("OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")}
 
 SURVIVED = {0: "survived", 5: "no test runs it", 33: "no test runs it"}
 UNKNOWN = (None, 2)
@@ -110,8 +115,8 @@ def prepare(module: str, tests: list[str]) -> Path:
     for name in LINKED:
         (folder / "mutants" / name).symlink_to(ROOT / name)
     # TensorFlow takes seconds to import: as a plugin it is there before the fork, once for all mutants
-    preload = " -p keras" if any("mark.tensorflow" in (ROOT / test).read_text() for test in tests) else ""
-    config = CONFIG.format(module=inside(module), tests=json.dumps(tests), preload=preload)
+    preload = ["-p", "keras"] if any("mark.tensorflow" in (ROOT / test).read_text() for test in tests) else []
+    config = CONFIG.format(module=inside(module), tests=json.dumps(tests), options=json.dumps(OPTIONS + preload))
     (folder / "pyproject.toml").write_text(config)
     stamp.write_text(wanted)
     return folder
@@ -120,9 +125,8 @@ def prepare(module: str, tests: list[str]) -> Path:
 def run(module: str, tests: list[str], jobs: int) -> bool:
     """Tries the mutants that were not tried yet. Returns whether all could be."""
     folder = prepare(module, tests)
-    program = "from mutmut.__main__ import cli; cli()"  # with -m it would import itself twice
-    environment = {**os.environ, "PYTHONPATH": str(MUTMUT)}
-    command = [sys.executable, "-c", program, "run", "--max-children", str(jobs)]
+    environment = {**os.environ, **ONE_THREAD, "PYTHONPATH": str(MUTMUT)}
+    command = [sys.executable, Path(__file__).with_name("collected.py"), "run", "--max-children", str(jobs)]
     began = time.monotonic()
     try:
         with open(folder / "log", "w") as log:
