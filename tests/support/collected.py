@@ -13,7 +13,7 @@ from mutmut.__main__ import cli
 from mutmut.runners.harness import ListAllTestsResult, PytestRunner
 from mutmut.state import state
 from mutmut.utils.file_utils import change_cwd
-from mutmut.workers import isolation
+from mutmut.workers import isolation, timeout
 
 session: pytest.Session | None = None
 
@@ -84,6 +84,16 @@ class Runner(isolation.ForkServerRunner):
         return super()._exit_code_from_child(operation)
 
 
+WALL = 10
+"""Times longer than mutmut would have a mutant last: a machine that has other things to do must not seem to catch it. One that
+computes for ever is ended by the limit on its processor time."""
+
+
+def end_after(process: int, seconds: float) -> None:
+    timeout.register_timeout(process, WALL * seconds)
+
+
 if __name__ == "__main__":
+    isolation.register_timeout = end_after
     isolation.PytestRunner, isolation.ForkServerRunner = CollectedTests, Runner  # type: ignore[misc]
     cli()
