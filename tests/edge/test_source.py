@@ -38,6 +38,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("-", STDIN),
         ("/dev/stdin", STDIN),
+        ("/dev/fd/0", STDIN),
         ("http://camera.local/snap.jpg", WEB),
         ("HTTPS://camera.local/", WEB),
         ("rtsp://camera.local/live", STREAM),
@@ -121,7 +122,7 @@ def test_what_can_not_be_read_has_no_first_bytes_and_nobody_waits_for_a_pipe(tmp
         ("rstp://camera/live", "rstp:// is unknown; did you mean rtsp://?"),
         ("htp://camera/", "htp:// is unknown; did you mean http://?"),
         ("ftp://camera/live", "ftp:// is unknown; rtsp:// and http:// are known"),
-        ("file:///home/me/shoe.png", "file:// is for browsers; write the path without it"),
+        ("FILE:///home/me/shoe.png", "file:// is for browsers; write the path without it"),
         ("rtsp:/me:geheim@camera", "***: there is no such file, and an address begins as in rtsp://HOST/ or http://HOST/"),
     ],
 )
@@ -135,3 +136,8 @@ def test_what_can_not_be_meant_is_refused_with_the_cure(text: str, complaint: st
 def test_the_command_can_be_copied_and_does_nothing_to_a_terminal() -> None:
     assert how_to_watch("it's.mp4", VIDEO) == "a video; watch it with: fmnist-edge camera 'it'\"'\"'s.mp4'"
     assert how_to_watch("\033[31m.mp4", VIDEO) == "a video; watch it with: fmnist-edge camera '\\x1b[31m.mp4'"
+    assert how_to_watch("-film.mp4", VIDEO) == "a video; watch it with: fmnist-edge camera -- -film.mp4"
+
+
+def test_a_command_that_would_show_a_password_is_not_written_out() -> None:
+    assert how_to_watch("rtsp://me:geheim@camera/", STREAM) == "a stream; 'fmnist-edge camera' takes the same address"
