@@ -5,7 +5,12 @@ the tests. `support.mutants` runs this.
 """
 
 import gc
+import os
+import signal
+import threading
+import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +18,7 @@ from mutmut.__main__ import cli
 from mutmut.runners.harness import ListAllTestsResult, PytestRunner
 from mutmut.state import state
 from mutmut.utils.file_utils import change_cwd
-from mutmut.workers import isolation, timeout
+from mutmut.workers import isolation
 
 session: pytest.Session | None = None
 
@@ -85,15 +90,39 @@ class Runner(isolation.ForkServerRunner):
 
 
 WALL = 10
-"""Times longer than mutmut would have a mutant last: a machine that has other things to do must not seem to catch it. One that
-computes for ever is ended by the limit on its processor time."""
+"""Times longer than mutmut would have a mutant last."""
 
 
-def end_after(process: int, seconds: float) -> None:
-    timeout.register_timeout(process, WALL * seconds)
+class Watchdog(threading.Thread):
+    """Ends mutants that wait for ever; those that compute for ever are ended by the limit on their processor time. Of a machine
+    that has other things to do, and lets them wait for the processor, it must not seem that it catches them."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.patience: dict[int, tuple[float, float]] = {}
+
+    def watch(self, process: int, seconds: float) -> None:
+        self.patience[process] = WALL * seconds, time.monotonic()
+        if not self.is_alive():
+            self.start()
+
+    def run(self) -> None:
+        while True:
+            time.sleep(1)
+            for process, (seconds, since) in list(self.patience.items()):
+                try:
+                    state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+                except OSError:
+                    state = "Z"
+                if state == "Z":
+                    del self.patience[process]
+                elif state == "R":
+                    self.patience[process] = seconds, time.monotonic()
+                elif time.monotonic() - since > seconds:
+                    os.kill(process, signal.SIGXCPU)
 
 
 if __name__ == "__main__":
-    isolation.register_timeout = end_after
+    isolation.register_timeout = Watchdog().watch
     isolation.PytestRunner, isolation.ForkServerRunner = CollectedTests, Runner  # type: ignore[misc]
     cli()
