@@ -5,12 +5,7 @@ the tests. `support.mutants` runs this.
 """
 
 import gc
-import os
-import signal
-import threading
-import time
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +14,7 @@ from mutmut.runners.harness import ListAllTestsResult, PytestRunner
 from mutmut.state import state
 from mutmut.utils.file_utils import change_cwd
 from mutmut.workers import isolation
+from mutmut.workers.timeout import register_timeout
 
 session: pytest.Session | None = None
 
@@ -35,6 +31,10 @@ def collect() -> pytest.Session:
             config._do_configure()
             config.hook.pytest_sessionstart(session=session)
             session.perform_collect()
+            from support.fashion_mnist import load_once  # which can't be found before
+
+            if any("dataset" in getattr(item, "fixturenames", ()) for item in session.items):
+                load_once()
         gc.freeze()  # what is not looked at is not copied when it forks
     return session
 
@@ -89,40 +89,12 @@ class Runner(isolation.ForkServerRunner):
         return super()._exit_code_from_child(operation)
 
 
-WALL = 10
-"""Times longer than mutmut would have a mutant last."""
-
-
-class Watchdog(threading.Thread):
-    """Ends mutants that wait for ever; those that compute for ever are ended by the limit on their processor time. Of a machine
-    that has other things to do, and lets them wait for the processor, it must not seem that it catches them."""
-
-    def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self.patience: dict[int, tuple[float, float]] = {}
-
-    def watch(self, process: int, seconds: float) -> None:
-        self.patience[process] = WALL * seconds, time.monotonic()
-        if not self.is_alive():
-            self.start()
-
-    def run(self) -> None:
-        while True:
-            time.sleep(1)
-            for process, (seconds, since) in list(self.patience.items()):
-                try:
-                    state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
-                except OSError:
-                    state = "Z"
-                if state == "Z":
-                    del self.patience[process]
-                elif state == "R":
-                    self.patience[process] = seconds, time.monotonic()
-                elif time.monotonic() - since > seconds:
-                    os.kill(process, signal.SIGXCPU)
+def register_patiently(pid: int, timeout_s: float) -> None:
+    """A mutant without an end is ended by the processor's time that it takes; on a busy machine the clock says little."""
+    register_timeout(pid=pid, timeout_s=20 * timeout_s)
 
 
 if __name__ == "__main__":
-    isolation.register_timeout = Watchdog().watch
+    isolation.register_timeout = register_patiently
     isolation.PytestRunner, isolation.ForkServerRunner = CollectedTests, Runner  # type: ignore[misc]
     cli()
