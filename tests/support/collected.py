@@ -30,6 +30,10 @@ def collect() -> pytest.Session:
             config._do_configure()
             config.hook.pytest_sessionstart(session=session)
             session.perform_collect()
+            from support.fashion_mnist import load_once  # which can't be found before
+
+            if any("dataset" in getattr(item, "fixturenames", ()) for item in session.items):
+                load_once()
         gc.freeze()  # what is not looked at is not copied when it forks
     return session
 

@@ -10,7 +10,6 @@ from PIL import Image
 from fmnist_edge.contract import CLASSES
 from fmnist_edge.errors import UsageError
 from support.commands import MODELS, ROOT, main_of
-from train.dataset import Dataset
 from train.photos import (
     AMBIGUOUS,
     OTHER_NAMES,
@@ -29,11 +28,13 @@ TROUSER, BAG = (CLASSES.index(name) for name in ("Trouser", "Bag"))
 
 
 @pytest.fixture
-def photos(dataset: Dataset, tmp_path: Path) -> Path:
+def photos(tmp_path: Path) -> Path:
     """Photos of trousers and bags, in a folder per class: what tiles show, larger, in colour and dark on light."""
+    with np.load(MODELS / "golden.npz") as golden:
+        tiles, labels = golden["tiles"], golden["labels"]
     for folder, class_id in (("Trouser", TROUSER), ("8", BAG)):
         (tmp_path / "photos" / folder).mkdir(parents=True)
-        for number, tile in enumerate(dataset.test_images[dataset.test_labels == class_id][:PER_CLASS]):
+        for number, tile in enumerate(tiles[labels == class_id][:PER_CLASS]):
             Image.fromarray(255 - tile).resize((112, 112)).convert("RGB").save(tmp_path / "photos" / folder / f"{number}.png")
     return tmp_path / "photos"
 
@@ -59,16 +60,17 @@ def test_a_photo_that_cannot_be_read_is_named_and_the_others_are_used(photos: Pa
 
     examples = read_photos(photos)
 
-    complaints = capsys.readouterr().err
+    stray, broken, missing = capsys.readouterr().err.splitlines()
     assert len(examples) == 2 * PER_CLASS
-    assert f"photos: {photos}/8/broken.jpg: " in complaints
-    assert f"photos: {photos}/stray.png is in no class's folder, and left out" in complaints
+    assert stray == f"photos: {photos}/stray.png is in no class's folder, and left out"
+    assert broken == f"photos: {photos}/8/broken.jpg: the picture is truncated or damaged (Truncated File Read); left out"
+    assert missing.endswith("Ankle boot: what these look like is not learned from your photos")
 
 
 def test_a_folder_without_photos_is_a_mistake(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="there are no photos to read"):
+    with pytest.raises(UsageError, match=r"^there are no photos to read$"):
         read_photos(tmp_path)
-    with pytest.raises(UsageError, match="there is no folder"):
+    with pytest.raises(UsageError, match=rf"^there is no folder {tmp_path}/nowhere$"):
         read_photos(tmp_path / "nowhere")
 
 
@@ -153,6 +155,59 @@ def test_a_row_that_cannot_be_meant_is_named(row: str, reason: str, tmp_path: Pa
 def test_a_table_in_another_encoding_says_how_to_save_it(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="neither UTF-8 nor UTF-16; in Excel, save it as 'CSV UTF-8'"):
         table_of(tmp_path, "file;accepted_classes\nSchön.jpg;1\n".encode("cp1252"))
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"name,label\na.jpg,3\n", b"file,label\na.jpg,3\n", b"file,accepted_classes\n" + b"a" * 200_000]
+)
+def test_another_table_says_which_columns_it_should_have(content: bytes, tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as refused:
+        table_of(tmp_path, content)
+
+    assert str(refused.value) == f"{tmp_path}/labels.csv is no table with the columns file and accepted_classes"
+
+
+def test_a_table_that_can_not_be_read_is_said(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").mkdir()
+
+    with pytest.raises(UsageError) as refused:
+        find_photos(tmp_path)
+
+    assert str(refused.value) == f"{tmp_path}/labels.csv can't be read (Is a directory)"
+
+
+def test_the_line_of_a_mistake_is_the_files_own(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"labels\.csv, line 5: classes are 0 to 9"):
+        table_of(tmp_path, b'file,accepted_classes,note\na.jpg,1,"two\nlines"\n\nb.jpg,12,\n')
+
+
+def test_columns_may_stand_in_any_order_beside_others(tmp_path: Path) -> None:
+    assert table_of(tmp_path, b"who,accepted_classes,file\nme,3,a.jpg\n") == [("a.jpg", {3})]
+
+
+def test_what_is_learned_of_several_classes_and_of_none(photos: Path) -> None:
+    (photos / "labels.csv").write_text("file,accepted_classes\nTrouser/0.png,6 or 0\n8/0.png,\n8/1.png,8\n")
+
+    examples = read_photos(photos)
+
+    assert examples.kinds.tolist() == ["your T-shirt/top or Shirt", "your other things", "your Bag"]
+    assert [row.nonzero()[0].tolist() for row in examples.accepted] == [[0, 6], [], [8]]
+    assert examples.contributors.tolist() == [-1, -2, -3]
+
+
+def test_what_is_no_picture_and_a_folder_without_one_are_named(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (photos / "8" / "notes.txt").touch()
+    (photos / "8" / "more").mkdir()
+    (photos / "Dress").mkdir()
+
+    found = find_photos(photos)
+
+    assert len(found) == 2 * PER_CLASS
+    assert capsys.readouterr().err.splitlines() == [
+        f"photos: {photos}/8/more is no picture that can be read here, and left out",
+        f"photos: {photos}/8/notes.txt is no picture that can be read here, and left out",
+        f"photos: {photos}/Dress: no pictures in this folder (PNG, JPEG, WebP, BMP, GIF or TIFF)",
+    ]
 
 
 def test_what_systems_keep_beside_photos_is_no_class(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
