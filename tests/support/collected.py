@@ -14,6 +14,7 @@ from mutmut.runners.harness import ListAllTestsResult, PytestRunner
 from mutmut.state import state
 from mutmut.utils.file_utils import change_cwd
 from mutmut.workers import isolation
+from mutmut.workers.timeout import register_timeout
 
 session: pytest.Session | None = None
 
@@ -88,6 +89,12 @@ class Runner(isolation.ForkServerRunner):
         return super()._exit_code_from_child(operation)
 
 
+def register_patiently(pid: int, timeout_s: float) -> None:
+    """A mutant without an end is ended by the processor's time that it takes; on a busy machine the clock says little."""
+    register_timeout(pid=pid, timeout_s=20 * timeout_s)
+
+
 if __name__ == "__main__":
+    isolation.register_timeout = register_patiently
     isolation.PytestRunner, isolation.ForkServerRunner = CollectedTests, Runner  # type: ignore[misc]
     cli()

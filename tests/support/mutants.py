@@ -32,8 +32,7 @@ TABLE = ROOT / "tests" / "mutants.toml"
 NEEDED = ("export", "train", "bench", "tests", "deploy")
 LINKED = ("models", "docs")
 
-# mutmut wants a package of its own name in src/, and forks that the tests' runtimes survive; the tests take milliseconds, and
-# a machine that has other things to do takes its time
+# mutmut wants a package of its own name in src/, and forks that the tests' runtimes survive
 CONFIG = """
 [tool.pytest.ini_options]
 pythonpath = [".", "src", "tests"]
@@ -44,7 +43,7 @@ pytest_add_cli_args = {options}
 pytest_add_cli_args_test_selection = {tests}
 also_copy = ["bench", "deploy"]
 process_isolation = "forkserver"
-timeout_constant = 2.0
+timeout_constant = 1.0
 timeout_multiplier = 5.0
 track_dependencies = false
 use_git_change_detection = false
