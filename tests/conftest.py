@@ -11,7 +11,8 @@ from xdist.scheduler import LoadFileScheduling
 
 from fmnist_edge import Classifier
 from support.commands import FMNIST_EDGE, MODELS
-from train.dataset import Dataset, load
+from support.fashion_mnist import load_once
+from train.dataset import Dataset
 
 running: set[str] = set()
 """The markers of the test that runs."""
@@ -71,7 +72,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def dataset() -> Dataset:
-    return load()
+    return load_once()
 
 
 @pytest.fixture(scope="session")

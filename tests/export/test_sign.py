@@ -1,19 +1,88 @@
 """Signing: with which counter, by which key, and what is said when it can't be done. Keys are made for these tests."""
 
+import json
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from export.errors import ExportError
-from export.sign import keep_counter, read_counter, sign
+from export.sign import keep_counter, main, read_counter, sign
 
 
-@pytest.fixture(scope="module")
-def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("keys") / "owner"
+@pytest.fixture
+def key(tmp_path: Path) -> Path:
+    path = tmp_path / "owner"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path], check=True)
     return path
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    """A bundle of nothing."""
+    folder = tmp_path / "models"
+    folder.mkdir()
+    (folder / "manifest.json").write_text('{"files": {}, "proof": {}, "training": {"by": "Δ"}}')
+    return folder
+
+
+def counter_of(models: Path) -> int:
+    counter: int = json.loads((models / "manifest.json").read_text())["counter"]
+    return counter
+
+
+def test_the_counter_is_the_seconds_since_1970_and_no_other_key_counts(key: Path, models: Path) -> None:
+    (key.parent / "another.counter").write_text("5000000000\n")
+
+    main(key, models)
+
+    assert abs(counter_of(models) - time.time()) < 1_000
+    assert key.with_name("owner.counter").read_text() == f"{counter_of(models)}\n"
+
+
+@pytest.mark.parametrize(("of_the_key", "of_the_bundle"), [(5_000_000_000, 10), (10, 5_000_000_000)])
+def test_no_counter_is_given_twice_whatever_the_clock_says(of_the_key: int, of_the_bundle: int, key: Path, models: Path) -> None:
+    key.with_name("owner.counter").write_text(f"{of_the_key}\n")
+    manifest = json.loads((models / "manifest.json").read_text())
+    (models / "manifest.json").write_text(json.dumps(manifest | {"counter": of_the_bundle}))
+
+    main(key, models)
+
+    assert counter_of(models) == 5_000_000_001
+    assert read_counter(key.with_name("owner.counter")) == 5_000_000_001
+
+
+def test_what_devices_check_is_signed_to_the_byte(key: Path, models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(key, models, 7)
+
+    text = (models / "manifest.json").read_bytes()
+    assert json.loads(text) == {"files": {}, "proof": {}, "training": {"by": "Δ"}, "counter": 7}
+    assert (models / "manifest.json.sig").read_bytes() == sign(text, key)
+    assert capsys.readouterr().out == f"signed {models} with {key}, counter 7\n"
+
+
+@pytest.mark.parametrize("content", ["{}", '{"files": 3, "proof": {}}', '{"files": {}}', "{"])
+def test_a_manifest_that_says_too_little_is_not_signed(
+    content: str, key: Path, models: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (models / "manifest.json").write_text(content)
+
+    with pytest.raises(SystemExit):
+        main(key, models)
+
+    assert "manifest.json: it is " in capsys.readouterr().err
+    assert sorted(path.name for path in models.iterdir()) == ["manifest.json"]
+    assert not key.with_name("owner.counter").exists()
+
+
+def test_a_bundle_whose_counter_can_not_be_kept_stays_unsigned(key: Path, models: Path) -> None:
+    key.with_name("owner.counter").mkdir()
+
+    with pytest.raises(SystemExit):
+        main(key, models, 7)
+
+    assert sorted(path.name for path in models.iterdir()) == ["manifest.json"]
 
 
 def test_a_key_that_has_signed_nothing_counts_from_0(tmp_path: Path) -> None:
