@@ -94,6 +94,44 @@ def test_a_file_is_known_by_its_name_and_its_first_bytes(name: str, content: byt
     assert kind_of(name) == kind
 
 
+@pytest.mark.parametrize(
+    "suffix",
+    [
+        "mp4",
+        "m4v",
+        "mov",
+        "qt",
+        "3gp",
+        "mkv",
+        "webm",
+        "avi",
+        "wmv",
+        "asf",
+        "flv",
+        "ogv",
+        "mpg",
+        "mpeg",
+        "vob",
+        "ts",
+        "mts",
+        "m2ts",
+        "mjpg",
+        "mjpeg",
+        "h264",
+        "264",
+        "h265",
+        "265",
+        "hevc",
+        "ivf",
+        "y4m",
+    ],
+)
+def test_videos_that_have_no_beginning_of_their_own_are_known_by_name(suffix: str, tmp_path: Path) -> None:
+    (tmp_path / f"film.{suffix}").write_bytes(b"\0\0\1\xba")
+
+    assert kind_of(f"film.{suffix}") == VIDEO
+
+
 def test_a_folder_comes_before_the_camera_of_that_name(tmp_path: Path) -> None:
     for name in ("test", "0", "film.mp4"):
         (tmp_path / name).mkdir()

@@ -60,13 +60,16 @@ def ask(
     return Answer(start["status"], answered, b"".join(part["body"] for part in rest).decode())
 
 
-@pytest.mark.parametrize("host", ["pi.local", "PI.LOCAL:1", "pi.local.", "127.0.0.1:8642", "[::1]:8642", "[fe80::1%eth0]", "192.168.1.5"])
+@pytest.mark.parametrize(
+    "host", ["pi.local", "PI.LOCAL:1", "pi.local.", "127.0.0.1:8642", "[::1]:8642", "[fe80::1%eth0]", "192.168.1.5"]
+)
 def test_our_names_and_addresses_get_an_answer(host: str) -> None:
     assert ask(secret=None, host=host) == (200, {**lower(HEADERS), "cache-control": "no-store"}, "the page")
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:8642", "127.0.0.1.evil.example", "pi.local.evil.example", "local", "", "[::1", "[", None]
+    "host",
+    ["evil.example", "evil.example:8642", "127.0.0.1.evil.example", "pi.local.evil.example", "local", "", "[::1", "[", None],
 )
 def test_a_name_that_was_made_to_point_here_gets_nothing(host: str | None) -> None:
     answer = ask(secret=None, host=host)
@@ -107,7 +110,9 @@ def test_another_page_may_link_to_the_page_and_to_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("site", ["same-origin", "none", None])
-@pytest.mark.parametrize(("scheme", "origin"), [("http", "http://pi.local:8642"), ("https", "https://pi.local:8642"), ("http", None)])
+@pytest.mark.parametrize(
+    ("scheme", "origin"), [("http", "http://pi.local:8642"), ("https", "https://pi.local:8642"), ("http", None)]
+)
 def test_the_page_itself_and_programs_may_ask(site: str | None, scheme: str, origin: str | None) -> None:
     assert ask(method="POST", scheme=scheme, cookie=COOKIES, origin=origin, sec_fetch_site=site).status == 200
 
@@ -165,7 +170,9 @@ def test_the_link_opens_the_page_for_half_a_year_and_the_token_leaves_the_addres
     assert "; secure" in ask(f"/?token={TOKEN}", scheme="https").headers["set-cookie"].lower()
 
 
-@pytest.mark.parametrize(("path", "method"), [("/?token=x", "GET"), (f"/?token={TOKEN}", "POST"), (f"/api/teach?token={TOKEN}", "GET")])
+@pytest.mark.parametrize(
+    ("path", "method"), [("/?token=x", "GET"), (f"/?token={TOKEN}", "POST"), (f"/api/teach?token={TOKEN}", "GET")]
+)
 def test_a_link_opens_nothing_with_another_token_or_to_another_place(path: str, method: str) -> None:
     answer = ask(path, method)
 
@@ -205,12 +212,19 @@ def test_where_only_this_machine_gets_here_there_is_no_token() -> None:
 
 def test_each_reply_is_counted_and_has_the_usual_headers() -> None:
     metrics = Metrics()
-    answers = [ask(metrics=metrics), ask("/", metrics=metrics), ask(cookie=COOKIES, metrics=metrics), ask(host="x", metrics=metrics)]
+    answers = [
+        ask(metrics=metrics),
+        ask("/", metrics=metrics),
+        ask(cookie=COOKIES, metrics=metrics),
+        ask(host="x", metrics=metrics),
+    ]
 
     assert all(lower(HEADERS).items() <= answer.headers.items() for answer in answers)
     assert {answer.headers["cache-control"] for answer in answers} == {"no-store"}
     told = metrics.text(0, 0, None)
-    assert [f'replies_total{{status="{status}"}} {count}' in told for status, count in ((200, 1), (401, 2), (421, 1))] == [True] * 3
+    assert [f'replies_total{{status="{status}"}} {count}' in told for status, count in ((200, 1), (401, 2), (421, 1))] == [
+        True
+    ] * 3
 
 
 @pytest.mark.parametrize("kind", ["websocket", "lifespan"])

@@ -54,7 +54,9 @@ def test_no_two_tokens_are_the_same(folder: Path) -> None:
     assert len({(folder / str(number)).read_text() for number in range(3)}) == 3
 
 
-def test_a_token_is_on_the_disk_before_it_has_its_name_and_then_its_name_is(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_is_on_the_disk_before_it_has_its_name_and_then_its_name_is(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     steps = []
 
     def noting(name: str, act: Callable[..., Any]) -> Callable[..., Any]:
@@ -105,7 +107,9 @@ def test_a_token_of_somebody_elses_choice_comes_by_the_environment(folder: Path,
     assert not folder.exists()
 
 
-@pytest.mark.parametrize("token", ["x" * 15, "with a space in its middle", "tükisch-und-lang-genug", "sixteen-and-more&x=1", "x" * 16 + "\n"])
+@pytest.mark.parametrize(
+    "token", ["x" * 15, "with a space in its middle", "tükisch-und-lang-genug", "sixteen-and-more&x=1", "x" * 16 + "\n"]
+)
 def test_a_token_that_could_be_guessed_or_stands_in_no_link_is_refused(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, token)
 
