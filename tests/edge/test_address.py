@@ -54,6 +54,15 @@ def test_a_name_is_what_is_safe_of_an_address(source: str, name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "word", ["pass", "PASSWD", "password", "pwd", "pw", "psw", "token", "api_key", "Secret", "auth", "auth%3D"]
+)
+def test_what_a_password_is_called_in_a_path_is_known(word: str) -> None:
+    begin = f"rtsp://camera/user=me&{word}{'' if word.endswith('%3D') else '='}"
+
+    assert safe_name(f"{begin}geheim") == f"{begin}***"
+
+
+@pytest.mark.parametrize(
     "source",
     [
         "rtsp://admin:pa/ss@camera.local/live",
