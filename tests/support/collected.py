@@ -1,100 +1,168 @@
-"""mutmut with tests that are imported and collected once: each mutant's process begins where the first test would.
+"""Tries the mutants of the folder that it is started in (see `support.mutants`), with mutmut's mutants and pytest's tests.
 
-Of its own accord, mutmut has pytest start anew for each mutant, and several times before the first one, which takes longer than
-the tests. `support.mutants` runs this.
+Of its own accord, mutmut has a process for each mutant, and pytest start anew in it, which takes longer than the tests. Here the
+tests are imported once, and a process tries all mutants of a function. If its tests then fail without a mutant, or it came to
+another end, each of these mutants gets a process of its own after all.
 """
 
 import gc
-from collections.abc import Callable, Iterable
-from typing import Any
+import os
+import pickle
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+from typing import Any, TypeVar
 
 import pytest
-from mutmut.__main__ import cli
-from mutmut.runners.harness import ListAllTestsResult, PytestRunner
+from mutmut.__main__ import (
+    collect_source_file_mutation_data,
+    copy_also_copy_files,
+    copy_src_dir,
+    create_file_mutants,
+    mangled_name_from_mutant_name,
+    setup_source_paths,
+    walk_source_files,
+)
+from mutmut.configuration import config
+from mutmut.mutation.trampoline import set_mutant_under_test
 from mutmut.state import state
 from mutmut.utils.file_utils import change_cwd
-from mutmut.workers import isolation
-from mutmut.workers.timeout import register_timeout
 
-session: pytest.Session | None = None
+Result = TypeVar("Result")
+
+SURVIVED, CAUGHT, NOT_REACHED = 0, 1, 33
+SECONDS = 5
+"""Of the processor's time, besides five times what the tests take: a mutant that takes more has no end."""
+BUSY = 60
+"""How many times as long that may take by the clock, on a machine that has other things to do."""
+
+
+class NoEndError(BaseException):
+    pass
 
 
 def collect() -> pytest.Session:
     """Imports the tests, but runs none: the threads of their runtimes would not survive a fork."""
-    global session
-    if session is None:
-        runner = PytestRunner()
-        arguments = ["--rootdir=.", "-q", "--capture=sys", *runner._pytest_add_cli_args]
-        with change_cwd("mutants"):
-            config = pytest.Config.fromdictargs({}, [*arguments, *runner._pytest_add_cli_args_test_selection])
-            session = pytest.Session.from_config(config)
-            config._do_configure()
-            config.hook.pytest_sessionstart(session=session)
-            session.perform_collect()
-            from support.fashion_mnist import load_once  # which can't be found before
+    options = ["--rootdir=.", "-q", "--capture=sys", *config().pytest_add_cli_args]
+    with change_cwd("mutants"):
+        settings = pytest.Config.fromdictargs({}, [*options, *config().pytest_add_cli_args_test_selection])
+        session = pytest.Session.from_config(settings)
+        settings._do_configure()
+        settings.hook.pytest_sessionstart(session=session)
+        session.perform_collect()
+        from support.fashion_mnist import load_once  # which can't be found before
 
-            if any("dataset" in getattr(item, "fixturenames", ()) for item in session.items):
-                load_once()
-        gc.freeze()  # what is not looked at is not copied when it forks
+        if any("dataset" in getattr(item, "fixturenames", ()) for item in session.items):
+            load_once()
+    gc.freeze()  # what is not looked at is not copied when it forks
     return session
 
 
-class CollectedTests(PytestRunner):
-    def warm_up(self) -> None:
-        collect()
-
-    def list_all_tests(self) -> ListAllTestsResult:
-        return ListAllTestsResult(ids={item.nodeid for item in collect().items})
-
-    def run_stats(self, *, tests: Iterable[str]) -> int:
-        """Which tests reach which functions, and how long each takes."""
-
-        class Collector:
-            def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-                state().duration_by_test[report.nodeid] += report.duration
-                for function in state()._stats:
-                    state().tests_by_mangled_function_name[function].add(report.nodeid)
-                state()._stats.clear()
-
-        collect().config.pluginmanager.register(Collector())
-        state()._stats.clear()  # what ran while the tests were imported ran without a mutant
-        return self.run_tests(mutant_name=None, tests=tests)
-
-    def run_tests(self, *, mutant_name: str | None, tests: Iterable[str]) -> int:
-        """tests: all if there are none, as when mutmut looks whether they pass without a mutant."""
-        session = collect()
-        chosen, seconds = set(tests), state().duration_by_test
-        items = [item for item in session.items if not chosen or item.nodeid in chosen]
-        items.sort(key=lambda item: seconds.get(item.nodeid, 0))  # the quickest may do
-        hook = session.config.hook
-        with change_cwd("mutants"):
-            for item, following in zip(items, [*items[1:], None], strict=True):
-                hook.pytest_runtest_protocol(item=item, nextitem=following)
-                if session.testsfailed:
-                    break
-            failed = session.testsfailed > 0
-            hook.pytest_sessionfinish(session=session, exitstatus=int(failed))
-        return int(failed) if items else 5
+def pass_all(session: pytest.Session, items: Sequence[pytest.Item]) -> bool:
+    session.testsfailed = 0
+    with change_cwd("mutants"):
+        for item, following in zip(items, [*items[1:], None], strict=True):
+            session.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            if session.testsfailed:
+                return False
+    return True
 
 
-class Runner(isolation.ForkServerRunner):
-    """Whatever it forks has the tests already."""
+def measure(session: pytest.Session) -> tuple[dict[str, set[str]], dict[str, float]] | None:
+    """Which tests reach each function, and how long each takes. None if one fails: without a mutant."""
+    reached: dict[str, set[str]] = {}
+    seconds: dict[str, float] = {}
 
-    def _run_in_child(self, operation: Callable[[Any], Any]) -> Any:
-        collect()
-        return super()._run_in_child(operation)
+    class Notes:
+        def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+            seconds[report.nodeid] = seconds.get(report.nodeid, 0) + report.duration
+            for function in state()._stats:
+                reached.setdefault(function, set()).add(report.nodeid)
+            state()._stats.clear()
 
-    def _exit_code_from_child(self, operation: Callable[[Any], int]) -> int:
-        collect()
-        return super()._exit_code_from_child(operation)
+    session.config.pluginmanager.register(Notes())
+    set_mutant_under_test("stats")
+    return (reached, seconds) if pass_all(session, session.items) else None
 
 
-def register_patiently(pid: int, timeout_s: float) -> None:
-    """A mutant without an end is ended by the processor's time that it takes; on a busy machine the clock says little."""
-    register_timeout(pid=pid, timeout_s=20 * timeout_s)
+def attempt(session: pytest.Session, mutants: Sequence[str], items: Sequence[pytest.Item], seconds: float) -> dict[str, int]:
+    """The mutants' exit statuses, as mutmut keeps them. Nothing, of several, if the tests then fail without a mutant."""
+
+    def give_up(*_: object) -> None:
+        raise NoEndError
+
+    signal.signal(signal.SIGVTALRM, give_up)
+    signal.signal(signal.SIGALRM, give_up)
+    found = {}
+    for mutant in mutants:
+        set_mutant_under_test(mutant)
+        signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+        signal.setitimer(signal.ITIMER_REAL, BUSY * seconds)
+        try:
+            found[mutant] = SURVIVED if pass_all(session, items) else CAUGHT
+        except (NoEndError, KeyboardInterrupt, SystemExit, pytest.exit.Exception):
+            found[mutant] = CAUGHT
+            session._setupstate.teardown_exact(None)
+        finally:
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    set_mutant_under_test("")
+    return found if len(mutants) == 1 or pass_all(session, items) else {}
+
+
+def in_fork(function: Callable[..., Result], *arguments: Any) -> Result | None:
+    """What the function returns in a process of its own; None if that came to another end."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        with open(os.devnull, "w") as sys.stdout, open(writing, "wb") as pipe:
+            try:
+                pipe.write(pickle.dumps(function(*arguments)))
+                pipe.flush()
+            finally:
+                os._exit(0)
+    os.close(writing)
+    with open(reading, "rb") as pipe:
+        result = pipe.read()
+    os.waitpid(child, 0)
+    return pickle.loads(result) if result else None
+
+
+def by_function(mutants: dict[str, int | None]) -> Iterator[tuple[str, list[str]]]:
+    """Those that were not tried yet."""
+    waiting = [mutant for mutant, status in mutants.items() if status is None]
+    for function, of_it in groupby(waiting, mangled_name_from_mutant_name):
+        yield function, list(of_it)
+
+
+def main() -> int:
+    set_mutant_under_test("mutant_generation")
+    copy_src_dir()
+    copy_also_copy_files()
+    setup_source_paths()
+    for path in walk_source_files():
+        if error := create_file_mutants(path).error:
+            raise error
+    session = collect()
+    if (measured := in_fork(measure, session)) is None:
+        print("the tests fail without a mutant")
+        return 1
+    reached, seconds = measured
+    for file in collect_source_file_mutation_data(mutant_names=())[1].values():
+        for function, mutants in by_function(file.exit_code_by_key):
+            reaching = [item for item in session.items if item.nodeid in reached.get(function, ())]
+            reaching.sort(key=lambda item: seconds[item.nodeid])  # the quickest may do
+            patience = SECONDS + 5 * sum(seconds[item.nodeid] for item in reaching)
+            found = dict.fromkeys(mutants, NOT_REACHED) if not reaching else {}
+            found = found or in_fork(attempt, session, mutants, reaching, patience) or {}
+            for mutant in mutants if not found else []:
+                found |= in_fork(attempt, session, [mutant], reaching, patience) or {mutant: CAUGHT}
+            file.exit_code_by_key.update(found)
+            file.save()
+            print(f"{function}: {len(found)} tried", flush=True)
+    return 0
 
 
 if __name__ == "__main__":
-    isolation.register_timeout = register_patiently
-    isolation.PytestRunner, isolation.ForkServerRunner = CollectedTests, Runner  # type: ignore[misc]
-    cli()
+    sys.exit(main())

@@ -1,8 +1,8 @@
 """Breaks the code in thousands of places, one at a time, and says which breaks no test notices. `make mutants` runs it.
 
-mutmut makes the mutants and runs the tests, each in a fork of a process that has imported them. tests/mutants.toml says which
-tests each module has, and which survivors were looked at and may live. Each module has its own folder in build/mutants: what is
-known of it stays until the module or one of its tests changes.
+mutmut makes the mutants, and support/collected.py runs the tests. tests/mutants.toml says which tests each module has, and which
+survivors were looked at and may live. Each module has its own folder in build/mutants: what is known of it stays until the module
+or one of its tests changes.
 
 mutmut 3 mutates what is inside of functions; constants, and functions with a decorator other than a static method's, are not.
 """
@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,7 +33,7 @@ TABLE = ROOT / "tests" / "mutants.toml"
 NEEDED = ("export", "train", "bench", "tests", "deploy")
 LINKED = ("models", "docs")
 
-# mutmut wants a package of its own name in src/, and forks that the tests' runtimes survive
+# mutmut wants a package of its own name in src/
 CONFIG = """
 [tool.pytest.ini_options]
 pythonpath = [".", "src", "tests"]
@@ -42,11 +43,6 @@ only_mutate = ["{module}"]
 pytest_add_cli_args = {options}
 pytest_add_cli_args_test_selection = {tests}
 also_copy = ["bench", "deploy"]
-process_isolation = "forkserver"
-timeout_constant = 1.0
-timeout_multiplier = 5.0
-track_dependencies = false
-use_git_change_detection = false
 """
 
 OPTIONS = ["--import-mode=importlib", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "not slow"]
@@ -121,11 +117,15 @@ def prepare(module: str, tests: list[str]) -> Path:
     return folder
 
 
-def run(module: str, tests: list[str], jobs: int) -> bool:
+def run(module: str, tests: list[str]) -> bool:
     """Tries the mutants that were not tried yet. Returns whether all could be."""
+    tests = [f"tests/{test}" for test in tests]
+    if missing := [test for test in tests if not (ROOT / test).exists()]:
+        print(f"{module}: {', '.join(missing)}: no such test", file=sys.stderr)
+        return False
     folder = prepare(module, tests)
     environment = {**os.environ, **ONE_THREAD, "PYTHONPATH": str(MUTMUT)}
-    command = [sys.executable, Path(__file__).with_name("collected.py"), "run", "--max-children", str(jobs)]
+    command = [sys.executable, Path(__file__).with_name("collected.py")]
     began = time.monotonic()
     try:
         with open(folder / "log", "w") as log:
@@ -135,7 +135,7 @@ def run(module: str, tests: list[str], jobs: int) -> bool:
             file.write(f"{time.monotonic() - began:.1f}\n")
     result = read_result(module)
     if done.returncode != 0 or result is None or result.waiting:
-        print(f"{module}: mutmut did not get through; {folder.relative_to(ROOT)}/log says why", file=sys.stderr)
+        print(f"{module}: not all mutants could be tried; {folder.relative_to(ROOT)}/log says why", file=sys.stderr)
         return False
     print(f"{module}: {result.caught} of {result.mutants} caught in {result.seconds:.0f} s", flush=True)
     return True
@@ -225,7 +225,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("job", choices=["run", "report"])
     parser.add_argument("modules", nargs="*", help="all if none is named")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="mutants that are tried at once")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="modules that are tried at once")
     arguments = parser.parse_args()
     table = read_table()
     modules = arguments.modules or list(table["tests"])
@@ -234,13 +234,8 @@ def main() -> int:
         return 2
     whole = True
     if arguments.job == "run":
-        for module in modules:
-            tests = [f"tests/{test}" for test in table["tests"][module]]
-            if missing := [test for test in tests if not (ROOT / test).exists()]:
-                print(f"{module}: {', '.join(missing)}: no such test", file=sys.stderr)
-                whole = False
-            else:
-                whole = run(module, tests, arguments.jobs) and whole
+        with ThreadPoolExecutor(arguments.jobs) as pool:
+            whole = all(list(pool.map(lambda module: run(module, table["tests"][module]), modules)))
     report(modules, table, in_full=bool(arguments.modules) or arguments.job == "report")
     return 0 if whole else 1
 
