@@ -128,7 +128,8 @@ NOT_A_PICTURE = "not a PNG, JPEG, WebP, BMP, GIF or TIFF picture"
         *((b"\0\0\0\x18ftyp" + brand, f"{NOT_A_PICTURE}, but HEIC; {CONVERT} (on an iPhone: Settings, Camera, Formats, "
            "Most Compatible)") for brand in (b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")),
         (b"\0\0\0\x18ftypavis", f"{NOT_A_PICTURE}, but AVIF; {CONVERT}"),
-        *((begin, f"{NOT_A_PICTURE}, but a raw picture; {CONVERT}") for begin in (b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"IIU\0")),
+        *((begin, f"{NOT_A_PICTURE}, but a raw picture; {CONVERT}") for begin in (b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS",
+                                                                                               b"IIU\0")),
         (b"\0\0\0\x0cJXL \r\n", f"{NOT_A_PICTURE}, but JPEG XL; {CONVERT}"),
         (b"\0\0\0\x0cjP  \r\n", f"{NOT_A_PICTURE}, but JPEG 2000; {CONVERT}"),
         (b"8BPS\0\1", f"{NOT_A_PICTURE}, but a Photoshop file; {CONVERT}"),
