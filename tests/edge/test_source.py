@@ -41,6 +41,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("/dev/fd/0", STDIN),
         ("http://camera.local/snap.jpg", WEB),
         ("HTTPS://camera.local/", WEB),
+        ("http://camera.local/?to=rtsp://another/", WEB),
         ("rtsp://camera.local/live", STREAM),
         ("rtsps://camera.local/live", STREAM),
         ("0", DEVICE),

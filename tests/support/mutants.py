@@ -129,7 +129,7 @@ def run(module: str, tests: list[str], slow: bool) -> bool:
         return False
     folder = prepare(module, tests, slow)
     environment = {**os.environ, **ONE_THREAD, "PYTHONPATH": str(MUTMUT)}
-    command = [sys.executable, Path(__file__).with_name("collected.py")]
+    command = [sys.executable, str(Path(__file__).with_name("collected.py"))]
     began = time.monotonic()
     try:
         with open(folder / "log", "w") as log:
