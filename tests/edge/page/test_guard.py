@@ -24,7 +24,8 @@ class Answer(NamedTuple):
 
 
 async def page(scope: Any, receive: Any, send: Any) -> None:
-    """What is guarded."""
+    """What is guarded; it takes the request's body."""
+    assert (await receive())["type"] == "http.request"
     await send({"type": "http.response.start", "status": 200, "headers": [(b"x-frame-options", b"ALLOW")]})
     await send({"type": "http.response.body", "body": b"the page"})
 
@@ -32,13 +33,13 @@ async def page(scope: Any, receive: Any, send: Any) -> None:
 def ask(
     path: str = "/api/teach",
     method: str = "GET",
-    body: bytes = b"",
+    body: bytes | None = b"",
     secret: Secret | None = SECRET,
     scheme: str = "http",
     metrics: Metrics | None = None,
     **headers: str | None,
 ) -> Answer:
-    """Of a page whose name is pi.local. Its port is 8642."""
+    """Of a page whose name is pi.local. Its port is 8642. body: None if it never comes."""
     said = {"host": "pi.local:8642", **{name.replace("_", "-").lower(): value for name, value in headers.items()}}
     place, _, query = path.partition("?")
     scope = {
@@ -49,6 +50,8 @@ def ask(
     sent: list[Any] = []
 
     async def receive() -> Any:
+        if body is None:
+            await asyncio.sleep(60)
         return {"type": "http.request", "body": body}
 
     async def send(message: Any) -> None:
@@ -249,8 +252,13 @@ def test_this_machine_has_its_name_and_that_of_mdns(monkeypatch: pytest.MonkeyPa
     assert own_names() == ["localhost", "shop.example.com", "shop", "shop.local"]
 
 
-def test_a_token_is_not_waited_for_longer_than_ten_seconds() -> None:
+def test_a_token_is_not_waited_for_longer_than_ten_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (guard.LOGIN_SECONDS, guard.LONGEST_LOGIN) == (10, 1000)
+    monkeypatch.setattr(guard, "LOGIN_SECONDS", 0.01)
+
+    answer = ask("/login", "POST", body=None)
+
+    assert (answer.status, json.loads(answer.body)) == (408, {"error": "the token did not arrive"})
 
 
 def lower(headers: dict[str, str]) -> dict[str, str]:

@@ -11,7 +11,7 @@ ALL = """\
 # TYPE fmnist_edge_answers_total counter
 fmnist_edge_answers_total{source="camera",label="Bag"} 2
 fmnist_edge_answers_total{source="camera",label="Shirt"} 1
-fmnist_edge_answers_total{source="upload",label="Bag"} 1
+fmnist_edge_answers_total{source="upload",label="Bag"} 2
 # HELP fmnist_edge_frame_age_seconds How old a frame was when its answer was there.
 # TYPE fmnist_edge_frame_age_seconds histogram
 fmnist_edge_frame_age_seconds_bucket{le="0.01"} 1
@@ -33,15 +33,15 @@ fmnist_edge_request_seconds_bucket{le="0.01"} 0
 fmnist_edge_request_seconds_bucket{le="0.025"} 0
 fmnist_edge_request_seconds_bucket{le="0.05"} 0
 fmnist_edge_request_seconds_bucket{le="0.1"} 0
-fmnist_edge_request_seconds_bucket{le="0.25"} 1
-fmnist_edge_request_seconds_bucket{le="0.5"} 1
-fmnist_edge_request_seconds_bucket{le="1.0"} 1
-fmnist_edge_request_seconds_bucket{le="2.5"} 1
-fmnist_edge_request_seconds_bucket{le="5.0"} 1
-fmnist_edge_request_seconds_bucket{le="10.0"} 1
-fmnist_edge_request_seconds_bucket{le="+Inf"} 1
-fmnist_edge_request_seconds_sum 0.200000
-fmnist_edge_request_seconds_count 1
+fmnist_edge_request_seconds_bucket{le="0.25"} 2
+fmnist_edge_request_seconds_bucket{le="0.5"} 2
+fmnist_edge_request_seconds_bucket{le="1.0"} 2
+fmnist_edge_request_seconds_bucket{le="2.5"} 2
+fmnist_edge_request_seconds_bucket{le="5.0"} 2
+fmnist_edge_request_seconds_bucket{le="10.0"} 2
+fmnist_edge_request_seconds_bucket{le="+Inf"} 2
+fmnist_edge_request_seconds_sum 0.400000
+fmnist_edge_request_seconds_count 2
 # HELP fmnist_edge_frames_total Frames that were looked at.
 # TYPE fmnist_edge_frames_total counter
 fmnist_edge_frames_total 7
@@ -70,7 +70,8 @@ def test_everything_that_was_counted_is_told(monkeypatch: pytest.MonkeyPatch) ->
     metrics = Metrics()
     for label, age in (("Bag", 0.01), ("Shirt", 0.03), ("Bag", 11)):
         metrics.count_answer(label, age)
-    metrics.count_picture("Bag", 0.2)
+    for _ in range(2):
+        metrics.count_picture("Bag", 0.2)
     for status in (200, 401, 200):
         metrics.count_reply(status)
     metrics.frames = 7
