@@ -74,7 +74,7 @@ def test_hidden_files_and_folders_are_kept_aside_and_the_way_to_a_folder_is_not(
             b"YUV4MPEG2",
             b"DKIF",
         ),
-        *(b"\0\0\0\x14ftypqt  ", b"\0\0\0\x08moov", b"\0\0\0\x08mdat", b"\0\0\0\x08wide", b"RIFF\0\0\0\0AVI LIST"),
+        *(b"\0\0\0\x14ftypqt  ", b"\0\0\0\x08moov\0", b"\0\0\0\x08mdat\0", b"\0\0\0\x08wide\0", b"RIFF\0\0\0\0AVI LIST"),
     ],
 )
 def test_a_video_is_known_by_its_first_bytes(begin: bytes) -> None:
