@@ -11,13 +11,14 @@ from xdist.scheduler import LoadFileScheduling
 
 from fmnist_edge import Classifier
 from support.commands import FMNIST_EDGE, MODELS
-from train.dataset import Dataset, load
+from support.fashion_mnist import load_once
+from train.dataset import Dataset
 
 running: set[str] = set()
 """The markers of the test that runs."""
 
-tested: set[str] = set()
-"""All markers of this test and those before it."""
+tested: set[str] = {"tensorflow"} if "tensorflow" in sys.modules else set()
+"""All markers of this test and those before it. The mutants' tests run with TensorFlow loaded."""
 
 
 def hold_to_markers(event: str, details: tuple[Any, ...]) -> None:
@@ -71,7 +72,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def dataset() -> Dataset:
-    return load()
+    return load_once()
 
 
 @pytest.fixture(scope="session")

@@ -96,7 +96,7 @@ def main(
     settings = {"recipe": recipe, "seed": seed, "code": code(), **makes_weights(chosen)}
     if not restart:
         # of several workers, the first one's counts
-        check_interrupted(interrupted, settings, again, resume and "TF_CONFIG" not in os.environ)
+        check_interrupted(interrupted, settings, resume and "TF_CONFIG" not in os.environ)
     own = read_photos(photos) if photos else NO_PHOTOS
     dataset = load(data_dir)
     clothes = get_clothes() if chosen.photo_share else []

@@ -51,7 +51,7 @@ class Checkpoint:
         self.path, self.settings, self.command = path, settings, command
         self.state = read_state(path, content) if content else {}
         if content:
-            refuse_another(path, self.state, settings, command)
+            refuse_another(path, self.state, settings)
 
     def restore(self, network: str, variables: "Sequence[keras.Variable]") -> list[Epoch]:
         """Gives the variables the values of the last epoch of that network, and returns its epochs; none if there is nothing."""
@@ -79,13 +79,13 @@ class Checkpoint:
         self.path.unlink(missing_ok=True)
 
 
-def check_interrupted(path: Path, settings: Mapping[str, Any], command: str, resume: bool) -> None:
+def check_interrupted(path: Path, settings: Mapping[str, Any], resume: bool) -> None:
     """Raises UsageError now, and not after photos were read, if a training of these settings can't go on from the file.
 
     settings: as far as they are known. resume: whether there has to be a file.
     """
     if path.exists():
-        refuse_another(path, read_state(path, path.read_bytes()), settings, command)
+        refuse_another(path, read_state(path, path.read_bytes()), settings)
     elif resume:
         refuse_nothing(path)
 
@@ -105,7 +105,7 @@ def read_state(path: Path, content: bytes) -> dict[str, Any]:
         raise UsageError(f"{path} is no interrupted training, or damaged; remove it, or take {restart_by()}") from None
 
 
-def refuse_another(path: Path, state: Mapping[str, Any], settings: Mapping[str, Any], command: str) -> None:
+def refuse_another(path: Path, state: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
     """Raises UsageError, with the settings that differ, if the state is of a training with others."""
     told, known = flat(json.loads(str(state["settings"]))), flat(json.loads(json.dumps(settings)))
     tops = {name.partition(".")[0] for name in known}
@@ -116,7 +116,7 @@ def refuse_another(path: Path, state: Mapping[str, Any], settings: Mapping[str, 
         names = [name for name in names if name in NOT_THE_RECIPES]
     changed = [f"{name} was {show(told.get(name))}, now {show(known.get(name))}" for name in names[:NAMED]]
     more = [f"{len(names) - NAMED} more"] if len(names) > NAMED else []
-    going_on = str(state.get("command", "")) if "code" not in names else ""
+    going_on = str(state["command"]) if "code" not in names else ""
     raise UsageError(
         f"{path} holds an interrupted training with other settings ({'; '.join([*changed, *more])}). "
         + (f"To go on with it: {going_on}. " if going_on else "")

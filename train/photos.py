@@ -96,22 +96,30 @@ def main(
     with quiet_stderr():
         classifier = Classifier(model)
     found = find_photos(folder) if folder else find_held_out()
-    predictions, right = classify(classifier, found)
+    print(*summarize(*classify(classifier, found)), sep="\n")
+
+
+def summarize(predictions: Sequence[Prediction], right: Sequence[set[int]]) -> list[str]:
+    """How many of each class are right, how true the confidence is, and what is said of other things. right: the classes."""
     clothes = np.array([len(classes) > 0 for classes in right])
     probabilities, unsure = np.stack([p.probabilities for p in predictions]), np.array([p.unsure for p in predictions])
     hits = find_hits(probabilities, right)
     label = np.array([min(classes, default=-1) for classes in right])
+    lines = []
     for name, of_class in (*((name, label == number) for number, name in enumerate(CLASSES)), ("all", clothes)):
         if count := int(of_class.sum()):
             first, among_three = int(hits[of_class, 0].sum()), int(hits[of_class, :3].any(1).sum())
-            print(f"{name:12} {tell(first, count)}; {among_three:,} have a right class among the first three")
+            lines.append(f"{name:12} {tell(first, count)}; {among_three:,} have a right class among the first three")
     if clothes.any():
         sure = clothes & ~unsure
         of_sure = f", of which {hits[sure, 0].mean():.1%} are right" if sure.any() else ""
         error = calibration_error(probabilities[clothes].max(1), hits[clothes, 0])
-        print(f"{'confidence':12} calibration error {error:.3f}; {sure.sum() / clothes.sum():.1%} are not marked unsure{of_sure}")
+        lines.append(
+            f"{'confidence':12} calibration error {error:.3f}; {sure.sum() / clothes.sum():.1%} are not marked unsure{of_sure}"
+        )
     if not clothes.all():
-        print(f"{'other things':12} {(~clothes).sum():5} photos: {unsure[~clothes].mean():6.1%} are marked unsure")
+        lines.append(f"{'other things':12} {(~clothes).sum():5} photos: {unsure[~clothes].mean():6.1%} are marked unsure")
+    return lines
 
 
 def tell(right: int, of: int) -> str:

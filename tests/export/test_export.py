@@ -2,6 +2,11 @@
 
 import json
 import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +16,10 @@ import numpy as np
 import pytest
 
 from export import bundle, keras_model
+from export.check import check_files, read_json
 from fmnist_edge.bundle.model import open_model
 from fmnist_edge.errors import ModelError
-from support.commands import MODELS, main_of, python_m
+from support.commands import MODELS, ROOT, main_of, python_m
 
 pytestmark = pytest.mark.tensorflow
 
@@ -34,6 +40,21 @@ def test_exporting_twice_gives_the_same_files(tmp_path: Path) -> None:
     assert first == second
     for name in bundle.ARTIFACTS:
         assert f"| {name}" in results[0].stdout
+
+
+def test_the_command_killed_while_it_writes_leaves_a_whole_bundle(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(MODELS, tmp_path / "models"))
+    command = [sys.executable, "-m", "export", "--model", folder / "fmnist.keras", "--out", folder]
+
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as export:
+        assert export.stderr
+        while (line := export.stderr.readline()) != f"export: writing {folder}\n":
+            assert line.startswith("export: ")
+        time.sleep(0.003)
+        export.kill()
+
+    assert export.returncode == -signal.SIGKILL
+    check_files(folder, folder / "fmnist.keras", read_json(folder / "manifest.json"))
 
 
 @pytest.fixture

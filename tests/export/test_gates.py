@@ -92,6 +92,7 @@ def test_a_witness_may_round_a_few_values_otherwise(witness: tuple[int, int, int
     found = parity.compare_witness(ours, theirs)
     assert (found["same_class"], found["outputs"]) == (1_000, 10_000)
     assert found["differing_outputs"] == 2 * (witness[0] != 110) + witness[2]
+    assert found["max_difference"] == max(abs(witness[0] - 110), abs(witness[1] - 100), min(witness[2], 1)) / 256
 
 
 BY_TF2ONNX = "tf2onnx's conversion of fmnist-int8.tflite"

@@ -6,10 +6,8 @@ import json
 import os
 import resource
 import shutil
-import signal
 import subprocess
 import sys
-import time
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -96,22 +94,6 @@ def test_a_bundle_is_whole_after_each_of_50_kills(tmp_path: Path) -> None:
     assert set(seen) == {0, 1}
     replace_folder.write(folder, bundles[0])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["models", "new", "old"]
-
-
-@pytest.mark.tensorflow
-def test_the_command_killed_while_it_writes_leaves_a_whole_bundle(tmp_path: Path) -> None:
-    folder = Path(shutil.copytree(MODELS, tmp_path / "models"))
-    command = [sys.executable, "-m", "export", "--model", folder / "fmnist.keras", "--out", folder]
-
-    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as export:
-        assert export.stderr
-        while (line := export.stderr.readline()) != f"export: writing {folder}\n":
-            assert line.startswith("export: ")
-        time.sleep(0.003)
-        export.kill()
-
-    assert export.returncode == -signal.SIGKILL
-    check_files(folder, folder / "fmnist.keras", read_json(folder / "manifest.json"))
 
 
 def test_a_folder_that_is_not_there_is_made(tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ class Server:
     url: str = ""
     cut_after: int | None = None
     """Bytes after which each answer breaks off."""
+    plain: bool = False
+    """Each answer is a whole file, whatever was asked for, and does not say how long it is."""
     ranges: list[str | None] = field(default_factory=list)
 
 
@@ -27,6 +29,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         asked = self.headers["Range"]
         self.mine.ranges.append(asked)
+        asked = None if self.mine.plain else asked
         content = self.mine.files.get(self.path.lstrip("/"))
         if content is None:
             return self.send_error(404)
@@ -34,7 +37,8 @@ class Handler(BaseHTTPRequestHandler):
         if start >= len(content):
             return self.send_error(416)
         self.send_response(206 if asked else 200)
-        self.send_header("Content-Length", str(len(content) - start))
+        if not self.mine.plain:
+            self.send_header("Content-Length", str(len(content) - start))
         self.end_headers()
         end = len(content) if self.mine.cut_after is None else start + self.mine.cut_after
         self.wfile.write(content[start:end])
@@ -48,6 +52,6 @@ def serving(files: dict[str, bytes]) -> Iterator[Server]:
     mine = Server(files)
     http = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, mine))
     mine.url = f"http://127.0.0.1:{http.server_port}/"
-    Thread(target=http.serve_forever, daemon=True).start()
+    Thread(target=http.serve_forever, args=[0.01], daemon=True).start()  # how long shutdown() may wait
     yield mine
     http.shutdown()

@@ -1,8 +1,8 @@
 """Breaks the code in thousands of places, one at a time, and says which breaks no test notices. `make mutants` runs it.
 
-mutmut makes the mutants and runs the tests, each in a fork of a process that has imported them. tests/mutants.toml says which
-tests each module has, and which survivors were looked at and may live. Each module has its own folder in build/mutants: what is
-known of it stays until the module or one of its tests changes.
+mutmut makes the mutants, and support/collected.py runs the tests. tests/mutants.toml says which tests each module has, and which
+survivors were looked at and may live. Each module has its own folder in build/mutants: what is known of it stays until the module
+or one of its tests changes.
 
 mutmut 3 mutates what is inside of functions; constants, and functions with a decorator other than a static method's, are not.
 """
@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,23 +33,22 @@ TABLE = ROOT / "tests" / "mutants.toml"
 NEEDED = ("export", "train", "bench", "tests", "deploy")
 LINKED = ("models", "docs")
 
-# mutmut wants a package of its own name in src/, and forks that the tests' runtimes survive; the tests take milliseconds, and
-# a machine that has other things to do takes its time
+# mutmut wants a package of its own name in src/
 CONFIG = """
 [tool.pytest.ini_options]
-addopts = "--import-mode=importlib -p no:cacheprovider -p no:xdist"
 pythonpath = [".", "src", "tests"]
 [tool.mutmut]
 source_paths = ["src", "export", "train"]
 only_mutate = ["{module}"]
+pytest_add_cli_args = {options}
 pytest_add_cli_args_test_selection = {tests}
 also_copy = ["bench", "deploy"]
-process_isolation = "forkserver"
-timeout_constant = 2.0
-timeout_multiplier = 5.0
-track_dependencies = false
-use_git_change_detection = false
 """
+
+OPTIONS = ["--import-mode=importlib", "-p", "no:cacheprovider", "-p", "no:xdist"]
+
+# the tests' arrays are small, and threads that wait for each other take ten times the processor's time
+ONE_THREAD = {name: "1" for name in ("OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")}
 
 SURVIVED = {0: "survived", 5: "no test runs it", 33: "no test runs it"}
 UNKNOWN = (None, 2)
@@ -95,8 +95,8 @@ def digest(module: str, tests: list[str]) -> str:
     return sha256(b"".join((ROOT / path).read_bytes() for path in [module, *tests]) + CONFIG.encode()).hexdigest()
 
 
-def prepare(module: str, tests: list[str]) -> Path:
-    """Makes the module's folder, unless it is there and nothing has changed."""
+def prepare(module: str, tests: list[str], slow: bool) -> Path:
+    """Makes the module's folder, unless it is there and nothing has changed. slow: with the tests that are marked so."""
     folder, wanted = folder_of(module), digest(module, tests)
     stamp = folder / "digest"
     if stamp.exists() and stamp.read_text() == wanted:
@@ -109,17 +109,27 @@ def prepare(module: str, tests: list[str]) -> Path:
     (folder / "mutants").mkdir()
     for name in LINKED:
         (folder / "mutants" / name).symlink_to(ROOT / name)
-    (folder / "pyproject.toml").write_text(CONFIG.format(module=inside(module), tests=json.dumps(tests)))
+    # TensorFlow takes seconds to import: as a plugin it is there before the fork, once for all mutants
+    preload = ["-p", "keras"] if any("mark.tensorflow" in (ROOT / test).read_text() for test in tests) else []
+    config = CONFIG.format(
+        module=inside(module),
+        tests=json.dumps(tests),
+        options=json.dumps([*OPTIONS, *([] if slow else ["-m", "not slow"]), *preload]),
+    )
+    (folder / "pyproject.toml").write_text(config)
     stamp.write_text(wanted)
     return folder
 
 
-def run(module: str, tests: list[str], jobs: int) -> bool:
+def run(module: str, tests: list[str], slow: bool) -> bool:
     """Tries the mutants that were not tried yet. Returns whether all could be."""
-    folder = prepare(module, tests)
-    program = "from mutmut.__main__ import cli; cli()"  # with -m it would import itself twice
-    environment = {**os.environ, "PYTHONPATH": str(MUTMUT)}
-    command = [sys.executable, "-c", program, "run", "--max-children", str(jobs)]
+    tests = [f"tests/{test}" for test in tests]
+    if missing := [test for test in tests if not (ROOT / test).exists()]:
+        print(f"{module}: {', '.join(missing)}: no such test", file=sys.stderr)
+        return False
+    folder = prepare(module, tests, slow)
+    environment = {**os.environ, **ONE_THREAD, "PYTHONPATH": str(MUTMUT)}
+    command = [sys.executable, str(Path(__file__).with_name("collected.py"))]
     began = time.monotonic()
     try:
         with open(folder / "log", "w") as log:
@@ -129,7 +139,7 @@ def run(module: str, tests: list[str], jobs: int) -> bool:
             file.write(f"{time.monotonic() - began:.1f}\n")
     result = read_result(module)
     if done.returncode != 0 or result is None or result.waiting:
-        print(f"{module}: mutmut did not get through; {folder.relative_to(ROOT)}/log says why", file=sys.stderr)
+        print(f"{module}: not all mutants could be tried; {folder.relative_to(ROOT)}/log says why", file=sys.stderr)
         return False
     print(f"{module}: {result.caught} of {result.mutants} caught in {result.seconds:.0f} s", flush=True)
     return True
@@ -219,7 +229,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("job", choices=["run", "report"])
     parser.add_argument("modules", nargs="*", help="all if none is named")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="mutants that are tried at once")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="modules that are tried at once")
     arguments = parser.parse_args()
     table = read_table()
     modules = arguments.modules or list(table["tests"])
@@ -228,13 +238,8 @@ def main() -> int:
         return 2
     whole = True
     if arguments.job == "run":
-        for module in modules:
-            tests = [f"tests/{test}" for test in table["tests"][module]]
-            if missing := [test for test in tests if not (ROOT / test).exists()]:
-                print(f"{module}: {', '.join(missing)}: no such test", file=sys.stderr)
-                whole = False
-            else:
-                whole = run(module, tests, arguments.jobs) and whole
+        with ThreadPoolExecutor(arguments.jobs) as pool:
+            whole = all(list(pool.map(lambda module: run(module, table["tests"][module], module in table["slow"]), modules)))
     report(modules, table, in_full=bool(arguments.modules) or arguments.job == "report")
     return 0 if whole else 1
 

@@ -96,21 +96,6 @@ def test_what_is_in_the_cache_is_not_downloaded_again(server: Server, folder: Pa
     assert server.ranges == [None]
 
 
-def test_a_download_goes_on_where_it_broke_off(server: Server, folder: Path, cache: Path) -> None:
-    server.cut_after = len(server.files[ARCHIVE]) // 2 + 1
-
-    assert len(load(source_of(folder, server.url))) == len(TO_LOOK_AT)
-    assert server.ranges == [None, f"bytes={server.cut_after}-"]
-
-
-def test_a_download_that_stays_truncated_is_an_error_and_its_beginning_is_kept(server: Server, folder: Path, cache: Path) -> None:
-    server.cut_after = 100
-
-    with pytest.raises(PhotosError, match=r"the connection ended at byte 300 of .* run it again to go on where it broke off"):
-        load(source_of(folder, server.url))
-    assert names_in(cache) == ["clothing-dataset-0123456789ab.zip.part"]
-
-
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [(b"<html>Welcome to the hotel</html>", "the archive is damaged"), (b"PK\x03\x04 and no more", "the archive is damaged")],

@@ -1,6 +1,5 @@
 """Getting Fashion-MNIST: from folders, and from a real HTTP server that behaves well, badly, or not at all."""
 
-import gzip
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ import pytest
 
 from support.commands import main_of
 from support.file_server import Server, serving
-from train.dataset import SOURCES, Dataset, DatasetError, check_folder, fetch_debian_package, locate
+from train.dataset import SOURCES, Dataset, check_folder, fetch_debian_package, locate
 
 NAMES = [source.name for source in SOURCES]
 SMALLEST = "t10k-labels-idx1-ubyte.gz"
@@ -26,27 +25,6 @@ def good_files() -> Path:
 def server(good_files: Path) -> Iterator[Server]:
     with serving({name: (good_files / name).read_bytes() for name in NAMES}) as server:
         yield server
-
-
-def test_the_folder_that_the_environment_names_is_the_only_one_looked_at(
-    good_files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in NAMES:
-        (tmp_path / name).symlink_to(good_files / name)
-    monkeypatch.setenv("FMNIST_DATA", str(tmp_path))
-    assert locate() == tmp_path
-
-    monkeypatch.setenv("FMNIST_DATA", str(tmp_path / "a typo"))
-    with pytest.raises(DatasetError, match=r"no Fashion-MNIST in .*a typo: "):
-        locate()
-
-
-def test_a_folder_that_is_given_comes_before_the_environments(
-    good_files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("FMNIST_DATA", str(tmp_path))
-
-    assert locate(good_files) == good_files
 
 
 def test_images_and_labels_are_where_they_belong(dataset: Dataset) -> None:
@@ -71,74 +49,12 @@ def cache_of(home: Path) -> Path:
     return home / ".keras" / "datasets" / "fashion-mnist"
 
 
-def with_one_wrong_byte(compressed: bytes) -> bytes:
-    content = bytearray(gzip.decompress(compressed))
-    content[500] ^= 1
-    return gzip.compress(content)
-
-
 def test_a_complete_download_ends_in_keras_cache(server: Server, tmp_path: Path) -> None:
     result = get_data(tmp_path, "--mirror", server.url)
 
     assert result.returncode == 0, result.stderr
     assert sorted(path.name for path in cache_of(tmp_path).iterdir()) == sorted(NAMES)
     assert check_folder(cache_of(tmp_path)) == {}
-
-
-def test_what_is_in_keras_cache_is_not_downloaded_again(server: Server, tmp_path: Path, good_files: Path) -> None:
-    shutil.copytree(good_files, cache_of(tmp_path))
-
-    result = get_data(tmp_path, "--mirror", server.url)
-
-    assert result.returncode == 0, result.stderr
-    assert str(cache_of(tmp_path)) in result.stdout
-    assert server.ranges == []
-
-
-def test_a_download_goes_on_where_an_earlier_one_broke_off(server: Server, tmp_path: Path, good_files: Path) -> None:
-    shutil.copytree(good_files, cache_of(tmp_path))
-    (cache_of(tmp_path) / SMALLEST).unlink()
-    (cache_of(tmp_path) / f"{SMALLEST}.part").write_bytes(server.files[SMALLEST][:1000])
-
-    result = get_data(tmp_path, "--mirror", server.url)
-
-    assert result.returncode == 0, result.stderr
-    assert server.ranges == ["bytes=1000-"]
-    assert check_folder(cache_of(tmp_path)) == {}
-
-
-def test_a_connection_that_breaks_off_is_resumed_at_once(server: Server, tmp_path: Path, good_files: Path) -> None:
-    shutil.copytree(good_files, cache_of(tmp_path))
-    (cache_of(tmp_path) / SMALLEST).unlink()
-    server.cut_after = len(server.files[SMALLEST]) // 2 + 1
-
-    result = get_data(tmp_path, "--mirror", server.url)
-
-    assert result.returncode == 0, result.stderr
-    assert server.ranges == [None, f"bytes={server.cut_after}-"]
-
-
-def test_a_download_that_stays_truncated_is_an_error_and_its_beginning_is_kept(server: Server, tmp_path: Path) -> None:
-    server.cut_after = 1000
-
-    result = get_data(tmp_path, "--mirror", server.url)
-
-    assert result.returncode == 1
-    assert "train-images-idx3-ubyte.gz: the connection" in result.stderr
-    assert "run it again to go on where it broke off" in result.stderr
-    assert [path.name for path in cache_of(tmp_path).iterdir()] == ["train-images-idx3-ubyte.gz.part"]
-
-
-def test_a_file_with_a_wrong_checksum_is_named_and_thrown_away(server: Server, tmp_path: Path, good_files: Path) -> None:
-    shutil.copytree(good_files, cache_of(tmp_path))
-    (cache_of(tmp_path) / SMALLEST).unlink()
-    server.files[SMALLEST] = with_one_wrong_byte(server.files[SMALLEST])
-
-    result = get_data(tmp_path, "--mirror", server.url)
-
-    assert result.returncode == 1
-    assert f"{SMALLEST} is damaged or not Fashion-MNIST (wrong checksum)" in result.stderr
-    assert not list(cache_of(tmp_path).glob(f"{SMALLEST}*"))
 
 
 def test_a_login_page_instead_of_the_file_is_no_data(server: Server, tmp_path: Path) -> None:
@@ -148,17 +64,6 @@ def test_a_login_page_instead_of_the_file_is_no_data(server: Server, tmp_path: P
 
     assert result.returncode == 1
     assert "train-images-idx3-ubyte.gz is not an IDX file of shape (60000, 28, 28)" in result.stderr
-
-
-def test_a_bad_beginning_from_an_earlier_download_does_no_harm(server: Server, tmp_path: Path, good_files: Path) -> None:
-    shutil.copytree(good_files, cache_of(tmp_path))
-    (cache_of(tmp_path) / SMALLEST).unlink()
-    (cache_of(tmp_path) / f"{SMALLEST}.part").write_bytes(b"<html>Welcome to the hotel</html>")
-
-    result = get_data(tmp_path, "--mirror", server.url)
-
-    assert result.returncode == 0, result.stderr
-    assert server.ranges == ["bytes=33-", None]
 
 
 def test_a_mirror_that_is_no_address_is_a_usage_error(tmp_path: Path) -> None:

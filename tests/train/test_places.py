@@ -127,6 +127,23 @@ def test_keras_cache_comes_first_and_then_debians_package(places: Places, capsys
     assert capsys.readouterr() == ("", "")
 
 
+def test_the_folder_that_the_environment_names_is_the_only_one_looked_at(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(places.cache)
+    monkeypatch.setenv("FMNIST_DATA", str(fill(places.home / "mine")))
+    assert locate() == places.home / "mine"
+
+    monkeypatch.setenv("FMNIST_DATA", str(places.home / "typo"))
+    with pytest.raises(DatasetError) as refused:
+        locate()
+    assert str(refused.value) == f"no Fashion-MNIST in {places.home}/typo: {'; '.join(f'{name} is missing' for name in NAMES)}"
+
+
+def test_a_folder_that_is_given_comes_before_the_environments(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FMNIST_DATA", str(places.home))
+
+    assert locate(fill(places.home / "mine")) == places.home / "mine"
+
+
 def test_a_place_with_a_damaged_file_is_named_and_passed_over(places: Places, capsys: pytest.CaptureFixture[str]) -> None:
     fill(places.cache, LAST)
     fill(places.debian)

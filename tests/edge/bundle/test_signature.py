@@ -354,27 +354,6 @@ def test_the_doctor_says_that_a_key_is_asked_for(device: Device) -> None:
     assert f"problem  model        {device.model}: the manifest.json beside it is not signed" in unsigned.stdout
 
 
-def test_signing_again_counts_on(device: Device) -> None:
-    counters = []
-    for _ in range(2):
-        main_of("export.sign", "--models", device.models, "--key", device.folder / "owner")
-        counters.append(json.loads((device.models / "manifest.json").read_text())["counter"])
-
-    assert 10 < counters[0] < counters[1]
-
-
-def test_a_clock_that_is_behind_gives_no_counter_that_devices_refuse(device: Device) -> None:
-    """The key's highest counter is of another bundle, signed when the clock was ahead; this one has just been exported."""
-    last = device.folder / "owner.counter"
-    last.write_text("5000000000\n")
-    shutil.copy(MODELS / "manifest.json", device.models)
-
-    main_of("export.sign", "--models", device.models, "--key", device.folder / "owner")
-
-    assert json.loads((device.models / "manifest.json").read_text())["counter"] == 5_000_000_001
-    assert last.read_text() == "5000000001\n"
-
-
 def test_the_same_counter_gives_the_same_bytes(device: Device) -> None:
     before = (device.models / "manifest.json").read_bytes(), (device.models / "manifest.json.sig").read_bytes()
 
@@ -392,27 +371,3 @@ def test_what_is_not_as_the_manifest_says_is_not_signed(device: Device) -> None:
     assert result.returncode == 3
     assert "fmnist-int8.onnx: it is from another export than the manifest" in result.stderr
     assert (device.models / "manifest.json").read_bytes() == before
-
-
-def test_without_a_key_signing_says_how_to_make_one(device: Device) -> None:
-    result = main_of("export.sign", "--models", device.models, "--key", device.folder / "none")
-
-    assert result.returncode == 1
-    assert (
-        result.stderr == f"export: {device.folder}/none: no such key; make one: ssh-keygen -t ed25519 -f {device.folder}/none\n"
-    )
-
-
-@pytest.mark.slow
-def test_a_device_that_cannot_write_down_what_it_accepts_says_so(device: Device) -> None:
-    result = accept_without_writing(device)
-
-    assert result.returncode == 2
-    assert result.stderr == f"fmnist-edge: {device.accepted} can't be written (File too large); try with sudo\n"
-
-
-@pytest.mark.slow
-def test_without_a_key_nothing_more_is_imported() -> None:
-    program = "import sys; from fmnist_edge import Classifier; Classifier(); print('fmnist_edge.bundle.signature' in sys.modules)"
-
-    assert run(FMNIST_EDGE.with_name("python"), "-c", program).stdout == "False\n"

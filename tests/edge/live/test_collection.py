@@ -60,7 +60,7 @@ def test_a_frame_is_kept_as_it_was_looked_at_with_the_tile_made_of_it(tmp_path: 
 
     (frame,), (tile,) = frames(tmp_path), tiles(tmp_path)
     assert frame.stem == tile.stem
-    assert Image.open(frame).format == "JPEG"
+    assert (Image.open(frame).format, Image.open(tile).format) == ("JPEG", "PNG")
     assert np.abs(np.asarray(Image.open(frame)).astype(int) - np.asarray(FRAME)).mean() < 8
     np.testing.assert_array_equal(np.asarray(Image.open(tile)), TILE)
     assert told == []

@@ -7,7 +7,7 @@ from fmnist_edge.classifier import Prediction
 from fmnist_edge.live.steady import HOLD, NOTHING, Answer, Steady
 from support.predictions import prediction
 
-TROUSER, SNEAKER = (Prediction(np.eye(10, dtype=np.float32)[class_id], 0.5) for class_id in (1, 7))
+TROUSER, SNEAKER = (Prediction(np.eye(10, dtype=np.float32)[class_id], 0.5, kind="photo") for class_id in (1, 7))
 
 
 def test_the_first_frame_is_the_first_answer() -> None:
@@ -134,6 +134,14 @@ def test_an_answer_is_unsure_below_its_threshold_and_not_at_it_and_where_nothing
     shares[class_id] = 0.75
 
     assert Answer(class_id, shares, sure_from, garment_found).unsure is unsure
+
+
+def test_an_answer_says_whether_a_tile_or_a_photo_was_seen_last() -> None:
+    steady = Steady(2)
+
+    kinds = [steady.update(found, now).kind for now, found in enumerate((None, prediction(3, 1), None, TROUSER))]
+
+    assert kinds == ["photo", "tile", "tile", "photo"]
 
 
 def test_a_garment_that_was_found_counts_until_it_is_missing_in_more_than_half() -> None:
