@@ -1,5 +1,6 @@
 """The parity page and parity.json of the shipped bundle, and the numbers of `make bench`."""
 
+import io
 import json
 import re
 from dataclasses import asdict, replace
@@ -8,10 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from export import bare_runtimes, bundle, parity
-from export.report import compare_runtime, prove, runtime_table, tolerances
+from export import bare_runtimes, bundle, keras_model, parity
+from export.report import SHIPPED, compare_runtime, make_report, prove, runtime_table, tolerances
 from fmnist_edge.bundle.model import open_model
-from fmnist_edge.contract import CLASSES, Probabilities
+from fmnist_edge.contract import CLASSES, Probabilities, to_pixels
+from support.altered_models import MLP
 from support.commands import MODELS, ROOT
 from train.dataset import Dataset
 
@@ -120,6 +122,20 @@ def test_a_runtime_that_is_not_here_is_not_measured(dataset: Dataset, monkeypatc
 
     assert row is None
     assert "not measured here" in table
+
+
+def test_the_page_and_its_pictures_say_what_the_proof_says(dataset: Dataset) -> None:
+    """They are made again. The pictures may differ by how another version of matplotlib draws a letter."""
+    answers = keras_model.answers(to_pixels(dataset.test_images), MLP)
+    outputs = {SHIPPED: open_model(MODELS / SHIPPED).session.probabilities(dataset.test_images)}
+
+    files = make_report(json.loads((MODELS / "manifest.json").read_text()), PROOF, dataset, answers, outputs)
+
+    assert files.pop("report/parity.md").decode() == PAGE
+    assert sorted(files) == [f"report/{name}" for name in PICTURES]
+    for path, content in files.items():
+        drawn, shipped = (np.asarray(Image.open(file).convert("L"), float) for file in (io.BytesIO(content), MODELS / path))
+        assert np.abs(drawn - shipped).mean() < 1
 
 
 def test_the_page_shows_its_pictures_and_no_placeholder() -> None:
