@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from fmnist_edge.address import mask_addresses, parse, safe_name, scrub
+from fmnist_edge.address import heard, mask_addresses, parse, safe_name, scrub
 from fmnist_edge.cameras.camera import FeedOptions
 from fmnist_edge.cameras.devices import cameras
 from fmnist_edge.errors import UsageError
@@ -51,6 +51,15 @@ SAFE = "".join(PLACES) + "*" * 20 + "there is no such file, and an address begin
 )
 def test_a_name_is_what_is_safe_of_an_address(source: str, name: str) -> None:
     assert safe_name(source) == name
+
+
+@pytest.mark.parametrize(
+    "word", ["pass", "PASSWD", "password", "pwd", "pw", "psw", "token", "api_key", "Secret", "auth", "auth%3D"]
+)
+def test_what_a_password_is_called_in_a_path_is_known(word: str) -> None:
+    begin = f"rtsp://camera/user=me&{word}{'' if word.endswith('%3D') else '='}"
+
+    assert safe_name(f"{begin}geheim") == f"{begin}***"
 
 
 @pytest.mark.parametrize(
@@ -125,6 +134,31 @@ def test_the_words_of_others_stay_but_for_the_secret() -> None:
 
     assert scrub("Connection to camera.local refused", source) == "Connection to camera.local refused"
     assert re.search("no way for [*]+, nor [*]+ [(]geheim[)]", scrub("no way for geheim!, nor s3cret (geheim)", source))
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("rtsp://admin:ge@heim@cam/live", "password ge@heim refused"),
+        ("rtsp://admin:ge:heim@cam/live", "password ge:heim refused"),
+        ("rtsp://admin:ge:heim", "no port ge:heim refused"),  # the host was forgotten
+        ("rtsp://cam/user=admin&PASSWORD=geheim", "geheim refused"),
+        ("rtsp://cam/password=a://geheim", "a://geheim refused"),
+        ("rtsp://cam/password=ge+hé", "ge+h%C3%A9 refused"),
+        ("http://admin:ge%21heim@cam/", "ge!heim refused"),
+        ("http://cam/token=geheim/video", "geheim refused"),
+    ],
+)
+def test_a_password_that_is_quoted_alone_is_hidden_as_a_whole(source: str, said: str) -> None:
+    assert re.fullmatch(r"(password |no port )?[*]+ refused", scrub(said, source))
+
+
+def test_what_was_heard_is_one_line_and_never_none() -> None:
+    source = "rtsp://admin:geheim@cam/live"
+
+    assert heard(ValueError(f" no way to {source}\nTraceback"), source) == "no way to ***"
+    assert heard(ValueError(""), source) == heard(ValueError(" "), "/dev/video0") == "ValueError"
+    assert heard("Not Found", source) == "Not Found"
 
 
 @pytest.mark.parametrize(

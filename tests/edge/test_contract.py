@@ -9,6 +9,7 @@ from fmnist_edge.contract import (
     LANGUAGES,
     agreement,
     agrees,
+    at_temperature,
     best_classes,
     calibration_error,
     confidence_bins,
@@ -103,12 +104,23 @@ def test_agreement_is_the_share_that_names_the_same_class() -> None:
 
 
 def test_classes_as_near_to_the_best_as_rounding_may_move_them_are_best_too() -> None:
+    assert contract.TIE == 1e-5
     best = np.float32(0.5)
     nearest = best - np.float32(contract.TIE)
     reference = np.array([[best, nearest, np.nextafter(nearest, np.float32(0)), 0]], np.float32)
 
     assert best_classes(reference).tolist() == [[True, True, False, False]]
     assert best_classes(np.array([[np.nan, 1]], np.float32)).tolist() == [[False, False]]
+
+
+def test_a_probability_of_0_counts_as_a_4096th_when_its_temperature_changes() -> None:
+    certain = np.eye(10, dtype=np.float32)[:1]
+
+    answer = at_temperature(certain, 2)
+
+    assert answer[0, 0] / answer[0, 1] == pytest.approx(4096**0.5)
+    assert answer.sum() == pytest.approx(1)
+    assert at_temperature(certain, 1) is certain
 
 
 def test_distance_counts_in_both_directions() -> None:

@@ -25,6 +25,15 @@ def test_what_was_written_takes_the_place_of_the_file(tmp_path: Path) -> None:
     assert (tmp_path / "page.png").read_text() == "new"
 
 
+def test_who_reads_the_old_file_meanwhile_reads_all_of_it(tmp_path: Path) -> None:
+    (tmp_path / "status.json").write_text("old")
+
+    with open(tmp_path / "status.json") as reading:
+        with replacing(tmp_path / "status.json") as part:
+            part.write_text("n")
+        assert reading.read() == "old"
+
+
 def test_what_fails_half_way_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "page.png").write_text("old")
 

@@ -38,8 +38,10 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("-", STDIN),
         ("/dev/stdin", STDIN),
+        ("/dev/fd/0", STDIN),
         ("http://camera.local/snap.jpg", WEB),
         ("HTTPS://camera.local/", WEB),
+        ("http://camera.local/?to=rtsp://another/", WEB),
         ("rtsp://camera.local/live", STREAM),
         ("rtsps://camera.local/live", STREAM),
         ("0", DEVICE),
@@ -93,6 +95,44 @@ def test_a_file_is_known_by_its_name_and_its_first_bytes(name: str, content: byt
     assert kind_of(name) == kind
 
 
+@pytest.mark.parametrize(
+    "suffix",
+    [
+        "mp4",
+        "m4v",
+        "mov",
+        "qt",
+        "3gp",
+        "mkv",
+        "webm",
+        "avi",
+        "wmv",
+        "asf",
+        "flv",
+        "ogv",
+        "mpg",
+        "mpeg",
+        "vob",
+        "ts",
+        "mts",
+        "m2ts",
+        "mjpg",
+        "mjpeg",
+        "h264",
+        "264",
+        "h265",
+        "265",
+        "hevc",
+        "ivf",
+        "y4m",
+    ],
+)
+def test_videos_that_have_no_beginning_of_their_own_are_known_by_name(suffix: str, tmp_path: Path) -> None:
+    (tmp_path / f"film.{suffix}").write_bytes(b"\0\0\1\xba")
+
+    assert kind_of(f"film.{suffix}") == VIDEO
+
+
 def test_a_folder_comes_before_the_camera_of_that_name(tmp_path: Path) -> None:
     for name in ("test", "0", "film.mp4"):
         (tmp_path / name).mkdir()
@@ -121,7 +161,7 @@ def test_what_can_not_be_read_has_no_first_bytes_and_nobody_waits_for_a_pipe(tmp
         ("rstp://camera/live", "rstp:// is unknown; did you mean rtsp://?"),
         ("htp://camera/", "htp:// is unknown; did you mean http://?"),
         ("ftp://camera/live", "ftp:// is unknown; rtsp:// and http:// are known"),
-        ("file:///home/me/shoe.png", "file:// is for browsers; write the path without it"),
+        ("FILE:///home/me/shoe.png", "file:// is for browsers; write the path without it"),
         ("rtsp:/me:geheim@camera", "***: there is no such file, and an address begins as in rtsp://HOST/ or http://HOST/"),
     ],
 )
@@ -135,3 +175,8 @@ def test_what_can_not_be_meant_is_refused_with_the_cure(text: str, complaint: st
 def test_the_command_can_be_copied_and_does_nothing_to_a_terminal() -> None:
     assert how_to_watch("it's.mp4", VIDEO) == "a video; watch it with: fmnist-edge camera 'it'\"'\"'s.mp4'"
     assert how_to_watch("\033[31m.mp4", VIDEO) == "a video; watch it with: fmnist-edge camera '\\x1b[31m.mp4'"
+    assert how_to_watch("-film.mp4", VIDEO) == "a video; watch it with: fmnist-edge camera -- -film.mp4"
+
+
+def test_a_command_that_would_show_a_password_is_not_written_out() -> None:
+    assert how_to_watch("rtsp://me:geheim@camera/", STREAM) == "a stream; 'fmnist-edge camera' takes the same address"

@@ -45,7 +45,7 @@ pytest_add_cli_args_test_selection = {tests}
 also_copy = ["bench", "deploy"]
 """
 
-OPTIONS = ["--import-mode=importlib", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "not slow"]
+OPTIONS = ["--import-mode=importlib", "-p", "no:cacheprovider", "-p", "no:xdist"]
 
 # the tests' arrays are small, and threads that wait for each other take ten times the processor's time
 ONE_THREAD = {name: "1" for name in ("OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")}
@@ -95,8 +95,8 @@ def digest(module: str, tests: list[str]) -> str:
     return sha256(b"".join((ROOT / path).read_bytes() for path in [module, *tests]) + CONFIG.encode()).hexdigest()
 
 
-def prepare(module: str, tests: list[str]) -> Path:
-    """Makes the module's folder, unless it is there and nothing has changed."""
+def prepare(module: str, tests: list[str], slow: bool) -> Path:
+    """Makes the module's folder, unless it is there and nothing has changed. slow: with the tests that are marked so."""
     folder, wanted = folder_of(module), digest(module, tests)
     stamp = folder / "digest"
     if stamp.exists() and stamp.read_text() == wanted:
@@ -111,21 +111,25 @@ def prepare(module: str, tests: list[str]) -> Path:
         (folder / "mutants" / name).symlink_to(ROOT / name)
     # TensorFlow takes seconds to import: as a plugin it is there before the fork, once for all mutants
     preload = ["-p", "keras"] if any("mark.tensorflow" in (ROOT / test).read_text() for test in tests) else []
-    config = CONFIG.format(module=inside(module), tests=json.dumps(tests), options=json.dumps(OPTIONS + preload))
+    config = CONFIG.format(
+        module=inside(module),
+        tests=json.dumps(tests),
+        options=json.dumps([*OPTIONS, *([] if slow else ["-m", "not slow"]), *preload]),
+    )
     (folder / "pyproject.toml").write_text(config)
     stamp.write_text(wanted)
     return folder
 
 
-def run(module: str, tests: list[str]) -> bool:
+def run(module: str, tests: list[str], slow: bool) -> bool:
     """Tries the mutants that were not tried yet. Returns whether all could be."""
     tests = [f"tests/{test}" for test in tests]
     if missing := [test for test in tests if not (ROOT / test).exists()]:
         print(f"{module}: {', '.join(missing)}: no such test", file=sys.stderr)
         return False
-    folder = prepare(module, tests)
+    folder = prepare(module, tests, slow)
     environment = {**os.environ, **ONE_THREAD, "PYTHONPATH": str(MUTMUT)}
-    command = [sys.executable, Path(__file__).with_name("collected.py")]
+    command = [sys.executable, str(Path(__file__).with_name("collected.py"))]
     began = time.monotonic()
     try:
         with open(folder / "log", "w") as log:
@@ -235,7 +239,7 @@ def main() -> int:
     whole = True
     if arguments.job == "run":
         with ThreadPoolExecutor(arguments.jobs) as pool:
-            whole = all(list(pool.map(lambda module: run(module, table["tests"][module]), modules)))
+            whole = all(list(pool.map(lambda module: run(module, table["tests"][module], module in table["slow"]), modules)))
     report(modules, table, in_full=bool(arguments.modules) or arguments.job == "report")
     return 0 if whole else 1
 

@@ -1,7 +1,9 @@
 """MJPEG as cameras really send it: each dialect gives the same pictures, in whatever pieces it comes."""
 
 import io
+import tracemalloc
 from collections.abc import Iterator
+from itertools import chain, repeat
 
 import numpy as np
 import pytest
@@ -9,10 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from fmnist_edge.cameras import mjpeg
 from fmnist_edge.cameras.camera import FeedOptions
 from fmnist_edge.cameras.devices import cameras
 from fmnist_edge.cameras.feed import Feed
-from fmnist_edge.cameras.mjpeg import split
+from fmnist_edge.cameras.mjpeg import codec_of, is_picture, split
+from fmnist_edge.errors import SourceError
 from support.camera_server import answering, send_forever
 
 
@@ -85,6 +89,67 @@ def test_each_dialect_gives_the_pictures(dialect: str, pictures: list[bytes]) ->
     content = b"".join(DIALECTS[dialect](picture) for picture in pictures)
 
     assert split_all(content) == pictures
+
+
+def saved(form: str, gray: int) -> bytes:
+    file = io.BytesIO()
+    Image.new("L", (16, 16), gray).save(file, form)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("form", "codec", "dialect"),
+    [
+        ("jpeg", "mjpeg", "pictures and nothing else"),
+        ("png", "png", "pictures and nothing else"),
+        ("webp", "webp", "pictures and nothing else"),
+        ("bmp", "bmp", "pictures and nothing else"),
+        ("gif", "gif", "as it should be"),  # which does not say how long it is
+        ("gif", "gif", "no length"),
+    ],
+)
+def test_pictures_of_each_format_are_known_and_parted(form: str, codec: str, dialect: str) -> None:
+    pictures = [saved(form, gray) for gray in (100, 200)]
+
+    assert [codec_of(picture) for picture in pictures] == [codec, codec]
+    assert all(is_picture(b"\r\n" + picture) for picture in pictures)
+    assert split_all(b"".join(map(DIALECTS[dialect], pictures))) == [picture.rstrip(b"\0\r\n") for picture in pictures]
+
+
+def test_what_is_no_picture_fills_no_memory() -> None:
+    come = chain([b"x" * 65_536] * 300, [JPEGS[0]], repeat(b""))
+
+    tracemalloc.start()
+    pictures = list(split(lambda size: next(come), ""))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert pictures == [JPEGS[0]]
+    assert peak < 2_000_000
+
+
+def test_a_picture_without_an_end_is_refused_before_it_fills_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert mjpeg.MAX_BYTES == 256_000_000
+    monkeypatch.setattr(mjpeg, "MAX_BYTES", 1_000_000)
+    come = chain([b"\xff\xd8\xff\xe0"], repeat(bytes(10_000), 101))
+
+    with pytest.raises(SourceError, match=r"^it sends a picture larger than 1 MB$"):
+        next(split(lambda size: next(come), ""))
+
+
+def test_what_was_read_at_once_is_as_much_as_was_asked_for() -> None:
+    asked = []
+
+    def read(size: int) -> bytes:
+        asked.append(size)
+        return b""
+
+    assert list(split(read, "")) == []
+    assert asked == [65_536]
+
+
+def test_half_of_a_snapshot_is_shown_for_what_it_is() -> None:
+    assert split_all(JPEGS[0][:-2000]) == [JPEGS[0][:-2000].rstrip(b"\0\r\n")]
 
 
 @settings(max_examples=60, deadline=None)

@@ -242,28 +242,6 @@ def test_pictures_of_known_kinds_that_cannot_be_read_are_named_with_the_cure(tmp
             assert f"not a PNG, JPEG, WebP, BMP, GIF or TIFF picture, {reason}" in str(item.error)
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be"])
-@pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_a_list_may_come_from_windows(encoding: str, end: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = ("\ufeff" if encoding == "utf-16-be" else "") + f"b.png{end}{end}Schön/鞋.png{end}"
-    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(text.encode(encoding)))))  # type: ignore[arg-type]
-
-    assert [source.name for source in find(["-"], Options())] == ["b.png", "Schön/鞋.png"]
-
-
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le"])
-def test_each_path_of_a_list_is_there_before_the_next_comes(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    ours, theirs = os.pipe()
-    with open(ours) as stdin, open(theirs, "wb", buffering=0) as list_:
-        monkeypatch.setattr("sys.stdin", stdin)
-        sources = find(["-"], Options())
-        for begin, name in (("\ufeff", "a.png"), ("", "b.png")):
-            list_.write(f"{begin}{name}\r\n".encode(encoding))
-            assert next(sources).name == name
-        list_.close()
-        assert list(sources) == []
-
-
 def test_an_archive_packed_in_a_way_that_cannot_be_read_says_what_to_do(tree: Path) -> None:
     """By Windows' Deflate64 (method 9), and with a password (bit 0 of the flags)."""
     with zipfile.ZipFile(tree / "shoes.zip", "w") as archive:

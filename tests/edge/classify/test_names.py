@@ -145,6 +145,28 @@ def test_a_list_on_stdin_stands_where_its_dash_stands(monkeypatch: pytest.Monkey
     assert found("a.PNG", "-", "z") == ["a.PNG", "b.png", "d/one.png", "gone.png: no such file or directory", "z/two.png"]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_list_may_come_from_windows(encoding: str, end: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = ("\ufeff" if encoding == "utf-16-be" else "") + f"b.png{end}{end}Schön/鞋.png{end}"
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(text.encode(encoding)))))  # type: ignore[arg-type]
+
+    assert [source.name for source in find(["-"], Options())] == ["b.png", "Schön/鞋.png"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le"])
+def test_each_path_of_a_list_is_there_before_the_next_comes(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = os.pipe()
+    with open(ours) as stdin, open(theirs, "wb", buffering=0) as list_:
+        monkeypatch.setattr("sys.stdin", stdin)
+        sources = find(["-"], Options())
+        for begin, name in (("\ufeff", "a.png"), ("", "b.png")):
+            list_.write(f"{begin}{name}\r\n".encode(encoding))
+            assert next(sources).name == name
+        list_.close()
+        assert list(sources) == []
+
+
 def test_a_list_may_be_as_find_print0_writes_it(monkeypatch: pytest.MonkeyPatch) -> None:
     put_on_stdin(b"two\nlines.png\0b.png\0", monkeypatch)
 

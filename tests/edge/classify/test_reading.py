@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from functools import partial
+from itertools import count
 
 import numpy as np
 import pytest
@@ -123,6 +124,25 @@ def test_one_process_reads_no_picture_before_it_is_wanted() -> None:
     next(read_all(watched()))
 
     assert asked == ["0.png"]
+
+
+@pytest.mark.parametrize(("rest", "thought_of"), [(79, False), (80, True)])
+def test_other_processes_are_thought_of_where_the_rest_takes_four_tenths_of_a_second(
+    rest: int, thought_of: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, asked = count(0, 0.005), []  # each picture takes five milliseconds
+    monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: asked.append(process) or {0})
+
+    items = list(read_all(sources(16 + rest)))
+
+    assert bool(asked) is thought_of
+    assert [item.name for item in items] == [f"{number}.png" for number in range(16 + rest)]
+
+
+def test_what_was_chosen_by_measurement_is_as_it_was_measured() -> None:
+    assert (reading.FIRST, reading.START_MS, reading.LEAST_MS) == (16, 400, 0.02)
+    assert (CHUNK, LARGEST_CHUNK, reading.CHUNK_MS) == (8, 64, 50)
 
 
 @pytest.mark.slow

@@ -14,8 +14,9 @@ from PIL import Image
 from fmnist_edge.contract import CLASSES, LANGUAGES
 from fmnist_edge.errors import UsageError
 from fmnist_edge.live.collect import Collection
+from fmnist_edge.page import teaching as teaching_module
 from fmnist_edge.page.reader import Refused
-from fmnist_edge.page.teaching import ENOUGH, Teaching
+from fmnist_edge.page.teaching import Teaching
 from fmnist_edge.pictures.tile import View
 from train.photos import find_photos
 
@@ -184,6 +185,105 @@ def test_what_a_power_cut_left_is_taken_away(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == [f"{kept}.jpg", "mine.jpg"]
 
 
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What reaches the disk, and what gets its name, in their order."""
+    steps: list[str] = []
+    fsync, rename = os.fsync, Path.rename
+
+    def noted_fsync(descriptor: int) -> None:
+        steps.append(f"sync {Path(os.readlink(f'/proc/self/fd/{descriptor}')).name}")
+        fsync(descriptor)
+
+    def noted_rename(path: Path, target: Path) -> Path:
+        steps.append(f"name in {target.parent.name}")
+        return rename(path, target)
+
+    monkeypatch.setattr(os, "fsync", noted_fsync)
+    monkeypatch.setattr(Path, "rename", noted_rename)
+    return steps
+
+
+def test_each_change_is_on_the_disk_before_anybody_hears_of_it(tmp_path: Path, steps: list[str]) -> None:
+    teaching = Teaching(tmp_path / "photos", MEGABYTE)
+
+    kept = teaching.keep(b"picture", ".jpg", ANSWER)
+    assert steps == ["sync .page.part", "name in photos", "sync photos"]
+    steps.clear()
+    undo = teaching.teach(kept, COAT)
+    assert steps == ["sync photos", f"sync {kept}.jpg", "name in coat", "sync coat", "sync photos"]
+    steps.clear()
+    teaching.undo(undo)
+    assert steps == [f"sync {kept}.jpg", "name in photos", "sync photos", "sync coat"]
+
+
+def test_on_a_full_card_a_picture_is_refused_and_nothing_of_it_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    teaching = Teaching(tmp_path, MEGABYTE)
+    kept = teaching.keep(b"old", ".jpg", ANSWER)
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(Refused, match=r"^the picture can't be saved \(No space left on device\)$") as not_saved:
+        teaching.keep(b"new", ".jpg", ANSWER)
+    monkeypatch.undo()
+    monkeypatch.setattr(Path, "rename", fail)
+    with pytest.raises(Refused, match=r"^the picture can't be moved \(No space left on device\)$") as not_moved:
+        teaching.teach(kept, COAT)
+
+    assert (not_saved.value.status, not_moved.value.status) == (507, 507)
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [f"{kept}.jpg"]
+    assert waiting(teaching) == [kept]
+
+
+@pytest.mark.parametrize(("size", "fits"), [(MEGABYTE, True), (MEGABYTE + 1, False)])
+def test_the_limit_may_be_reached(tmp_path: Path, size: int, fits: bool) -> None:
+    teaching = Teaching(tmp_path, MEGABYTE)
+    if fits:
+        assert teaching.keep(bytes(size), ".png", ANSWER)
+    else:
+        with pytest.raises(Refused, match="the photos fill their 1 MB; download and delete some, or raise --save-mb"):
+            teaching.keep(bytes(size), ".png", ANSWER)
+
+
+def test_of_those_that_wait_the_newest_200_are_shown_whoever_kept_them(tmp_path: Path) -> None:
+    for number in range(201):
+        name = f"unsure-20261126-040208-{number:03}-coat.jpg" if number % 2 else f"kept-20261126-040208-{number:03}.png"
+        (tmp_path / name).touch()
+    (tmp_path / "unsure-20261126-040208-999-coat.txt").touch()
+    for path in tmp_path.iterdir():
+        path.write_bytes(b"x")
+
+    overview = Teaching(tmp_path, MEGABYTE).overview()
+
+    assert [int(row["id"].split("-")[3]) for row in overview["waiting"]] == list(range(200, 0, -1))
+    assert (overview["waiting_count"], overview["limit_bytes"]) == (201, MEGABYTE)
+
+
+def test_what_was_said_of_a_picture_is_remembered_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert teaching_module.REMEMBERED == 1000
+    monkeypatch.setattr(teaching_module, "REMEMBERED", 2)
+    teaching = Teaching(tmp_path, MEGABYTE)
+    kept = [teaching.keep(b"x", ".png", ANSWER) for _ in range(3)]
+
+    said = {row["id"]: (row["label"], row["confidence"], row["unsure"]) for row in teaching.overview()["waiting"]}
+
+    assert said == {kept[0]: (None, None, False), kept[1]: ("Sneaker", 0.4, True), kept[2]: ("Sneaker", 0.4, True)}
+    assert teaching.picture(kept[2]) == (b"x", "image/png")
+
+
+def test_folders_that_are_links_or_hidden_are_no_classes(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "a.jpg").write_bytes(b"x")
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "coat").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "photos" / ".dress").mkdir()
+    (tmp_path / "photos" / ".dress" / "a.jpg").write_bytes(b"x")
+
+    assert counts(Teaching(tmp_path / "photos", MEGABYTE)) == {}
+
+
 def test_the_archive_is_a_zip_of_folders_by_class(tmp_path: Path) -> None:
     teaching = Teaching(tmp_path / "photos", MEGABYTE)
     for content, class_id in ((b"a", SNEAKER), (b"b", COAT), (b"c", None)):
@@ -256,7 +356,7 @@ def test_labels_are_in_the_language_that_was_asked_for(tmp_path: Path) -> None:
 
     assert {row["label"] for row in overview["waiting"]} == {"T恤/上衣", "短靴"}
     assert overview["classes"][1]["label"] == "裤子"
-    assert overview["enough"] == ENOUGH
+    assert overview["enough"] == 50
     assert len(overview["classes"]) == len(CLASSES) + 1
 
 

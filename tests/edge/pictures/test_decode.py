@@ -4,6 +4,7 @@ import io
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image, UnidentifiedImageError
@@ -11,11 +12,12 @@ from PIL import Image, UnidentifiedImageError
 from fmnist_edge.errors import InputError
 from fmnist_edge.pictures import decode as module
 from fmnist_edge.pictures.decode import MAX_PIXELS, SMALL, as_input_error, check_size, decode, read_image, too_large
+from fmnist_edge.pictures.kinds import CONVERT
 
 NOISE = Image.effect_noise((400, 300), 100)
 
 
-def refusal(path: str | os.PathLike[str], *arguments: int) -> str:
+def refusal(path: str | os.PathLike[str], *arguments: Any) -> str:
     with pytest.raises(InputError) as caught:
         read_image(path, *arguments)
     return str(caught.value)
@@ -134,6 +136,49 @@ def test_whatever_pillow_raises_is_an_input_error() -> None:
     assert str(as_input_error(UnidentifiedImageError("x"))) == "not a PNG, JPEG, WebP, BMP, GIF or TIFF picture"
     assert str(as_input_error(Image.DecompressionBombError("x"))) == str(too_large(MAX_PIXELS))
     assert str(as_input_error(SyntaxError("broken\nPNG"))) == "the picture is truncated or damaged (broken)"
+
+
+@pytest.mark.parametrize(
+    ("said", "begin", "complaint"),
+    [
+        ("Unsupported BMP compression (9)", b"BM", "a kind of BMP that can't be read here (Unsupported BMP compression (9)); {}"),
+        (
+            "cannot handle 5-layer images",
+            b"\xff\xd8\xff",
+            "a kind of JPEG that can't be read here (cannot handle 5-layer images); {}",
+        ),
+        ("unknown pixel mode", b"II*\0", "a kind of TIFF that can't be read here (unknown pixel mode); {}"),
+        ("unknown pixel mode", b"", "the picture is truncated or damaged (unknown pixel mode)"),
+        ("header unsupported", b"BM", "the picture is truncated or damaged (header unsupported)"),
+    ],
+)
+def test_a_kind_of_picture_that_pillow_can_not_read_is_not_called_damaged(said: str, begin: bytes, complaint: str) -> None:
+    assert str(as_input_error(OSError(said), begin)) == complaint.format(CONVERT)
+
+
+def test_what_is_no_picture_is_called_what_it_is_by_its_first_bytes(tmp_path: Path) -> None:
+    (tmp_path / "phone.png").write_bytes(b"\0\0\0\x18ftypheic" + bytes(100))
+    (tmp_path / "page.png").write_bytes(b"%PDF-1.7" + bytes(100))
+
+    assert ", but HEIC; save it as JPEG or PNG" in refusal(tmp_path / "phone.png")
+    assert refusal(tmp_path / "page.png").endswith(", but a PDF; save it as JPEG or PNG")
+
+
+def test_a_photo_is_decoded_in_full_if_that_is_wanted(tmp_path: Path) -> None:
+    Image.new("RGB", (1024, 600)).save(tmp_path / "large.jpg")
+
+    assert read_image(tmp_path / "large.jpg", whole=True).size == (1024, 600)
+    with open(tmp_path / "large.jpg", "rb") as file:
+        assert decode(file, whole=True).size == (1024, 600)
+    assert refusal(tmp_path / "large.jpg", 614_399, True).startswith("larger than 0.614399 million pixels")
+    assert read_image(tmp_path / "large.jpg", 614_399).size == (512, 300)  # what is decoded counts
+
+
+def test_a_progressive_jpeg_counts_in_full_as_all_of_it_is_held(tmp_path: Path) -> None:
+    Image.new("RGB", (1024, 600)).save(tmp_path / "large.jpg", progressive=True)
+
+    assert read_image(tmp_path / "large.jpg", 614_400).size == (512, 300)
+    assert refusal(tmp_path / "large.jpg", 614_399).startswith("larger than 0.614399 million pixels")
 
 
 def test_a_damaged_tiff_says_nothing_on_stderr_itself(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ import pytest
 from export import bundle
 from fmnist_edge.contract import PROBABILITIES, Tiles
 from fmnist_edge.errors import ModelError
+from fmnist_edge.runtimes import numpy_alone
 from fmnist_edge.runtimes.numpy_alone import NumpySession
 from fmnist_edge.runtimes.tflite import TFLiteSession
 from support.altered_models import with_a_zeroed_row
@@ -66,6 +67,13 @@ def test_damaged_files_are_refused_or_answered() -> None:
     content = flatbuffer()
     for size in (0, 3, 8, 100, 1000, 10_000, len(content) // 2):
         refused(content[:size])
+
+
+def test_sums_that_float32_does_not_hold_exactly_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert numpy_alone.EXACT == 2**24
+    monkeypatch.setattr(numpy_alone, "EXACT", 10_000)
+
+    refused(INT8.read_bytes())
 
 
 def refused(content: bytes) -> None:
