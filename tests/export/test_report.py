@@ -83,14 +83,22 @@ def test_the_page_shows_who_is_right_and_how_many_ties_are_left_out() -> None:
         assert re.search(row, PAGE)
 
 
-@pytest.mark.parametrize(("change", "tolerance", "mean_tolerance"), [(0, 1e-5, 1e-7), (0.0625, 0.125, 0.125 / 600)])
+@pytest.mark.parametrize(
+    ("dtype", "change", "tolerance", "mean_tolerance"),
+    [
+        ("float", 0, 1e-5, 1e-7),
+        ("int8", 0, 1 / 256, 1e-5),
+        ("float", 0.0625, 0.125, 0.125 / 600),
+        ("int8", 0.0625, 0.125, 0.125 / 600),
+    ],
+)
 def test_a_tolerance_is_twice_what_was_measured_but_at_least_what_another_processor_may_change(
-    change: float, tolerance: float, mean_tolerance: float, few: Dataset, outputs: dict[str, Probabilities]
+    dtype: str, change: float, tolerance: float, mean_tolerance: float, few: Dataset, outputs: dict[str, Probabilities]
 ) -> None:
-    name = "fmnist-float.onnx"
+    name = f"fmnist-{dtype}.onnx"
     default = moved(outputs[name], (4, 2, change))
 
-    row = compare_runtime("onnxruntime", (MODELS / name).read_bytes(), few, outputs[name], default, "float32")
+    row = compare_runtime("onnxruntime", (MODELS / name).read_bytes(), few, outputs[name], default, bundle.ARTIFACTS[name])
 
     assert row is not None
     assert row["max_dp_to_default"] == pytest.approx(change, abs=1e-6)
