@@ -88,7 +88,7 @@ class Pi:
 
 
 class Webcam:
-    """The camera at /dev/video0, and what is before it: vivid shows there what comes to /dev/video1, and hands on YU12 unchanged."""
+    """What is before the camera at /dev/video0: vivid shows there what comes to /dev/video1. YU12 it hands on unchanged."""
 
     def __init__(self, pi: Pi, dataset: Dataset) -> None:
         self.pi, self.dataset = pi, dataset
