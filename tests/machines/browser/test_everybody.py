@@ -3,6 +3,7 @@
 import io
 import os
 from collections.abc import Callable, Iterator
+from math import inf
 
 import pytest
 from PIL import Image
@@ -36,7 +37,8 @@ def full(browser: Browser, address: str, camera: FilmCamera, tmp_path_factory: p
     page.goto("/#live")
     camera.part = GARMENTS["T-shirt/top"]
     expect(page.locator("#live .name")).to_have_text("T-shirt/top")
-    pictures = [tmp_path_factory.mktemp("pictures") / f"{name}.jpg" for name in ("left", "right")]
+    folder = tmp_path_factory.mktemp("pictures")
+    pictures = [folder / f"IMG_20261126_07153{number}.jpg" for number in range(2)]  # as phones call them
     for picture, label in zip(pictures, ("Bag", "Trouser"), strict=True):
         picture.write_bytes(camera.frames[GARMENTS[label][20]])
     page.get_by_role("link", name="Try").click()
@@ -87,6 +89,9 @@ def test_nothing_is_cut_off_on_a_phone_and_a_finger_finds_each_button(full: Page
             "all => all.filter((one) => one.checkVisibility()).map((one) => one.offsetHeight)"
         )
         assert min(heights) >= 24
+    go(full, "try")
+    for row in full.locator("#rows tr").all():
+        assert (row.bounding_box() or {"height": inf})["height"] < 60  # a line each, however long the name
 
 
 def test_a_phone_has_a_button_for_its_own_camera(browser: Browser, address: str) -> None:
