@@ -1,4 +1,4 @@
-"""What the figures of `make bench` are to be: each beside its aim. "x" is times what the same takes that does no more than it must."""
+"""What the figures of `make bench` are to be: each beside its aim. "x": times what it takes to do no more than one must."""
 
 from typing import Any
 
