@@ -69,7 +69,7 @@ def test_a_stranger_on_a_phone_classifies_a_shoe_corrects_the_answer_and_has_a_z
     context = browser.new_context(viewport={"width": 390, "height": 664}, is_mobile=True, has_touch=True)
     phone = context.new_page()
     phone.goto(f"{guarded.address}?token={guarded.token}")
-    phone.get_by_role("link", name="Try").tap()
+    phone.get_by_role("link", name="Try", exact=True).tap()
     with phone.expect_file_chooser() as chooser:
         phone.get_by_role("button", name="Take a photo").tap()
     chooser.value.set_files(ROOT / "docs" / "shoe.png")
