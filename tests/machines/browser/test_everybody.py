@@ -17,6 +17,9 @@ pytestmark = pytest.mark.slow
 
 VIEWS = ("live", "try", "teach", "device")
 
+FRESH, ATTEMPTS = 60, 20
+"""Milliseconds that a frame is old where the machine has nothing else to do, and how often that is waited for."""
+
 DESK, PHONE = {"width": 1100, "height": 760}, {"width": 320, "height": 640}
 
 
@@ -144,6 +147,22 @@ def test_pictures_of_the_views_are_small_enough_for_docs(full: Page, camera: Fil
 
     for view in VIEWS:
         go(full, view)
+        if view == "live":
+            expect(full.locator("#live .name")).to_have_text("Trouser")
         path = ROOT / os.environ["SCREENSHOTS"] / f"page-{view}.png"
-        Image.open(io.BytesIO(full.screenshot(full_page=True))).convert("RGB").quantize(128).save(path, optimize=True)
+        Image.open(io.BytesIO(picture_of(full, view))).convert("RGB").quantize(128).save(path, optimize=True)
         assert path.stat().st_size < 80_000
+
+
+def picture_of(page: Page, view: str) -> bytes:
+    """Of Live, if it comes soon, at a moment at which nothing else keeps the machine busy: it is the page that is to be seen."""
+    for _ in range(ATTEMPTS):
+        before, picture, after = age(page), page.screenshot(full_page=True), age(page)
+        if view != "live" or max(before, after) < FRESH:
+            break
+    return picture
+
+
+def age(page: Page) -> int:
+    """Milliseconds, as the page says it."""
+    return int((page.locator("#age").text_content() or "").split()[0])  # also while another view is shown

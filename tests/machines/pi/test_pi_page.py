@@ -74,6 +74,7 @@ def test_a_phones_photo_is_answered_sooner_than_the_command_answers(page: Page, 
     for _ in range(TURNS):
         tried = page.curl("/api/classify?explain=1", "--data-binary", "@photo.jpg")
         command = page.pi.run("busybox", "time", "-f", "%e", "fmnist-edge", "classify", "--json", "photo.jpg")
+        assert tried.status == 200, tried.json
         assert tried.json["label"] == json.loads(command.stdout)["label"]
         seconds.append((tried.seconds, float(command.stderr)))
 
