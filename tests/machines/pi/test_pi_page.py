@@ -17,6 +17,9 @@ pytest_plugins = ["machine"]
 
 TURNS = 5
 
+START_SECONDS = 600
+"""That the page may take on a machine that has other things to do."""
+
 
 class Reply(NamedTuple):
     """seconds: from curl's first step to its last."""
@@ -44,7 +47,7 @@ class Page(NamedTuple):
 def started(pi: Pi, port: int, options: str) -> Iterator[Page]:
     process = pi.start(f"exec fmnist-edge page --port {port} --photos /tmp/photos {options} >page.out 2>page.err")
     try:
-        wait_for(lambda: f":{port}/" in (pi.share / "page.out").read_text())
+        wait_for(lambda: f":{port}/" in (pi.share / "page.out").read_text(), START_SECONDS)
         yield Page(pi, port)
     finally:
         pi.end(process)
@@ -67,8 +70,8 @@ def test_it_is_well_and_answers_as_the_command_does(page: Page) -> None:
     assert {**answer.json, "milliseconds": 0} == {**printed, "milliseconds": 0}
 
 
-def test_a_phones_photo_is_answered_sooner_than_the_command_answers(page: Page, share: Path) -> None:
-    """How much sooner, is measured here: the emulation is so many times slower than a Pi."""
+def test_a_phones_photo_gets_the_commands_answer(page: Page, share: Path) -> None:
+    """And how long that takes, in parts of the command's time: in seconds the emulation says nothing of a Pi."""
     draw_photo(share / "photo.jpg", 12)
     seconds = []
     for _ in range(TURNS):
