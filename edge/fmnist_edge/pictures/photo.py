@@ -9,7 +9,6 @@ from fmnist_edge.contract import TILE_SIZE, Tile
 from fmnist_edge.pictures.segment import SEGMENT_EDGE, Mask, find_garment
 from fmnist_edge.pictures.upright import upright
 
-
 HALF, ANY = ([255 * (value > least) for value in range(256)] for least in (127, 0))
 """For ``Image.point``: from which value on a mask shows the garment."""
 
