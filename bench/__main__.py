@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from bench.aims import describe_aims
 from bench.bulk import describe_bulk, measure_bulk
 from bench.camera import describe_camera, measure_camera
 from bench.device import describe_device, measure_device
@@ -120,7 +121,7 @@ def make_page(result: dict[str, Any]) -> str:
         f"{align(rows)}\n\nint8 ONNX takes this part of float ONNX's time: {faster}.\n"
         f"Numpy alone takes so many times ai-edge-litert's time for the int8 file: {slower}. Machine: {result['machine']}.\n\n"
         f"{describe_device(result['device'])}{describe_weight(result['weight'])}{describe_bulk(result['bulk'])}"
-        f"{describe_camera(result['camera'])}"
+        f"{describe_camera(result['camera'])}\n{describe_aims(result)}\n"
     )
 
 

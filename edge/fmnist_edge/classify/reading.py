@@ -112,29 +112,37 @@ def worthwhile_processes() -> int:
 
 
 def read_in_processes(sources: Iterator[Source], jobs: int) -> Iterator[Item]:
-    """Each process gets the next chunk before its last answer is used, so that it never waits."""
+    """Each in its turn gets a chunk, this process too; the others have the next one while their answer is waiting.
+
+    What reads here need not be started, which takes as long as two thousand tiles.
+    """
     from fmnist_edge.processes import start, stop
 
     try:
-        readers = [start("fmnist_edge.classify.reading:serve()") for _ in range(jobs)]
+        readers = [start("fmnist_edge.classify.reading:serve()") for _ in range(jobs - 1)]
     except OSError:  # a limit on processes or memory
         yield from map(read_item, sources)
         return
     try:
-        busy, size = deque["Popen[bytes]"](), CHUNK
-        for reader in readers * 2:
+        handed_out, size = deque[tuple["Popen[bytes] | None", list[Source]]](), CHUNK
+
+        def hand_out(reader: "Popen[bytes] | None") -> None:
             if chunk := list(islice(sources, size)):
-                send(reader, chunk)
-                busy.append(reader)
-        while busy:
-            reader = busy.popleft()
-            items = receive(reader)
-            if chunk := list(islice(sources, size)):
-                send(reader, chunk)
-                busy.append(reader)
-            yield from items
-            milliseconds = sum(item.milliseconds for item in items) / len(items)
-            size = round(min(max(CHUNK, CHUNK_MS / milliseconds), LARGEST_CHUNK))
+                if reader:
+                    send(reader, chunk)
+                handed_out.append((reader, chunk))
+
+        for reader in [*readers, None] * 2:
+            hand_out(reader)
+        while handed_out:
+            reader, chunk = handed_out.popleft()
+            items = receive(reader) if reader else map(read_item, chunk)
+            hand_out(reader)
+            milliseconds = 0.0
+            for item in items:
+                milliseconds += item.milliseconds
+                yield item
+            size = round(min(max(CHUNK, CHUNK_MS * len(chunk) / milliseconds), LARGEST_CHUNK))
     finally:
         for reader in readers:
             stop(reader)

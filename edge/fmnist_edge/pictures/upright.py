@@ -25,7 +25,7 @@ def upright(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
 def flatten(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
     """The image, as ``shrink`` gives it, in mode RGB, transparent parts on white, and its alpha in mode L if that is a mask."""
     if image.mode != "RGBA":
-        return image.convert("RGB"), None
+        return image if image.mode == "RGB" else image.convert("RGB"), None
     alpha = image.getchannel("A")
     opaque = np.asarray(alpha) > 127
     is_mask = opaque.any() and opaque.mean() < MOSTLY_OPAQUE

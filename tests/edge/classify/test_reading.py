@@ -237,7 +237,7 @@ def test_many_photos_are_read_by_several_processes_without_being_asked(monkeypat
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1})
     photos = [slow_source(number) for number in range(FIRST + 60)]
 
-    assert processes_of(photos) == 3
+    assert processes_of(photos) == 2
     assert processes_of(photos[: FIRST + 10]) == 1
 
 
