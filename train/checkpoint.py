@@ -18,6 +18,7 @@ from dataclasses import asdict
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,6 +51,7 @@ class Checkpoint:
     def __init__(self, path: Path, settings: Mapping[str, Any], content: bytes = b"", command: str = "") -> None:
         self.path, self.settings, self.command = path, settings, command
         self.state = read_state(path, content) if content else {}
+        self.one_at_a_time = Lock()
         if content:
             refuse_another(path, self.state, settings, command)
 
@@ -64,10 +66,10 @@ class Checkpoint:
     def save(self, network: str, variables: "Sequence[keras.Variable]", history: Sequence[Epoch]) -> None:
         values = {f"{network}.{number}": variable.numpy() for number, variable in enumerate(variables)}
         epochs = json.dumps([asdict(epoch) for epoch in history])
-        self.state |= {"settings": json.dumps(self.settings), "command": self.command, f"{network}.epochs": epochs, **values}
         try:
             # a folder of its own, in case that workers share a disk; what they write is the same
-            with tempfile.TemporaryDirectory(prefix=".train-", dir=self.path.parent) as scratch:
+            with self.one_at_a_time, tempfile.TemporaryDirectory(prefix=".train-", dir=self.path.parent) as scratch:
+                self.state |= {"settings": json.dumps(self.settings), "command": self.command, f"{network}.epochs": epochs, **values}
                 part = Path(scratch) / self.path.name
                 np.savez(part, **self.state)
                 part.replace(self.path)

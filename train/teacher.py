@@ -1,0 +1,99 @@
+"""python -m train.teacher: what convolutional networks say of Fashion-MNIST's training images, for MLPs to learn (`make teacher`).
+
+Distillation (Hinton, Vinyals, Dean 2015, arXiv:1503.02531): of a picture, a teacher says more than its label does, "mostly a
+shirt, a bit of a coat". An image's answer comes from a network that was trained without it: one that knows its label by heart
+would only repeat it (Dao et al. 2021, arXiv:2104.09732). No network sees the images that recipes decide by, nor the test images.
+
+The answers stand in train/answers.npz, so that nobody has to wait for the teachers.
+"""
+
+import json
+import zipfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from fmnist_edge.contract import CLASSES, Probabilities, Tiles
+from fmnist_edge.errors import FmnistEdgeError, reported
+from fmnist_edge.files import replacing
+from fmnist_edge.terminal import quiet_stderr
+from train.arrays import Labels
+from train.dataset import checksums, load
+from train.recipes import TEACHER
+
+ANSWERS = Path(__file__).with_name("answers.npz")
+CHECKPOINT = Path("build/teacher.checkpoint.npz")
+NETWORKS = 4
+"""Each is trained without a quarter of the images, and answers for that quarter."""
+WHOLE = 255
+"""How a probability of 1 is written down: in one byte."""
+
+
+class TeacherError(FmnistEdgeError):
+    """The teachers' answers are not there, or not what they should be."""
+
+
+def read_answers() -> Probabilities:
+    """What the teachers say of Fashion-MNIST's 60,000 training images, as they are and mirrored: float32 (2, 60000, 10).
+
+    Raises TeacherError if the file is missing or damaged.
+    """
+    try:
+        with np.load(ANSWERS) as file:
+            written: NDArray[np.uint8] = file["answers"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise TeacherError(f"{ANSWERS} can't be read ({error}); 'git checkout' brings it back, 'make teacher' makes it anew") from None
+    answers = written.astype(np.float32)
+    return answers / answers.sum(-1, keepdims=True)
+
+
+@reported("teacher", "the same command goes on")
+def main(
+    data_dir: Annotated[Path | None, typer.Option(help="A folder that has the four Fashion-MNIST files.")] = None,
+) -> None:
+    """Train the teachers and write their answers, which MLPs learn from. Takes hours."""
+    dataset = load(data_dir)
+    with quiet_stderr():
+        from train.augment import Examples, Lessons, held_out
+        from train.checkpoint import Checkpoint, code
+        from train.fit import make_reproducible, score, train_network
+        from train.networks import build_teacher
+    examples = Examples(dataset.train_images, dataset.train_labels)
+    kept_apart = held_out(len(examples))
+    parts = np.where(kept_apart, NETWORKS, np.arange(len(examples)) % NETWORKS)
+    settings: dict[str, Any] = {"recipe": asdict(TEACHER), "code": code()}
+    CHECKPOINT.parent.mkdir(exist_ok=True)
+    checkpoint = Checkpoint(CHECKPOINT, settings, CHECKPOINT.read_bytes() if CHECKPOINT.exists() else b"", "make teacher")
+    answers = np.zeros((2, len(examples), len(CLASSES)), np.float32)
+    for part in range(NETWORKS):
+        print(f"network {part + 1} of {NETWORKS}", flush=True)
+        make_reproducible(part)
+        network = build_teacher(f"teacher_{part}")
+        lessons = Lessons(TEACHER, examples[~kept_apart & (parts != part)], part)
+        _, scale = train_network(network, lessons, TEACHER.epochs, None, checkpoint)
+        for which, share in ((parts == part, 1), (kept_apart, 1 / NETWORKS)):
+            answers[:, which] += share * answer(network, examples.tiles[which], scale)
+    told: Labels = examples.labels
+    for name, which in (("each image by the network that did not see it", ~kept_apart), ("images held out, by all", kept_apart)):
+        print(f"{name}: accuracy {score(answers[0, which], told[which]).accuracy:.4f}")
+    about = {"recipe": asdict(TEACHER), "networks": NETWORKS, "dataset": checksums()}
+    with replacing(ANSWERS) as unfinished, unfinished.open("wb") as file:
+        np.savez_compressed(file, answers=np.rint(answers * WHOLE).astype(np.uint8), about=json.dumps(about))
+    checkpoint.remove()
+    print(f"wrote {ANSWERS.name}")
+
+
+def answer(network: Any, tiles: Tiles, scale: Any) -> Probabilities:
+    """What a network says of tiles, as they are and mirrored, each the mean over the ways in which it is moved: (2, N, 10)."""
+    from train.augment import WAYS, move
+    from train.networks import predict
+
+    return np.stack([np.mean([predict(network, move(seen, *way), scale) for way in WAYS], 0) for seen in (tiles, tiles[:, :, ::-1])])
+
+
+if __name__ == "__main__":
+    typer.run(main)
