@@ -5,13 +5,11 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import layers
 from numpy.typing import NDArray
 
 from fmnist_edge.contract import CLASSES, INPUT, OUTPUT, TILE_SIZE, Probabilities, Tiles, photo_answer, ten_views, to_pixels
 from train.recipes import Recipe
-
 
 HALF = "mixed_bfloat16"
 

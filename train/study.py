@@ -7,9 +7,11 @@ docs/study.md shows them: see train/study_page.py.
 import json
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
@@ -23,15 +25,16 @@ from train.clothing import get_clothes
 from train.dataset import Dataset, load
 from train.recipes import RECIPES, Recipe
 from train.study_page import PARTS, PHOTO_PARTS, QUESTIONS, Result, fill_page, settings_of
+from train.teacher import read_answers
 
 with quiet_stderr():
     import keras
     import tensorflow
 
-    from train.augment import Examples, Lessons, Teacher
+    from train.augment import Examples, Lessons
     from train.calibrate import accepts
     from train.cutting import cut
-    from train.fit import score, train_final, train_teacher, train_with_holdout, train_without
+    from train.fit import score, train, train_networks, train_with_holdout, use_one_thread_each
     from train.networks import predict, predict_photos
     from train.photos import find_hits, find_photos, read_tiles
 
@@ -47,12 +50,12 @@ def main(
 
     To measure something anew, delete it from docs/study.json.
     """
+    use_one_thread_each()
     study = Study(load(), tried)
-    # the textbook comes before the recipes: these switch TensorFlow to reproducible kernels, which are slower and check less
-    study.keep("textbook", "an output layer of 5", partial(textbook, study.dataset, 0, outputs=5))
-    study.keep("textbook", "one-hot labels, seed 0", partial(textbook, study.dataset, 0, one_hot=True))
+    study.keep("textbook", "an output layer of 5", partial(in_its_own_process, textbook, study.dataset, 0, outputs=5))
+    study.keep("textbook", "one-hot labels, seed 0", partial(in_its_own_process, textbook, study.dataset, 0, one_hot=True))
     for seed in range(seeds):
-        study.keep("textbook", f"seed {seed}", partial(textbook, study.dataset, seed))
+        study.keep("textbook", f"seed {seed}", partial(in_its_own_process, textbook, study.dataset, seed))
     for seed in range(seeds):
         for name, recipe in RECIPES.items():
             study.keep("recipes", f"{name}, seed {seed}", partial(study.whole, recipe, seed), recipe)
@@ -74,7 +77,7 @@ class Study:
         self.photos = cut(get_clothes())
         self.clothes = self.photos[np.asarray(self.photos.accepted.any(1))]
         self.dataset, self.examples = dataset, Examples(dataset.train_images, dataset.train_labels)
-        self.known_teachers: dict[str, tuple[Teacher | None, float]] = {}
+        self.answers = read_answers()
         self.results: dict[str, dict[str, Result]] = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
 
     def keep(self, group: str, name: str, measure: Callable[[], Result], recipe: Recipe | None = None) -> None:
@@ -92,12 +95,9 @@ class Study:
 
     def whole(self, recipe: Recipe, seed: int) -> Result:
         """The recipe as `make train` trains it. The test images are looked at once, at the end."""
-        teacher, teacher_seconds = self.teacher(recipe, seed)
         began = time.monotonic()
-        lessons = Lessons(recipe, self.examples, seed, self.photos)
-        holdout = train_with_holdout(lessons, teacher)
-        model = train_final(lessons, holdout, teacher)
-        seconds = teacher_seconds + time.monotonic() - began
+        model, holdout = train(Lessons(recipe, self.examples, seed, self.photos, answers=self.answers))
+        seconds = time.monotonic() - began
         probabilities = predict(model, self.dataset.test_images)
         return {
             "test": score(probabilities, self.dataset.test_labels).accuracy,
@@ -125,8 +125,8 @@ class Study:
             holdout = train_with_holdout(lessons)
             said, validation = holdout.said_of_photos, holdout.validation.accuracy
         else:
-            model, history = train_without(0, lessons)
-            said, validation = predict_photos(model, photos.tiles), history[-1].validation_accuracy
+            (only,) = train_networks(lessons, [0], recipe.epochs)
+            said, validation = predict_photos(only.model, photos.tiles), only.history[-1].validation_accuracy
         right = accepts(photos.accepted, said)
         return {
             "learned": int(chosen.sum()),
@@ -139,7 +139,7 @@ class Study:
 
     def holdout(self, recipe: Recipe, seed: int) -> Result:
         # without photos: what tiles show is enough to compare parts
-        holdout = train_with_holdout(Lessons(recipe, self.examples, seed), self.teacher(recipe, seed)[0])
+        holdout = train_with_holdout(Lessons(recipe, self.examples, seed, answers=self.answers))
         return {
             "validation": holdout.validation.accuracy,
             "disturbed": holdout.disturbed.accuracy,
@@ -147,14 +147,11 @@ class Study:
             "accuracies": [epoch.validation_accuracy for epoch in holdout.history],
         }
 
-    def teacher(self, recipe: Recipe, seed: int) -> tuple[Teacher | None, float]:
-        """The recipe's teacher, and how long its training took; trained once for all recipes that have it."""
-        told = repr((recipe.teacher, seed))
-        if told not in self.known_teachers:
-            began = time.monotonic()
-            teacher = train_teacher(recipe, self.examples, seed)
-            self.known_teachers[told] = teacher, time.monotonic() - began
-        return self.known_teachers[told]
+
+def in_its_own_process(measure: Callable[..., Result], *arguments: Any, **options: Any) -> Result:
+    """With as many threads as TensorFlow takes by itself, and its usual kernels: as it is for whoever runs the program."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(measure, *arguments, **options).result()
 
 
 def textbook(dataset: Dataset, seed: int, outputs: int = 10, one_hot: bool = False) -> Result:

@@ -1,4 +1,4 @@
-"""python -m train.teacher: what convolutional networks say of Fashion-MNIST's training images, for MLPs to learn (`make teacher`).
+"""python -m train.teacher: what convolutional networks say of Fashion-MNIST's training images, for MLPs to learn.
 
 Distillation (Hinton, Vinyals, Dean 2015, arXiv:1503.02531): of a picture, a teacher says more than its label does, "mostly a
 shirt, a bit of a coat". An image's answer comes from a network that was trained without it: one that knows its label by heart
@@ -46,9 +46,12 @@ def read_answers() -> Probabilities:
         with np.load(ANSWERS) as file:
             written: NDArray[np.uint8] = file["answers"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise TeacherError(f"{ANSWERS} can't be read ({error}); 'git checkout' brings it back, 'make teacher' makes it anew") from None
-    answers = written.astype(np.float32)
-    return answers / answers.sum(-1, keepdims=True)
+        raise TeacherError(
+            f"{ANSWERS} can't be read ({error}); 'git checkout' brings it back, 'make teacher' makes it anew"
+        ) from None
+    answers: Probabilities = written.astype(np.float32)
+    answers /= answers.sum(-1, keepdims=True)
+    return answers
 
 
 @reported("teacher", "the same command goes on")
@@ -65,7 +68,7 @@ def main(
     examples = Examples(dataset.train_images, dataset.train_labels)
     kept_apart = held_out(len(examples))
     parts = np.where(kept_apart, NETWORKS, np.arange(len(examples)) % NETWORKS)
-    settings: dict[str, Any] = {"recipe": asdict(TEACHER), "code": code()}
+    settings = {"recipe": "teacher", "code": code(), **asdict(TEACHER)}
     CHECKPOINT.parent.mkdir(exist_ok=True)
     checkpoint = Checkpoint(CHECKPOINT, settings, CHECKPOINT.read_bytes() if CHECKPOINT.exists() else b"", "make teacher")
     answers = np.zeros((2, len(examples), len(CLASSES)), np.float32)
@@ -92,7 +95,9 @@ def answer(network: Any, tiles: Tiles, scale: Any) -> Probabilities:
     from train.augment import WAYS, move
     from train.networks import predict
 
-    return np.stack([np.mean([predict(network, move(seen, *way), scale) for way in WAYS], 0) for seen in (tiles, tiles[:, :, ::-1])])
+    return np.stack(
+        [np.mean([predict(network, move(seen, *way), scale) for way in WAYS], 0) for seen in (tiles, tiles[:, :, ::-1])]
+    )
 
 
 if __name__ == "__main__":
