@@ -29,6 +29,7 @@ from train.history import Epoch, best_epoch, good_enough, progress
 from train.networks import Scale, build, choose_scale, fold_temperature, for_pixels, predict, predict_photos
 from train.recipes import Recipe
 
+COMMITTED = 0.0
 FEWEST = 60  # ten of them are held out
 
 
@@ -284,6 +285,7 @@ def make_epoch(model: keras.Model, optimizer: keras.optimizers.Optimizer, batch_
     An epoch is one graph: for a model this small, ``Model.fit`` of Keras 3 spends four fifths of its time between the batches.
     """
     optimizer.build(model.trainable_variables)
+    log = lambda values: tf.math.log(tf.maximum(values, 1e-7))
     strategy = tf.distribute.get_strategy()
 
     def run_step(tiles: tf.Tensor, targets: tf.Tensor, any_will_do: tf.Tensor) -> tf.Tensor:
@@ -295,10 +297,10 @@ def make_epoch(model: keras.Model, optimizer: keras.optimizers.Optimizer, batch_
         with tf.GradientTape() as tape:
             probabilities = model(images, training=True)
             # where any of several classes will do, what counts is the sum of their probabilities
-            accepted = tf.reduce_sum(wanted * probabilities, 1)
+            accepted = wanted * probabilities
             losses = tf.where(
                 any_will_do[share],
-                -tf.math.log(tf.maximum(accepted, 1e-7)),
+                (COMMITTED - 1) * log(tf.reduce_sum(accepted, 1)) - COMMITTED * log(tf.reduce_max(accepted, 1)),
                 keras.losses.categorical_crossentropy(wanted, probabilities),
             )
             # the optimizer adds up what the workers give, so this is the mean over the whole batch

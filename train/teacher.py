@@ -1,8 +1,8 @@
 """python -m train.teacher: what convolutional networks say of Fashion-MNIST's training images, for MLPs to learn.
 
 Distillation (Hinton, Vinyals, Dean 2015, arXiv:1503.02531): of a picture, a teacher says more than its label does, "mostly a
-shirt, a bit of a coat". An image's answer comes from a network that was trained without it: one that knows its label by heart
-would only repeat it (Dao et al. 2021, arXiv:2104.09732). No network sees the images that recipes decide by, nor the test images.
+shirt, a bit of a coat". The answer is the mean of several networks, of which one has not seen the picture: one that knows its
+label by heart would only repeat it. None of them sees the images that recipes decide by, nor the test images.
 
 The answers stand in train/answers.npz, so that nobody has to wait for the teachers.
 """
@@ -21,14 +21,13 @@ from fmnist_edge.contract import CLASSES, Probabilities, Tiles
 from fmnist_edge.errors import FmnistEdgeError, reported
 from fmnist_edge.files import replacing
 from fmnist_edge.terminal import quiet_stderr
-from train.arrays import Labels
 from train.dataset import checksums, load
 from train.recipes import TEACHER
 
 ANSWERS = Path(__file__).with_name("answers.npz")
 CHECKPOINT = Path("build/teacher.checkpoint.npz")
 NETWORKS = 4
-"""Each is trained without a quarter of the images, and answers for that quarter."""
+"""Each is trained without a quarter of the images."""
 WHOLE = 255
 """How a probability of 1 is written down: in one byte."""
 
@@ -67,23 +66,20 @@ def main(
         from train.networks import build_teacher
     examples = Examples(dataset.train_images, dataset.train_labels)
     kept_apart = held_out(len(examples))
-    parts = np.where(kept_apart, NETWORKS, np.arange(len(examples)) % NETWORKS)
     settings = {"recipe": "teacher", "code": code(), **asdict(TEACHER)}
     CHECKPOINT.parent.mkdir(exist_ok=True)
     checkpoint = Checkpoint(CHECKPOINT, settings, CHECKPOINT.read_bytes() if CHECKPOINT.exists() else b"", "make teacher")
     answers = np.zeros((2, len(examples), len(CLASSES)), np.float32)
-    for part in range(NETWORKS):
-        print(f"network {part + 1} of {NETWORKS}", flush=True)
-        make_reproducible(part)
-        network = build_teacher(f"teacher_{part}")
-        lessons = Lessons(TEACHER, examples[~kept_apart & (parts != part)], part)
-        _, scale = train_network(network, lessons, TEACHER.epochs, None, checkpoint)
-        for which, share in ((parts == part, 1), (kept_apart, 1 / NETWORKS)):
-            answers[:, which] += share * answer(network, examples.tiles[which], scale)
-    told: Labels = examples.labels
-    for name, which in (("each image by the network that did not see it", ~kept_apart), ("images held out, by all", kept_apart)):
-        print(f"{name}: accuracy {score(answers[0, which], told[which]).accuracy:.4f}")
-    about = {"recipe": asdict(TEACHER), "networks": NETWORKS, "dataset": checksums()}
+    for number in range(NETWORKS):
+        print(f"network {number + 1} of {NETWORKS}", flush=True)
+        make_reproducible(number)
+        network = build_teacher(f"teacher_{number}")
+        shown = ~kept_apart & (np.arange(len(examples)) % NETWORKS != number)
+        _, scale = train_network(network, Lessons(TEACHER, examples[shown], number), TEACHER.epochs, None, checkpoint)
+        answers += answer(network, examples.tiles, scale) / NETWORKS
+    validation = score(answers[0, kept_apart], examples.labels[kept_apart])
+    print(f"validation: loss {validation.loss:.4f}, accuracy {validation.accuracy:.4f}")
+    about = {"recipe": asdict(TEACHER), "networks": NETWORKS, "validation": asdict(validation), "dataset": checksums()}
     with replacing(ANSWERS) as unfinished, unfinished.open("wb") as file:
         np.savez_compressed(file, answers=np.rint(answers * WHOLE).astype(np.uint8), about=json.dumps(about))
     checkpoint.remove()
