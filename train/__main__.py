@@ -138,6 +138,7 @@ def main(
             "photos": len(own),
             "temperature": holdout.temperature,
             "photo_temperature": holdout.photo_temperature,
+            "photo_odds": holdout.photo_odds,
             "unsure": holdout.unsure,
             "dataset": checksums(),
             **({"photo_dataset": learned_from} if learned_from else {}),

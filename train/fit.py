@@ -17,11 +17,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from fmnist_edge.contract import CLASSES, Probabilities, at_temperature
+from fmnist_edge.contract import CLASSES, Probabilities, at_odds, at_temperature
 from fmnist_edge.errors import FmnistEdgeError, UsageError
 from train.arrays import Labels, as_labels, as_tiles
 from train.augment import FOLDS, Examples, Lessons
-from train.calibrate import accepts, choose_photo_temperature, choose_temperature, choose_unsure
+from train.calibrate import accepts, choose_photo_calibration, choose_temperature, choose_unsure
 from train.checkpoint import Checkpoint
 from train.cutting import NO_PHOTOS, PhotoTiles
 from train.disturb import disturb
@@ -29,7 +29,8 @@ from train.history import Epoch, best_epoch, good_enough, progress
 from train.networks import Scale, build, choose_scale, fold_temperature, for_pixels, predict, predict_photos
 from train.recipes import Recipe
 
-COMMITTED = 0.0
+COMMITTED = 0.3
+"""How much counts, where any of several classes will do, that the model commits itself to one of them; the rest is their sum."""
 FEWEST = 60  # ten of them are held out
 
 
@@ -54,13 +55,15 @@ class Holdout:
     """By which its logits are divided already."""
     photo_temperature: float
     """By which the logits are to be divided once more for photos."""
+    photo_odds: float
+    """By which the odds of a photo's likeliest class are to be multiplied then."""
     unsure: dict[str, float]
     """The confidence below which it is unsure of a "tile", and of a "photo"."""
     validation: Scores
     disturbed: Scores
     """On the images held out, disturbed."""
     said_of_photos: Probabilities
-    """Of each photo, what a model says that learned from no photo by its contributor; for photos' temperature: (N, 10)."""
+    """Of each photo, what a model says that learned from no photo by its contributor, calibrated for photos: (N, 10)."""
 
 
 @dataclass(frozen=True)
@@ -129,20 +132,21 @@ def judge(lessons: Lessons, trained: Sequence[Trained]) -> Holdout:
     disturbed = disturb(validation.tiles, validation.labels, lessons.seed)
     of_tiles, of_disturbed = predict(model, validation.tiles), predict(model, disturbed)
     surest, right = of_disturbed.max(1), of_disturbed.argmax(1) == validation.labels
-    photo_temperature, of_photos = 1.0, np.zeros((len(photos), len(CLASSES)), np.float32)
+    photo_temperature, photo_odds, of_photos = 1.0, 1.0, np.zeros((len(photos), len(CLASSES)), np.float32)
     for fold, one in enumerate(trained):
         held_out = lessons.folds == fold
         if held_out.any():
             of_photos[held_out] = predict_photos(one.model, photos.tiles[held_out])
     if (clothes := photos.accepted.any(1)).any():
-        photo_temperature = choose_photo_temperature(of_photos[clothes], photos.accepted[clothes])
-        of_photos = at_temperature(of_photos, photo_temperature)
+        photo_temperature, photo_odds = choose_photo_calibration(of_photos[clothes], photos.accepted[clothes])
+        of_photos = at_odds(at_temperature(of_photos, photo_temperature), photo_odds)
         # nothing that is said of other things is right
         surest, right = of_photos.max(1), accepts(photos.accepted, of_photos)
     return Holdout(
         trained[0].history,
         temperature,
         photo_temperature,
+        photo_odds,
         unsure={
             "tile": choose_unsure(of_tiles.max(1), of_tiles.argmax(1) == validation.labels),
             "photo": choose_unsure(surest, right),
@@ -285,7 +289,6 @@ def make_epoch(model: keras.Model, optimizer: keras.optimizers.Optimizer, batch_
     An epoch is one graph: for a model this small, ``Model.fit`` of Keras 3 spends four fifths of its time between the batches.
     """
     optimizer.build(model.trainable_variables)
-    log = lambda values: tf.math.log(tf.maximum(values, 1e-7))
     strategy = tf.distribute.get_strategy()
 
     def run_step(tiles: tf.Tensor, targets: tf.Tensor, any_will_do: tf.Tensor) -> tf.Tensor:
@@ -296,11 +299,11 @@ def make_epoch(model: keras.Model, optimizer: keras.optimizers.Optimizer, batch_
         wanted = targets[share]
         with tf.GradientTape() as tape:
             probabilities = model(images, training=True)
-            # where any of several classes will do, what counts is the sum of their probabilities
+            # where any of several classes will do, the sum of their probabilities counts, and the highest of them
             accepted = wanted * probabilities
             losses = tf.where(
                 any_will_do[share],
-                (COMMITTED - 1) * log(tf.reduce_sum(accepted, 1)) - COMMITTED * log(tf.reduce_max(accepted, 1)),
+                cost(tf.reduce_sum(accepted, 1)) * (1 - COMMITTED) + cost(tf.reduce_max(accepted, 1)) * COMMITTED,
                 keras.losses.categorical_crossentropy(wanted, probabilities),
             )
             # the optimizer adds up what the workers give, so this is the mean over the whole batch
@@ -309,6 +312,9 @@ def make_epoch(model: keras.Model, optimizer: keras.optimizers.Optimizer, batch_
         named = tf.gather(wanted, tf.argmax(probabilities, 1), batch_dims=1)
         right = tf.cast(named == tf.reduce_max(wanted, 1), tf.float32)
         return tf.stack([tf.reduce_sum(losses), tf.reduce_sum(right)])
+
+    def cost(probability: tf.Tensor) -> tf.Tensor:
+        return -tf.math.log(tf.maximum(probability, 1e-7))
 
     @tf.function
     def run_epoch(tiles: tf.Tensor, targets: tf.Tensor, any_will_do: tf.Tensor) -> tf.Tensor:

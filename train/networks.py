@@ -97,6 +97,6 @@ def predict(model: keras.Model, tiles: Tiles, scale: Scale | None = None) -> Pro
 
 
 def predict_photos(model: keras.Model, tiles: Tiles) -> Probabilities:
-    """The same of photos' tiles, each seen in ten views, as the device does, before its temperature for photos."""
+    """The same of photos' tiles, each seen in ten views, as the device does, before what it says is calibrated for photos."""
     views = ten_views(tiles).reshape(-1, TILE_SIZE, TILE_SIZE)
-    return photo_answer(predict(model, views).reshape(-1, 10, len(CLASSES)), 1)
+    return photo_answer(predict(model, views).reshape(-1, 10, len(CLASSES)), temperature=1, odds=1)

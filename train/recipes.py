@@ -82,7 +82,7 @@ FAST = Recipe(
     calibrate=True,
 )
 # a teacher's pupils have time; what it says of the other classes does more for them than label smoothing
-TAUGHT = replace(FAST, taught=True, sqrt_input=True, shift=0.6, calm_share=0.5)
+TAUGHT = replace(FAST, taught=True, batch_size=512, learning_rate=6e-3, sqrt_input=True, shift=0.6, calm_share=0.5)
 
 RECIPES = {
     "tutorial": Recipe(

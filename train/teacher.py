@@ -11,7 +11,7 @@ import json
 import zipfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
@@ -22,7 +22,11 @@ from fmnist_edge.errors import FmnistEdgeError, reported
 from fmnist_edge.files import replacing
 from fmnist_edge.terminal import quiet_stderr
 from train.dataset import checksums, load
-from train.recipes import TEACHER
+from train.recipes import TEACHER, Recipe
+
+if TYPE_CHECKING:
+    from train.augment import Examples
+    from train.checkpoint import Checkpoint
 
 ANSWERS = Path(__file__).with_name("answers.npz")
 CHECKPOINT = Path("build/teacher.checkpoint.npz")
@@ -57,26 +61,18 @@ def read_answers() -> Probabilities:
 def main(
     data_dir: Annotated[Path | None, typer.Option(help="A folder that has the four Fashion-MNIST files.")] = None,
 ) -> None:
-    """Train the teachers and write their answers, which MLPs learn from. Takes hours."""
+    """Train the teachers and write their answers, which MLPs learn from. Takes an hour or two."""
     dataset = load(data_dir)
     with quiet_stderr():
-        from train.augment import Examples, Lessons, held_out
+        from train.augment import Examples, held_out
         from train.checkpoint import Checkpoint, code
-        from train.fit import make_reproducible, score, train_network
-        from train.networks import build_teacher
+        from train.fit import score
     examples = Examples(dataset.train_images, dataset.train_labels)
-    kept_apart = held_out(len(examples))
     settings = {"recipe": "teacher", "code": code(), **asdict(TEACHER)}
     CHECKPOINT.parent.mkdir(exist_ok=True)
     checkpoint = Checkpoint(CHECKPOINT, settings, CHECKPOINT.read_bytes() if CHECKPOINT.exists() else b"", "make teacher")
-    answers = np.zeros((2, len(examples), len(CLASSES)), np.float32)
-    for number in range(NETWORKS):
-        print(f"network {number + 1} of {NETWORKS}", flush=True)
-        make_reproducible(number)
-        network = build_teacher(f"teacher_{number}")
-        shown = ~kept_apart & (np.arange(len(examples)) % NETWORKS != number)
-        _, scale = train_network(network, Lessons(TEACHER, examples[shown], number), TEACHER.epochs, None, checkpoint)
-        answers += answer(network, examples.tiles, scale) / NETWORKS
+    answers = teach(TEACHER, examples, checkpoint)
+    kept_apart = held_out(len(examples))
     validation = score(answers[0, kept_apart], examples.labels[kept_apart])
     print(f"validation: loss {validation.loss:.4f}, accuracy {validation.accuracy:.4f}")
     about = {"recipe": asdict(TEACHER), "networks": NETWORKS, "validation": asdict(validation), "dataset": checksums()}
@@ -84,6 +80,23 @@ def main(
         np.savez_compressed(file, answers=np.rint(answers * WHOLE).astype(np.uint8), about=json.dumps(about))
     checkpoint.remove()
     print(f"wrote {ANSWERS.name}")
+
+
+def teach(recipe: Recipe, examples: "Examples", checkpoint: "Checkpoint | None" = None) -> Probabilities:
+    """The mean answer of the networks to each image, as it is and mirrored: float32 (2, N, 10)."""
+    from train.augment import Lessons, held_out
+    from train.fit import make_reproducible, train_network
+    from train.networks import build_teacher
+
+    answers, numbers = np.zeros((2, len(examples), len(CLASSES)), np.float32), np.arange(len(examples))
+    for number in range(NETWORKS):
+        print(f"network {number + 1} of {NETWORKS}", flush=True)
+        make_reproducible(number)
+        network = build_teacher(f"teacher_{number}")
+        shown = examples[~held_out(len(examples)) & (numbers % NETWORKS != number)]
+        _, scale = train_network(network, Lessons(recipe, shown, number), recipe.epochs, None, checkpoint)
+        answers += answer(network, examples.tiles, scale) / NETWORKS
+    return answers
 
 
 def answer(network: Any, tiles: Tiles, scale: Any) -> Probabilities:

@@ -20,6 +20,7 @@ TRAINING = {
     "on photos of others": "on_photos",
     "temperature of logits": "temperature",
     "temperature of photos": "photo_temperature",
+    "odds of photos": "photo_odds",
     "unsure below": "unsure",
     "data set": "dataset",
     "versions": "versions",
