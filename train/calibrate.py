@@ -34,8 +34,12 @@ def choose_photo_calibration(probabilities: Probabilities, accepted: NDArray[np.
 
     Of a photo, more than one class may be right: a model that can't tell a pullover from a shirt says 0.4 of each, and is right
     where both are. So a temperature alone, which makes the sure surer too, does not do. The two with the least cross-entropy of
-    that yes or no. accepted: (N, 10).
+    that yes or no. accepted: (N, 10); other things, for which no class is right, have no say.
     """
+    clothes = accepted.any(1)
+    if not clothes.any():
+        return 1.0, 1.0
+    probabilities, accepted = probabilities[clothes], accepted[clothes]
     right = accepts(accepted, probabilities)
 
     def loss(temperature: float, odds: float) -> float:

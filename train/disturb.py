@@ -30,8 +30,8 @@ TURNED, SHOES_TURNED = 0.1, 0.3
 """How many photos' tiles are turned by 90, 180 or 270 degrees."""
 SHOES_TURN = 0.3
 """Standard deviation of a further rotation of photos' shoes, in radians."""
-GENTLY = 0.4
-"""With which part of DEVIATIONS photos' tiles are disturbed: a camera has done so before."""
+GENTLE, GENTLY = 0.8, 0.4
+"""How many photos' tiles are disturbed gently, and with which part of DEVIATIONS."""
 AT_ONCE = 500
 """Tiles worked on together: few enough for the processor's cache."""
 
@@ -51,7 +51,7 @@ def disturb(tiles: Tiles, labels: Labels, seed: int | list[int], pairs: float = 
 
 
 def disturb_photos(tiles: Tiles, shoes: NDArray[np.bool_], seed: int | list[int]) -> Tiles:
-    """The same of photos' tiles, on which shoes are in pairs already: they are disturbed gently, as a camera did so before.
+    """The same of photos' tiles, on which shoes are in pairs already: most are disturbed gently, as a camera did so before.
 
     Some lie on their side, or upside down; shoes are laid down anyhow.
     shoes: which tiles show some, bool (N,).
@@ -61,7 +61,10 @@ def disturb_photos(tiles: Tiles, shoes: NDArray[np.bool_], seed: int | list[int]
     shown = tiles.copy()
     for turn in (1, 2, 3):
         shown[turns == turn] = np.rot90(tiles[turns == turn], turn, (1, 2))
-    return in_parts(disturb_gently, random, shown, np.where(shoes, SHOES_TURN, 0))
+    gentle = random.random(len(tiles)) < GENTLE
+    shown[~gentle] = in_parts(disturb_some, random, shown[~gentle])
+    shown[gentle] = in_parts(disturb_gently, random, shown[gentle], np.where(shoes[gentle], SHOES_TURN, 0))
+    return shown
 
 
 def in_parts(disturber: Callable[..., Tiles], random: np.random.Generator, tiles: Tiles, *others: NDArray[np.float64]) -> Tiles:

@@ -137,8 +137,8 @@ def judge(lessons: Lessons, trained: Sequence[Trained]) -> Holdout:
         held_out = lessons.folds == fold
         if held_out.any():
             of_photos[held_out] = predict_photos(one.model, photos.tiles[held_out])
-    if (clothes := photos.accepted.any(1)).any():
-        photo_temperature, photo_odds = choose_photo_calibration(of_photos[clothes], photos.accepted[clothes])
+    if photos.accepted.any():
+        photo_temperature, photo_odds = choose_photo_calibration(of_photos, photos.accepted)
         of_photos = at_odds(at_temperature(of_photos, photo_temperature), photo_odds)
         # nothing that is said of other things is right
         surest, right = of_photos.max(1), accepts(photos.accepted, of_photos)

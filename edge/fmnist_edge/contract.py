@@ -105,7 +105,12 @@ def photo_answer(probabilities: Probabilities, temperature: float, odds: float) 
 
 
 def at_odds(probabilities: Probabilities, odds: float) -> Probabilities:
-    """The same ranking, with the odds p / (1 - p) of the likeliest class so many times as high: (N, 10). odds: 1 or more."""
+    """The same ranking, with the odds p / (1 - p) of the likeliest class so many times as high: (N, 10).
+
+    odds: 1, which changes nothing, or more.
+    """
+    if odds == 1:
+        return probabilities
     first = np.arange(probabilities.shape[1]) == probabilities.argmax(1)[:, None]
     raised = np.where(first, odds * probabilities, probabilities)
     return np.asarray(raised / raised.sum(1, keepdims=True), dtype=np.float32)

@@ -53,7 +53,7 @@ def check_description(text: str, model_sha256: str) -> dict[str, Any]:
 
 
 def is_calibration(training: Any) -> bool:
-    """Whether it has what is read of it: how sure it may be, and the confidences below which it is unsure; older files lack them."""
+    """Whether it has what is read of it: how sure it may be, and from which confidence it is sure; older files lack them."""
     if not isinstance(training, dict):
         return False
     unsure = training.get("unsure", NEVER_UNSURE)

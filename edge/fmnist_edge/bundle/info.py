@@ -30,6 +30,7 @@ TRAINING = {
 REMARKS = {
     "temperature of logits": ", by which they were divided; it is part of the weights",
     "temperature of photos": ", by which the logits of photos are divided besides, on the device",
+    "odds of photos": ", by which those of a photo's likeliest class are multiplied then",
 }
 
 
