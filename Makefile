@@ -4,7 +4,7 @@
 RECIPE.jobs := train  ## the training set-up, a name in train/recipes.py (standard)
 RESTART.jobs := train  ## 1: give up a training that was interrupted, and begin anew
 MODELS.jobs := train export sign bench wheel deploy deploy-model  ## the folder of the models (models)
-FMNIST_DATA.jobs := data train export study quick test mutants bench arm-test armv7-test pi-test python-test bulk-test page-test fleet-test  ## a folder with Fashion-MNIST's four files
+FMNIST_DATA.jobs := data train teacher export study quick test mutants bench arm-test armv7-test pi-test python-test bulk-test page-test fleet-test  ## a folder with Fashion-MNIST's four files
 FMNIST_PHOTOS.jobs := photos train study quick test  ## a folder with the photos of clothes: images.csv and images/
 TRY.jobs := study  ## a folder of labelled photos to try each recipe on
 TESTS.jobs := quick test  ## which tests: files, folders, or pytest's options (all)
@@ -21,7 +21,7 @@ SOURCE.jobs := deploy  ## the camera that the device watches; none: no service (
 ARGS.jobs := deploy deploy-model trust rollback fleet-status fetch-photos  ## more for ansible-playbook: --check, or --limit shelf
 PYTHON.jobs = $(filter-out help clean distclean,$(JOBS))  ## what .venv is made with, if there is none yet (python3)
 
-JOBS := help setup data photos train export sign bench study quick test arm-test armv7-test pi-test python-test bulk-test camera-test page-test \
+JOBS := help setup data photos train teacher export sign bench study quick test arm-test armv7-test pi-test python-test bulk-test camera-test page-test \
   page-load fuzz mutants mutants-report lint format wheel deploy deploy-model trust rollback fleet-status fleet-test fetch-photos readme \
   release-notes lock clean distclean
 SETTABLE := $(patsubst %.jobs,%,$(filter %.jobs,$(.VARIABLES)))
@@ -71,7 +71,7 @@ KERAS := $(IN)/fmnist.keras
 BUNDLE := $(addprefix $(IN)/,fmnist-float.tflite fmnist-int8.tflite fmnist-float.onnx fmnist-int8.onnx golden.npz parity.json manifest.json)
 
 # what a training depends on: also on photos that are there by now; a user's own are read only if there are some
-TRAINING := $(filter-out train/study% train/photos.py,$(wildcard train/*.py train/*.in train/*.csv)) edge/fmnist_edge/contract.py \
+TRAINING := $(filter-out train/study% train/photos.py,$(wildcard train/*.py train/*.in train/*.csv train/*.npz)) edge/fmnist_edge/contract.py \
   $(wildcard $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/fmnist-edge/clothing-dataset-*/images.csv)
 
 # FORCE if one of the files is missing: then it is made again, whatever its stamp says
@@ -142,6 +142,9 @@ $(OLD_RUNTIME): | $(SETUP)
 $(KERAS): ;
 
 FORCE:
+
+teacher: $(SETUP) data  ## train the networks that MLPs learn from, and write their answers: train/answers.npz (an hour)
+	$(PY) -m train.teacher
 
 study: $(SETUP) data  ## measure all recipes several times: docs/study.md (an hour)
 	$(PY) -m train.study $(if $(TRY),--try $(call quoted,$(TRY)))

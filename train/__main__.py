@@ -28,6 +28,7 @@ from train.dataset import checksums, load
 from train.keep import keep_better, read_description
 from train.photos import read_photos, tell
 from train.recipes import RECIPES, Recipe, find_recipe
+from train.teacher import read_answers
 
 RECIPE_HELP = "; ".join(f"{name}: {recipe.purpose}" for name, recipe in RECIPES.items()) + "."
 
@@ -98,7 +99,7 @@ def main(
         # of several workers, the first one's counts
         check_interrupted(interrupted, settings, resume and "TF_CONFIG" not in os.environ)
     own = read_photos(photos) if photos else NO_PHOTOS
-    dataset = load(data_dir)
+    dataset, answers = load(data_dir), read_answers() if chosen.taught else None
     clothes = get_clothes() if chosen.photo_share else []
     learned_from = describe_clothes(clothes)
     warn_of_losing_photos(out, learned_from, len(own))
@@ -111,11 +112,12 @@ def main(
             import tensorflow
 
             from train.calibrate import judge_photos
-            from train.fit import fit, score, score_photos
+            from train.fit import fit, score, score_photos, use_one_thread_each
             from train.networks import predict
             from train.report import write_report
             from train.workers import agree, from_first, join, together
 
+        use_one_thread_each()
         tensorflow.get_logger().setLevel("ERROR")  # it warns of retracing: a graph for each network, and there is one of each
         shown = cut(clothes) + own
         settings["photos"] = f"{len(shown):,} (checksum {shown.sha256[:8]})"
@@ -129,7 +131,7 @@ def main(
             checkpoint = Checkpoint(interrupted, settings, content, again)
             if content and not resume:
                 say(f"continuing the interrupted training in {interrupted}; to start again: {restart_by()}")
-            model, holdout = fit(chosen, dataset.train_images, dataset.train_labels, seed, shown, checkpoint)
+            model, holdout = fit(chosen, dataset.train_images, dataset.train_labels, seed, shown, checkpoint, answers)
         seconds = time.monotonic() - began
         probabilities, said = predict(model, dataset.test_images), holdout.said_of_photos
         scores = {
@@ -149,6 +151,7 @@ def main(
             "photos": len(own),
             "temperature": holdout.temperature,
             "photo_temperature": holdout.photo_temperature,
+            "photo_odds": holdout.photo_odds,
             "unsure": holdout.unsure,
             "dataset": checksums(),
             **({"photo_dataset": learned_from} if learned_from else {}),
@@ -176,8 +179,7 @@ def main(
 
 def makes_weights(recipe: Recipe) -> dict[str, Any]:
     """The settings of a recipe that affect the weights."""
-    settings = {name: value for name, value in vars(recipe).items() if name not in ("purpose", "int8_waiver", "teacher")}
-    return settings | {"teacher": makes_weights(recipe.teacher) if recipe.teacher else None}
+    return {name: value for name, value in vars(recipe).items() if name not in ("purpose", "int8_waiver")}
 
 
 def describe_clothes(photos: Sequence[Photo]) -> dict[str, Any]:

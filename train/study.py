@@ -52,16 +52,18 @@ def main(
 def measure(recipes: Mapping[str, Recipe], seeds: int, tried: Path | None, everything: bool) -> None:
     """Measures the recipes, and on request everything else that the page shows."""
     with quiet_stderr():
-        from train.study_runs import Study, textbook  # TensorFlow takes seconds to import, and --help needs none
+        # TensorFlow takes seconds to import, and --help needs none
+        from train.fit import use_one_thread_each
+        from train.study_runs import Study, in_its_own_process, textbook
     from train.dataset import load
 
+    use_one_thread_each()
     study = Study(load(), tried)
     if everything:
-        # the textbook comes before the recipes: these switch TensorFlow to reproducible kernels, which are slower and check less
-        study.keep("textbook", "an output layer of 5", partial(textbook, study.dataset, 0, outputs=5))
-        study.keep("textbook", "one-hot labels, seed 0", partial(textbook, study.dataset, 0, one_hot=True))
+        study.keep("textbook", "an output layer of 5", partial(in_its_own_process, textbook, study.dataset, 0, outputs=5))
+        study.keep("textbook", "one-hot labels, seed 0", partial(in_its_own_process, textbook, study.dataset, 0, one_hot=True))
         for seed in range(seeds):
-            study.keep("textbook", f"seed {seed}", partial(textbook, study.dataset, seed))
+            study.keep("textbook", f"seed {seed}", partial(in_its_own_process, textbook, study.dataset, seed))
     for seed in range(seeds):
         for name, recipe in recipes.items():
             study.keep("recipes", f"{name}, seed {seed}", partial(study.whole, recipe, seed), recipe)

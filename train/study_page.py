@@ -17,7 +17,7 @@ RESULTS, PAGE = Path("docs/study.json"), Path("docs/study.md")
 
 TUTORIAL, QUICK, COMPACT, STANDARD = (RECIPES[name] for name in ("tutorial", "quick", "compact", "standard"))
 SHORT = replace(COMPACT, epochs=COMPACT.epochs // 4)
-SHORT_ALONE = replace(SHORT, teacher=None)
+SHORT_ALONE = replace(SHORT, taught=False)
 
 PARTS = {
     "quick, without standardising": replace(QUICK, scaling="normalize"),
@@ -33,7 +33,7 @@ PARTS = {
 }
 """Recipes with and without a part. Only the images held out are asked: the test images have no say in a choice."""
 
-WITH_PHOTOS = replace(STANDARD, teacher=None, epochs=STANDARD.epochs // 4)
+WITH_PHOTOS = replace(STANDARD, taught=False, epochs=STANDARD.epochs // 4)
 
 
 def some(count: int, of: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -3,7 +3,10 @@
 import json
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -12,16 +15,17 @@ from numpy.typing import NDArray
 
 from fmnist_edge.contract import calibration_error, to_pixels
 from fmnist_edge.files import replacing
-from train.augment import Examples, Lessons, Teacher
+from train.augment import Examples, Lessons
 from train.calibrate import accepts
 from train.clothing import get_clothes
 from train.cutting import cut
 from train.dataset import Dataset
-from train.fit import score, train_final, train_teacher, train_with_holdout, train_without
+from train.fit import score, train, train_networks, train_with_holdout
 from train.networks import predict, predict_photos
 from train.photos import find_hits, find_photos, read_tiles
 from train.recipes import Recipe
 from train.study_page import RESULTS, Result, read_results, settings_of
+from train.teacher import read_answers
 
 
 class Study:
@@ -32,7 +36,7 @@ class Study:
         self.photos = cut(get_clothes())
         self.clothes = self.photos[np.asarray(self.photos.accepted.any(1))]
         self.dataset, self.examples = dataset, Examples(dataset.train_images, dataset.train_labels)
-        self.known_teachers: dict[str, tuple[Teacher | None, float]] = {}
+        self.answers = read_answers()
         self.results: dict[str, dict[str, Result]] = read_results()
 
     def keep(self, group: str, name: str, measure: Callable[[], Result], recipe: Recipe | None = None) -> None:
@@ -50,12 +54,9 @@ class Study:
 
     def whole(self, recipe: Recipe, seed: int) -> Result:
         """The recipe as `make train` trains it. The test images are looked at once, at the end."""
-        teacher, teacher_seconds = self.teacher(recipe, seed)
         began = time.monotonic()
-        lessons = Lessons(recipe, self.examples, seed, self.photos)
-        holdout = train_with_holdout(lessons, teacher)
-        model = train_final(lessons, holdout, teacher)
-        seconds = teacher_seconds + time.monotonic() - began
+        model, holdout = train(Lessons(recipe, self.examples, seed, self.photos, answers=self.answers))
+        seconds = time.monotonic() - began
         probabilities = predict(model, self.dataset.test_images)
         return {
             "test": score(probabilities, self.dataset.test_labels).accuracy,
@@ -83,8 +84,8 @@ class Study:
             holdout = train_with_holdout(lessons)
             said, validation = holdout.said_of_photos, holdout.validation.accuracy
         else:
-            model, history = train_without(0, lessons)
-            said, validation = predict_photos(model, photos.tiles), history[-1].validation_accuracy
+            (only,) = train_networks(lessons, [0], recipe.epochs)
+            said, validation = predict_photos(only.model, photos.tiles), only.history[-1].validation_accuracy
         right = accepts(photos.accepted, said)
         return {
             "learned": int(chosen.sum()),
@@ -97,7 +98,7 @@ class Study:
 
     def holdout(self, recipe: Recipe, seed: int) -> Result:
         # without photos: what tiles show is enough to compare parts
-        holdout = train_with_holdout(Lessons(recipe, self.examples, seed), self.teacher(recipe, seed)[0])
+        holdout = train_with_holdout(Lessons(recipe, self.examples, seed, answers=self.answers))
         return {
             "validation": holdout.validation.accuracy,
             "disturbed": holdout.disturbed.accuracy,
@@ -105,14 +106,11 @@ class Study:
             "accuracies": [epoch.validation_accuracy for epoch in holdout.history],
         }
 
-    def teacher(self, recipe: Recipe, seed: int) -> tuple[Teacher | None, float]:
-        """The recipe's teacher, and how long its training took; trained once for all recipes that have it."""
-        told = repr((recipe.teacher, seed))
-        if told not in self.known_teachers:
-            began = time.monotonic()
-            teacher = train_teacher(recipe, self.examples, seed)
-            self.known_teachers[told] = teacher, time.monotonic() - began
-        return self.known_teachers[told]
+
+def in_its_own_process(measure: Callable[..., Result], *arguments: Any, **options: Any) -> Result:
+    """With as many threads as TensorFlow takes by itself, and its usual kernels: as whoever runs the program has it."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(measure, *arguments, **options).result()
 
 
 def textbook(dataset: Dataset, seed: int, outputs: int = 10, one_hot: bool = False) -> Result:

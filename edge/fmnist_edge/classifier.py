@@ -93,6 +93,7 @@ class Classifier:
         self.model = open_model(model)
         training = self.model.description["training"]
         self.photo_temperature: float = training.get("photo_temperature", 1)
+        self.photo_odds: float = training.get("photo_odds", 1)
         chosen = training.get("unsure", NEVER_UNSURE)
         self.sure_from = chosen if min_confidence is None else dict.fromkeys(chosen, min_confidence)
         self._arguments = model, min_confidence
@@ -162,7 +163,7 @@ class Classifier:
         if are_photos.any():
             shown = ten_views(tiles[are_photos]).reshape(-1, TILE_SIZE, TILE_SIZE)
             answers = self.model.session.probabilities(shown).reshape(-1, 10, len(CLASSES))
-            rows[are_photos] = photo_answer(answers, self.photo_temperature)
+            rows[are_photos] = photo_answer(answers, self.photo_temperature, self.photo_odds)
         return [
             Prediction(row, self.sure_from[view.kind], view.garment_found, view.kind, view.tile)
             for row, view in zip(rows, views, strict=True)

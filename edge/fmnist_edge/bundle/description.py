@@ -53,12 +53,13 @@ def check_description(text: str, model_sha256: str) -> dict[str, Any]:
 
 
 def is_calibration(training: Any) -> bool:
-    """Whether the temperatures and the thresholds of being unsure are valid; older files may lack them."""
+    """Whether how sure it may be, and the thresholds of being unsure, are valid; older files may lack them."""
     if not isinstance(training, dict):
         return False
     unsure = training.get("unsure", NEVER_UNSURE)
     return (
         all(is_number(training.get(name, 1), 1e-6, 1e6) for name in ("temperature", "photo_temperature"))
+        and is_number(training.get("photo_odds", 1), 1, 1e6)
         and isinstance(unsure, dict)
         and unsure.keys() == NEVER_UNSURE.keys()
         and all(is_number(confidence, 0, 1) for confidence in unsure.values())

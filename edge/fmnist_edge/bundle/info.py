@@ -21,6 +21,7 @@ TRAINING = {
     "on photos of others": "on_photos",
     "temperature of logits": "temperature",
     "temperature of photos": "photo_temperature",
+    "odds of photos": "photo_odds",
     "unsure below": "unsure",
     "data set": "dataset",
     "versions": "versions",
@@ -30,6 +31,7 @@ TRAINING = {
 REMARKS = {
     "temperature of logits": ", already part of the weights",
     "temperature of photos": ", by which the device also divides the logits of photos",
+    "odds of photos": ", by which the device multiplies those of a photo's likeliest class",
 }
 
 

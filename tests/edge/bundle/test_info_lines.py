@@ -14,6 +14,7 @@ TRAINING = {
     **{
         "temperature": 1.23456789,
         "photo_temperature": 0.8125,
+        "photo_odds": 1.5,
         "unsure": {"tile": 0.6, "photo": 0.75},
         "dataset": {"images": "0ff"},
         "versions": {"keras": "3"},
@@ -41,6 +42,7 @@ def test_each_fact_has_its_name() -> None:
         "own photos             count 12",
         "temperature of logits  1.235, already part of the weights",
         "temperature of photos  0.8125, by which the device also divides the logits of photos",
+        "odds of photos         1.5, by which the device multiplies those of a photo's likeliest class",
         "unsure below           tile 0.6\n                       photo 0.75",
         "data set               images 0ff",
         "versions               keras 3",

@@ -151,6 +151,6 @@ def expect_to_learn_from(folder: Path, dataset: Dataset) -> None:
     photos = read_photos(folder)
     assert sorted(int(classes.argmax()) for classes in photos.accepted) == [7, 8]
 
-    recipe = replace(RECIPES["standard"], teacher=None, hidden=(8,), epochs=1)
+    recipe = replace(RECIPES["standard"], taught=False, hidden=(8,), epochs=1)
     _, holdout = fit(recipe, dataset.train_images[:500], dataset.train_labels[:500], photos=photos)
     assert holdout.said_of_photos.shape == (2, 10)
