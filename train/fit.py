@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import Event
 from typing import Any
@@ -198,9 +199,10 @@ def cores() -> int:
 
 
 def use_one_thread_each() -> None:
-    """Before anything else of TensorFlow: one thread for each network that is trained, so that several can be at once."""
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(cores())
+    """One thread for each network that is trained, so that several can be at once; of no effect once TensorFlow is in use."""
+    with suppress(RuntimeError):
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+        tf.config.threading.set_inter_op_parallelism_threads(cores())
 
 
 def make_reproducible(seed: int) -> None:
