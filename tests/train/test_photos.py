@@ -97,13 +97,12 @@ def said(*probabilities: float, sure: bool = True) -> Prediction:
 
 def test_what_is_right_by_class_how_true_confidence_is_and_what_is_said_of_other_things() -> None:
     of_others = [said(0.9, sure=False), said(0.9), said(0.9, sure=False), said(0.9, sure=False)]
-    predictions = [
+    of_clothes = [
         said(0.1, 0.8),
         said(0.3, 0.5),
         said(0.8),
         said(0.4, 0.3, 0.2, sure=False),
         said(0.15, 0.6, 0.12, 0.1),
-        *of_others,
     ]
     right = [{1}, {0, 4}, {0}, {2}, {3}, set(), set(), set(), set()]
 
