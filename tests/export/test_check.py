@@ -258,6 +258,12 @@ def test_a_model_from_another_run_is_named_even_if_the_manifest_lists_it(folder:
     assert "it is from another training than the manifest: recipe tutorial" in refusal(folder, few)
 
 
+def test_of_many_differences_three_are_named(folder: Path, few: Dataset) -> None:
+    smuggle(folder, "fmnist-float.onnx", float_onnx(MLP.layers, TRAINING | dict.fromkeys("abcd", 1)))
+
+    assert refusal(folder, few).endswith("than the manifest: a 1, not None; b 1, not None; c 1, not None; export again")
+
+
 def test_stale_labels_are_named(folder: Path, few: Dataset) -> None:
     smuggle(folder, "fmnist-float.onnx", float_onnx(MLP.layers, classes=CLASSES[::-1]))
 
