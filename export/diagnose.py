@@ -41,9 +41,9 @@ def diagnose(name: str, content: bytes, output: Probabilities, mlp: Mlp, tiles: 
         # a model may hardly care how bright images are: then the right pixels explain its outputs as well
         if alike(said, output) and mean_distance(said, output) < mean_distance(right, output):
             return f"it says what the Keras model says of {mistake}"
-    order = [
-        int(np.bincount(output.argmax(1)[right.argmax(1) == k], minlength=len(CLASSES)).argmax()) for k in range(len(CLASSES))
-    ]
+    order, named = list(range(len(CLASSES))), right.argmax(1)
+    for k in np.unique(named):
+        order[k] = int(np.bincount(output.argmax(1)[named == k]).argmax())
     moved = [f"{CLASSES[k]} stands in the place of {CLASSES[place]}" for k, place in enumerate(order) if k != place]
     if moved and alike(right, output[:, order]):
         return f"its classes are in another order: {', '.join(moved)}"

@@ -81,6 +81,13 @@ def test_classes_in_another_order_do_not_explain_other_probabilities() -> None:
     assert cause(answers(PIXELS, mlp)[:, ORDER] / 3, mlp) == ""
 
 
+def test_a_model_that_never_says_a_class_is_looked_at_as_well() -> None:
+    first, (kernel, bias) = LAYERS
+    mlp = Mlp([first, (kernel, bias - np.float32(1_000) * (np.arange(10) == 9))], sqrt_input=False)
+
+    assert cause(answers(PIXELS, mlp), mlp) == ""
+
+
 def test_outputs_that_are_no_numbers_are_named_first() -> None:
     mlp = Mlp(LAYERS, sqrt_input=False)
     output = answers(PIXELS[:, ::-1], mlp)

@@ -226,22 +226,22 @@ def test_each_gate_has_its_limit(dtype: str, figures: Figures, message: str) -> 
 
 
 def test_figures_count_who_is_right_and_leave_ties_out() -> None:
-    """Five images of class 0: both right, Keras alone, the artifact alone, neither, and one on which Keras has a tie."""
-    keras, artifact = np.zeros((2, 5, 10), np.float32)
-    keras[[0, 1, 2, 3], [0, 0, 1, 1]], artifact[[0, 1, 2, 3], [0, 2, 0, 2]] = 1, 1
-    keras[4, [0, 1]], artifact[4, 1] = 0.5, 1
+    """Six images of class 0: both right, Keras alone, the artifact alone, neither of two, and one on which Keras has a tie."""
+    keras, artifact = np.zeros((2, 6, 10), np.float32)
+    keras[[0, 1, 2, 3, 4], [0, 0, 1, 1, 1]], artifact[[0, 1, 2, 3, 4], [0, 2, 0, 2, 2]] = 1, 1
+    keras[5, [0, 1]], artifact[5, 1] = 0.5, 1
 
-    figures = parity.compare(keras, artifact, np.zeros(5, np.uint8))
+    figures = parity.compare(keras, artifact, np.zeros(6, np.uint8))
 
     counts = (figures.both_right, figures.only_keras_right, figures.only_artifact_right, figures.both_wrong, figures.ties)
-    assert counts == (1, 1, 1, 1, 1)
-    assert figures.accuracy == 2 / 5
+    assert counts == (1, 1, 1, 2, 1)
+    assert figures.accuracy == 2 / 6
     assert figures.accuracy_difference == 0
-    assert figures.top1_agreement == 2 / 5
+    assert figures.top1_agreement == 2 / 6
     assert figures.max_dp == 1
-    assert figures.mean_dp == pytest.approx((3 * 2 + 1) / 50)
-    assert figures.calibration_error == pytest.approx(3 / 5)
-    assert [change["image"] for change in parity.changes(keras, artifact, np.zeros(5, np.uint8))] == [1, 2, 3]
+    assert figures.mean_dp == pytest.approx((4 * 2 + 1) / 60)
+    assert figures.calibration_error == pytest.approx(4 / 6)
+    assert [change["image"] for change in parity.changes(keras, artifact, np.zeros(6, np.uint8))] == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize(("label", "difference"), [(0, -0.5), (2, 0.5), (1, 0)])
@@ -252,15 +252,18 @@ def test_a_loss_is_negative_and_a_gain_positive(label: int, difference: float) -
 
 
 def test_the_divergence_is_that_of_kullback_and_leibler_and_nothing_counts_as_half_a_step() -> None:
-    keras, artifact = np.zeros((2, 1, 10), np.float32)
+    keras, artifact = np.zeros((2, 2, 10), np.float32)
     keras[0, :2], artifact[0, 0] = 0.5, 1
+    keras[1, 2], artifact[1, 2:6] = 1, 0.25
     half = 1 / 512
-    p, q = (np.array(row) / sum(row) for row in ([0.5, 0.5, *[half] * 8], [1, *[half] * 9]))
+    keras_counts = np.array([[0.5, 0.5, *[half] * 8], [half, half, 1, *[half] * 7]])
+    artifact_counts = np.array([[1, *[half] * 9], [half, half, *[0.25] * 4, *[half] * 4]])
+    p, q = (counts / counts.sum(1)[:, None] for counts in (keras_counts, artifact_counts))
 
-    figures = parity.compare(keras, artifact, np.zeros(1, np.uint8))
+    figures = parity.compare(keras, artifact, np.zeros(2, np.uint8))
 
-    assert figures.mean_kl == pytest.approx((p * np.log(p / q)).sum())
-    assert parity.compare(keras, keras, np.zeros(1, np.uint8)).mean_kl == 0
+    assert figures.mean_kl == pytest.approx((p * np.log(p / q)).sum() / 2)
+    assert parity.compare(keras, keras, np.zeros(2, np.uint8)).mean_kl == 0
 
 
 def test_a_change_names_the_image_its_label_and_what_both_say() -> None:

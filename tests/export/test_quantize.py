@@ -7,7 +7,6 @@ import pytest
 
 from export.keras_model import Layers, Mlp, probabilities
 from export.quantize import (
-    LARGEST,
     ROOTS,
     balance_units,
     centre_logits,
@@ -26,6 +25,8 @@ from fmnist_edge.contract import Tiles
 RANDOM = np.random.default_rng(0)
 TILES: Tiles = RANDOM.integers(0, 256, (400, 28, 28), np.uint8)
 STRANGE: Tiles = np.concatenate([255 - TILES[:20], np.zeros((1, 28, 28), np.uint8), np.full((1, 28, 28), 255, np.uint8)])
+LARGEST = 127
+"""LiteRT's int8 weights."""
 VALUES, STRANGE_VALUES = flat_pixels(TILES), flat_pixels(STRANGE)
 
 

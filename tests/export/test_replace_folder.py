@@ -97,10 +97,13 @@ def test_a_bundle_is_whole_after_each_of_50_kills(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_there_is_made(tmp_path: Path) -> None:
-    replace_folder.write(tmp_path / "deep" / "models", NEW)
+    folder = tmp_path / "very" / "deep" / "models"
+    files = NEW | {"report/more/page.md": b"page"}
 
-    assert contents(tmp_path / "deep" / "models") == NEW
-    assert list((tmp_path / "deep").iterdir()) == [tmp_path / "deep" / "models"]
+    replace_folder.write(folder, files)
+
+    assert contents(folder) == files
+    assert list(folder.parent.iterdir()) == [folder]
 
 
 def test_what_is_not_ours_stays_as_it_was(tmp_path: Path) -> None:
@@ -109,6 +112,7 @@ def test_what_is_not_ours_stays_as_it_was(tmp_path: Path) -> None:
     (folder / "notes").mkdir()
     (folder / "notes" / "mine.txt").write_text("mine")
     (folder / "link").symlink_to("notes/mine.txt")
+    (folder / "latest").symlink_to("notes")
     folder.chmod(0o2750)
     before = (folder / "notes" / "mine.txt").stat()
 
@@ -116,6 +120,7 @@ def test_what_is_not_ours_stays_as_it_was(tmp_path: Path) -> None:
 
     assert contents(folder) == NEW | {"notes/mine.txt": b"mine", "link": b"mine"}
     assert os.readlink(folder / "link") == "notes/mine.txt"
+    assert os.readlink(folder / "latest") == "notes"
     assert folder.stat().st_mode & 0o7777 == 0o2750
     assert (folder / "notes" / "mine.txt").stat().st_mtime_ns == before.st_mtime_ns
 
@@ -160,6 +165,74 @@ def test_without_exchange_two_renames_do(tmp_path: Path, monkeypatch: pytest.Mon
     replace_folder.write(tmp_path / "models", NEW)
 
     assert contents(tmp_path) == {f"models/{name}": content for name, content in (NEW | {"mine": b""}).items()}
+
+
+@pytest.fixture
+def two_folders(tmp_path: Path) -> tuple[Path, Path]:
+    """A new one, and the old one that it is to replace."""
+    for name in ("new", "models"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "manifest.json").write_text(name)
+    return tmp_path / "new", tmp_path / "models"
+
+
+def test_two_folders_change_places_in_one_step(two_folders: tuple[Path, Path], tmp_path: Path) -> None:
+    """With two renames the old one would stand aside, and there would be a moment without a folder."""
+    new, folder = two_folders
+
+    replace_folder.exchange(new, folder, tmp_path / "old")
+
+    assert contents(tmp_path) == {"models/manifest.json": b"new", "new/manifest.json": b"models"}
+
+
+def test_an_exchange_that_fails_says_why_and_changes_nothing(two_folders: tuple[Path, Path], tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="No such file or directory"):
+        replace_folder.exchange(tmp_path / "none", two_folders[1], tmp_path / "old")
+
+    assert contents(two_folders[1]) == {"manifest.json": b"models"}
+
+
+def test_the_old_folder_comes_back_if_the_new_one_can_not_take_its_place(
+    two_folders: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replace_folder, "RENAME_EXCHANGE", 1 << 10)
+
+    with pytest.raises(FileNotFoundError):
+        replace_folder.exchange(tmp_path / "none", two_folders[1], tmp_path / "old")
+
+    assert contents(two_folders[1]) == {"manifest.json": b"models"}
+    assert not (tmp_path / "old").exists()
+
+
+def test_what_can_not_be_linked_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    replace_folder.write(tmp_path / "models", {"mine": b"mine"})
+    before = (tmp_path / "models" / "mine").stat()
+
+    def refuse(*_: object) -> None:
+        raise OSError
+
+    monkeypatch.setattr("os.link", refuse)
+    replace_folder.write(tmp_path / "models", NEW)
+
+    assert contents(tmp_path / "models") == NEW | {"mine": b"mine"}
+    assert (tmp_path / "models" / "mine").stat().st_mtime_ns == before.st_mtime_ns
+
+
+def test_the_new_folder_is_built_beside_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Elsewhere may be another disk, with which nothing can change places."""
+    monkeypatch.setattr("tempfile.tempdir", "/none")
+
+    replace_folder.write(tmp_path / "models", NEW)
+
+    assert contents(tmp_path) == {f"models/{name}": content for name, content in NEW.items()}
+
+
+def test_a_folder_that_can_not_be_written_is_said_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(ExportError, match=rf"^{tmp_path}/file/models can't be written: {tmp_path}/file \(Not a directory\)$"):
+        replace_folder.check_replaceable(tmp_path / "file" / "models")
+    replace_folder.check_replaceable(tmp_path / "very" / "deep")
 
 
 def test_a_folder_that_a_kill_left_aside_is_put_back_first(tmp_path: Path) -> None:

@@ -33,10 +33,22 @@ def test_strange_tiles_are_brighter_and_darker_negative_noisy_and_torn_ones(stra
     assert values.max() == pytest.approx(180, abs=5)
     assert (negative == 155).all()
     assert noisy.std() == pytest.approx(25, abs=1)
-    assert noisy.mean() == pytest.approx(100, abs=1)
+    assert noisy.mean() == pytest.approx(99.5, abs=0.2)
     holes = torn != 100
     assert (holes.sum((1, 2)) == 64).all()
     assert set(torn[holes].tolist()) == {0, 255}
+
+
+@pytest.mark.parametrize(("value", "other_end"), [(0, 255), (255, 0)])
+def test_what_can_be_no_brighter_or_darker_stays_at_the_end(value: int, other_end: int) -> None:
+    strange = make_strange(np.full((1_000, 28, 28), value, np.uint8))
+    bright, noisy = strange[:250].astype(int), strange[500:750].astype(int)
+
+    assert strange.dtype == np.uint8
+    assert (noisy == value).mean() == pytest.approx(0.5, abs=0.02)
+    assert np.abs(noisy - other_end).min() > 100
+    assert (bright == value).mean() == pytest.approx(1 if value == 0 else 0.53, abs=0.1)
+    assert bright.min() >= 0.3 * value - 1
 
 
 def test_among_them_are_an_empty_and_a_full_one_which_set_the_inputs_range(strange: np.ndarray) -> None:

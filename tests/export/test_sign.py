@@ -148,7 +148,7 @@ def test_of_what_ssh_keygen_complains_of_the_last_line_is_said(
     key: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = tmp_path / "ssh-keygen"
-    program.write_bytes(b"#!/bin/sh\necho 'enter passphrase' >&2; echo 'bad \xff passphrase ' >&2; exit 255\n")
+    program.write_bytes(b"#!/bin/sh\necho 'enter passphrase' >&2; echo again >&2; echo 'bad \xff passphrase ' >&2; exit 255\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
 

@@ -74,6 +74,7 @@ def test_what_is_wrong_with_labels_is_said(labels: object, complaint: str) -> No
         as_labels(labels, 12)
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_one_hot_labels_and_floats_train_the_same_model(dataset: Dataset) -> None:
     from train.fit import fit

@@ -195,7 +195,7 @@ def test_what_was_gone_on_from_is_kept_beside_what_comes(path: Path) -> None:
 def test_what_a_full_disk_left_of_a_checkpoint_is_said_to_be_damaged(part: slice, path: Path) -> None:
     path.write_bytes(path.read_bytes()[part])
 
-    with pytest.raises(UsageError, match="is no interrupted training, or damaged; remove it, or take --restart"):
+    with pytest.raises(UsageError, match=rf"^{path} is no interrupted training, or damaged; remove it, or take --restart"):
         checkpoint(path)
 
 

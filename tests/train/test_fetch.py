@@ -1,5 +1,7 @@
 """Downloads from a real HTTP server that behaves well, badly, or not at all; and Debian packages, by programs that stand in."""
 
+import re
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,6 +49,25 @@ def got(server: Server, target: Path) -> list[str | None]:
 
 def test_a_file_is_asked_for_once(server: Server, target: Path) -> None:
     assert got(server, target) == [None]
+
+
+def test_how_far_it_is_is_shown_beside_what_a_program_reads(
+    server: Server, target: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    part_of(target).write_bytes(CONTENT[:1000])
+
+    got(server, target)
+
+    output, shown = capfd.readouterr()
+    assert output == ""
+    assert re.match(rf"{NAME} ━+ 204\.8/204\.8 kB", shown)
+
+
+def test_a_server_that_says_nothing_is_not_waited_for(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("train.fetch.TIMEOUT_SECONDS", 0.1)
+
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(TimeoutError):
+        download(f"http://127.0.0.1:{silent.getsockname()[1]}/{NAME}", target, check)
 
 
 def test_a_download_goes_on_where_an_earlier_one_broke_off(server: Server, target: Path) -> None:

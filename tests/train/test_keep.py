@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fmnist_edge.errors import UsageError
-from train.keep import Score, chance, find_worse, keep, keep_better
+from train.keep import Score, chance, find_worse, keep, keep_better, label_of, read_description
 
 STANDARD = {"recipe": "standard", "on_photos": {"photos": 2911, "right": 0.77}}
 PHOTO_SCORES = {"on_photos": {"photos": 2911, "right": 0.77}}
@@ -48,6 +48,11 @@ def test_what_chance_explains_is_not_worse(right: int, worse: bool) -> None:
     [
         (0.888, PHOTO_SCORES, "test images: 9,077 of 10,000 right, now 8,880 of 10,000 right"),
         (0.92, {}, "photos: 2,241 of 2,911 right, now none"),
+        (
+            0.888,
+            {},
+            "test images: 9,077 of 10,000 right, now 8,880 of 10,000 right; photos: 2,241 of 2,911 right, now none",
+        ),
         (0.92, {"on_photos": {"photos": 2911, "right": 0.7}}, "photos: 2,241 of 2,911 right, now 2,038 of 2,911 right"),
     ],
 )
@@ -97,3 +102,27 @@ def test_what_cannot_be_kept_is_not_replaced(tmp_path: Path) -> None:
 
     with pytest.raises(UsageError, match=r"kept/a: the better model can't be kept there .*, so it is not replaced"):
         keep(tmp_path, [model(tmp_path / "fmnist.keras").name], "a")
+
+
+def test_a_model_may_be_kept_again(tmp_path: Path) -> None:
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / "report.md").write_text("old")
+    keep(tmp_path, ["report"], "a")
+    (tmp_path / "report" / "report.md").write_text("new")
+
+    kept = keep(tmp_path, ["report"], "a")
+
+    assert (kept / "report" / "report.md").read_text() == "new"
+
+
+def test_what_is_kept_is_called_by_its_recipe_and_its_content() -> None:
+    assert label_of({"recipe": "My recipe/2"}, "0123456789") == "My-recipe-2-01234567"
+    assert label_of({}, "0123456789") == "unknown-01234567"
+
+
+def test_a_file_that_describes_something_else_says_nothing(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "fmnist.keras", "w") as archive:
+        archive.writestr("fmnist.json", "[1]")
+
+    assert read_description(tmp_path / "fmnist.keras") == {}
+    assert "is better (it does not say how good it is): it is kept in" in keep_better(tmp_path / "fmnist.keras", {}, 0.9)
