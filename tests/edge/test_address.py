@@ -44,6 +44,9 @@ SAFE = "".join(PLACES) + "*" * 20 + "there is no such file, and an address begin
         ("rtsp://1.2.3.4:554/user=admin&password=p@ss&channel=1", "rtsp://1.2.3.4:554/user=admin&password=***"),
         ("HTTP://[fe80::1%eth0]:80/video", "http://[fe80::1%eth0]:80/video"),
         ("rtsp://admin:pa/ss@camera.local/live", "rtsp://***"),
+        ("rtsp://admin:pa/ss://@camera.local/live", "rtsp://***"),
+        ("http://192.168.1.5:80/a@b", "http://192.168.1.5:80/***"),
+        ("http://[fe80::1]:80/a@b", "http://[fe80::1]:80/***"),
         ("film:2.mp4", "film:2.mp4"),
         ("frames/monkey=%04d.png", "frames/monkey=%04d.png"),
         ("/dev/video0", "/dev/video0"),
@@ -88,6 +91,12 @@ def test_what_is_written_with_percent_signs_is_taken_apart_rightly() -> None:
     address = parse("rtsp://admin:pa%2Fss%40@camera.local:8554/live?x=1")
 
     assert address == ("rtsp", "admin", "pa%2Fss%40", "camera.local", "8554", "/live?x=1")
+    assert parse("rtsp://admin:a:b@camera/")[1:3] == ("admin", "a:b")
+
+
+def test_what_is_no_address_is_told_how_one_begins() -> None:
+    with pytest.raises(UsageError, match=r"^an address begins as in rtsp://HOST/ or http://HOST/$"):
+        parse("camera.local/live")
 
 
 @settings(max_examples=300, deadline=None)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fmnist_edge.errors import UsageError
-from fmnist_edge.files import check_writable, decode_text, prepare_folder, replacing
+from fmnist_edge.files import check_writable, decode_text, prepare_folder, replacing, sync
 
 
 def names(folder: Path) -> list[str]:
@@ -108,3 +108,16 @@ def test_a_text_is_read_without_its_byte_order_mark(content: bytes) -> None:
 def test_what_is_no_text_is_not_guessed_at() -> None:
     with pytest.raises(UnicodeDecodeError):
         decode_text("é".encode("latin-1"))
+
+
+def test_files_and_folders_are_brought_to_the_disk_and_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    synced: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.readlink(f"/proc/self/fd/{descriptor}")))
+    before = len(os.listdir("/proc/self/fd"))
+
+    sync(tmp_path / "file")
+    sync(tmp_path)
+
+    assert synced == [str(tmp_path / "file"), str(tmp_path)]
+    assert len(os.listdir("/proc/self/fd")) == before

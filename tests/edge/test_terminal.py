@@ -1,12 +1,13 @@
 """What is written to a terminal: nothing that does something to it, in columns that fit, in colour where it is wanted."""
 
+import io
 import os
 import sys
 from threading import Event, Thread
 
 import pytest
 
-from fmnist_edge.terminal import columns, printable, quiet_stderr, wants_colour
+from fmnist_edge.terminal import columns, printable, quiet_stderr, tell, wants_colour
 from support.terminals import stdout_on_a_terminal
 
 
@@ -110,3 +111,16 @@ def test_two_threads_at_once_leave_stderr_as_it_was(capfd: pytest.CaptureFixture
     os.write(2, b"after")
 
     assert capfd.readouterr().err == "after"
+
+
+def test_a_message_is_a_line_on_stderr_at_once_and_without_stderr_none(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(written, "utf-8"))
+    tell("damaged")
+    assert written.getvalue() == b"fmnist-edge: damaged\n"
+
+    monkeypatch.setattr(sys, "stderr", None)
+    tell("damaged")
+    assert capsys.readouterr().out == ""

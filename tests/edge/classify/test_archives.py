@@ -144,6 +144,13 @@ def test_an_empty_archive_holds_nothing(tmp_path: Path) -> None:
     assert refusal(lambda: views(name, ZIP)) == "tiles are uint8 (N, 28, 28), background 0; this holds nothing"
 
 
+def test_each_array_that_holds_no_tiles_is_named(tmp_path: Path) -> None:
+    np.savez(tmp_path / "other.npz", labels=np.zeros(3, np.uint8), floats=np.zeros((3, 28, 28)))
+
+    said = refusal(lambda: views(str(tmp_path / "other.npz"), ZIP))
+    assert said.endswith("; this holds uint8 (3,), float64 (3, 28, 28)")
+
+
 def test_tiles_are_no_photos(tmp_path: Path) -> None:
     name = write(tmp_path / "tiles.npy", npy(TILES))
 

@@ -41,11 +41,12 @@ def test_each_picture_is_shown_in_order_with_its_own_prediction(
     tally, shown = show_all([item(0), BAD, *map(item, range(1, 7))], classifier, batch_size=3)
 
     assert (tally.pictures, tally.failed) == (8, 1)
+    assert show_all([BAD, item(0), BAD], classifier)[0].failed == 2
     assert [name for name, _, _ in shown] == ["0.png", "bad\n.png", *(f"{number}.png" for number in range(1, 7))]
     answers = [found.probabilities for _, found, _ in shown if found]
     np.testing.assert_array_equal(answers, [found.probabilities for found in classifier.classify(TILES)])
     assert shown[1][1] is None
-    assert capsys.readouterr() == ("", "fmnist-edge: bad\\n.png: damaged\n")
+    assert capsys.readouterr() == ("", 3 * "fmnist-edge: bad\\n.png: damaged\n")
 
 
 def test_all_is_well_if_each_has_a_prediction(classifier: Classifier) -> None:
@@ -163,7 +164,9 @@ def test_without_ctrl_c_its_handler_is_as_it_was() -> None:
         ("./tiles.npy[3]", "tiles.npy[3].png"),
         ("a//b.png", "a_b.png.png"),
         ("x" * 300, "x" * 200 + ".png"),
+        ("x" * 200, "x" * 200 + ".png"),
         ("鞋" * 100, "鞋" * 66 + ".png"),
+        (f"a{'鞋' * 90}.png", f"{'鞋' * 65}.png.png"),
     ],
 )
 def test_a_saved_tile_is_named_by_its_picture_and_its_folders(name: str, saved: str, tmp_path: Path) -> None:
@@ -178,3 +181,26 @@ def test_a_saved_tile_is_named_by_its_picture_and_its_folders(name: str, saved: 
 def test_a_tile_that_cannot_be_saved_is_an_os_error(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="gone"):
         save_tile(TILES[0], tmp_path / "gone" / "shoe.png")
+
+
+SAME_WHEN_FLAT = [
+    "a/1.jpg",
+    "a_1.jpg",
+    "A_1.jpg",
+    "../a_1.jpg",
+    "a/../a_1.jpg",
+    "x/" * 150 + "y.png",
+    "z/" + "x/" * 149 + "y.png",
+]
+
+
+def test_no_two_pictures_tiles_have_the_same_name() -> None:
+    taken: dict[str, str] = {}
+
+    names = [name_of_tile(name, taken) for name in SAME_WHEN_FLAT]
+
+    assert names[0] == "a_1.jpg"
+    assert names[4] == names[1]  # the same picture
+    assert len({name.casefold() for name in names}) == len(names) - 1
+    assert all(len(os.fsencode(name)) <= 240 for name in names)
+    assert [name_of_tile(name, taken) for name in SAME_WHEN_FLAT] == names

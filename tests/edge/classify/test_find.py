@@ -3,7 +3,6 @@
 import gzip
 import io
 import json
-import os
 import re
 import subprocess
 import zipfile
@@ -14,7 +13,6 @@ import pytest
 from PIL import Image, ImageOps
 
 from fmnist_edge import Classifier
-from fmnist_edge.classify.bulk import name_of_tile
 from fmnist_edge.classify.find import find
 from fmnist_edge.classify.reading import Options, read_all
 from fmnist_edge.pictures.tile import look
@@ -265,30 +263,3 @@ def test_an_archive_packed_in_a_way_that_cannot_be_read_says_what_to_do(tree: Pa
     )
     assert str(secret.error) == "it needs a password; unpack it first"
     assert str(cut.error).startswith("the archive is damaged (Bad CRC-32")
-
-
-SAME_WHEN_FLAT = [
-    "a/1.jpg",
-    "a_1.jpg",
-    "A_1.jpg",
-    "../a_1.jpg",
-    "a/../a_1.jpg",
-    "x/" * 150 + "y.png",
-    "z/" + "x/" * 149 + "y.png",
-]
-
-
-def test_no_two_pictures_tiles_have_the_same_name() -> None:
-    taken: dict[str, str] = {}
-
-    names = [name_of_tile(name, taken) for name in SAME_WHEN_FLAT]
-
-    assert names[0] == "a_1.jpg"
-    assert names[4] == names[1]  # the same picture
-    assert len({name.casefold() for name in names}) == len(names) - 1
-    assert all(len(os.fsencode(name)) <= 240 for name in names)
-    assert [name_of_tile(name, taken) for name in SAME_WHEN_FLAT] == names
-
-
-def test_a_long_name_is_cut_between_characters() -> None:
-    assert name_of_tile(f"a{'鞋' * 90}.png", {}) == f"{'鞋' * 65}.png"

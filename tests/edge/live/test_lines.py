@@ -235,6 +235,24 @@ def test_a_message_that_cannot_be_written_ends_nothing(monkeypatch: pytest.Monke
     screen.tell("lost")
 
 
+@pytest.mark.parametrize("on_terminal", [True, False])
+def test_each_answer_and_message_is_there_as_soon_as_it_was_said(on_terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = os.pipe()
+    os.set_blocking(ours, False)
+    with open(theirs, "w") as out, open(os.dup(theirs), "w") as err, open(ours, "rb", buffering=0) as reader:
+        monkeypatch.setattr(sys, "stdout", out)
+        monkeypatch.setattr(sys, "stderr", err)
+        screen = Screen(False, False, "en")
+        screen.in_place = on_terminal
+
+        screen.show(answer(), frame(), 0, 0)
+        assert b"Sneaker" in (reader.read() or b"")
+        screen.tell("lost")
+        assert reader.read() == b"fmnist-edge: lost\n"
+        screen.end()
+        assert reader.read() == (b"\n" if on_terminal else None)
+
+
 def test_a_slow_reader_is_waited_for_after_a_page_and_not_after_hundreds_of_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     ours, theirs = os.pipe()
     with open(theirs, "w") as file:

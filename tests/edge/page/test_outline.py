@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from fmnist_edge.page.outline import COLOUR, draw, parts, trace
+from fmnist_edge.page.outline import COLOUR, MAX_PARTS, area, draw, parts, trace
 
 
 def mask_of(*rows: str) -> np.ndarray:
@@ -41,6 +41,41 @@ def test_of_several_parts_the_largest_is_gone_around_and_all_are_drawn() -> None
     assert marked[:10, :10].any()
     assert marked[50:, :10].any()
     assert marked[20:40, 20:].any()
+
+
+@pytest.mark.parametrize(
+    ("points", "size"),
+    [([[3, 4]], 0), ([[0, 0], [2, 0], [2, 3], [0, 3]], 6), ([[5, 1], [9, 1], [7, 4]], 6), ([[0, 3], [2, 3], [2, 0], [0, 0]], 6)],
+)
+def test_a_part_is_as_large_as_its_polygon(points: list[list[int]], size: float) -> None:
+    assert area(points) == size
+
+
+def test_the_largest_part_is_not_the_one_that_begins_first_or_has_most_corners() -> None:
+    mask = mask_of("..#.......", ".#.#......", "#...#.....", "......####", "......####", "......####", "......####")
+
+    assert trace(mask) == [[6, 3], [9, 3], [9, 6], [6, 6]]
+
+
+def test_specks_are_not_gone_around_without_an_end() -> None:
+    mask = np.zeros((20, 20), bool)
+    mask[::2, ::2] = True
+
+    assert len(parts(mask)) == MAX_PARTS == 8
+
+
+def test_the_outline_lies_on_the_rim_of_what_it_surrounds_in_a_part_of_any_shape() -> None:
+    picture = Image.new("RGB", (400, 300), "white")
+    mask = np.zeros((20, 40), bool)
+    mask[5:15, 10:31] = True
+
+    draw(picture, mask, (100, 150, 300, 250))
+
+    marked = np.argwhere((np.asarray(picture) != 255).any(2))
+    (top, left), (bottom, right) = marked.min(0), marked.max(0)
+    # the rim's pixels are of five by five, and the line is three wide
+    assert (left, top) == pytest.approx((100 + 5 * 10.5, 150 + 5 * 5.5), abs=2)
+    assert (right, bottom) == pytest.approx((100 + 5 * 30.5, 150 + 5 * 14.5), abs=2)
 
 
 @pytest.mark.parametrize("seed", range(20))
