@@ -2,12 +2,17 @@
 
 import io
 import os
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from functools import partial
+<<<<<<< HEAD
 from itertools import count
+=======
+from typing import Any
+>>>>>>> pagepi
 
 import numpy as np
 import pytest
@@ -16,6 +21,7 @@ from PIL import Image
 from fmnist_edge.classify import reading
 from fmnist_edge.classify.reading import CHUNK, FIRST, LARGEST_CHUNK, Options, Source, fail, open_content, read_all, read_item
 from fmnist_edge.errors import FmnistEdgeError, InputError
+from support.commands import ROOT
 
 TILE = np.arange(784, dtype=np.uint16).reshape(28, 28).astype(np.uint8) // 8
 
@@ -281,3 +287,15 @@ def test_those_that_read_end_with_the_one_that_waits() -> None:
         except ProcessLookupError:
             return
     pytest.fail("it reads on")
+
+
+def test_the_lines_for_several_machines_answer_without_ray_too() -> None:
+    """`make bulk-test` runs them with it, which takes minutes."""
+    (program,) = re.findall(r"```python\n(import sys.*?)\nfolder, out = ", (ROOT / "docs" / "bulk.md").read_text(), re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(program.replace("import ray\n", ""), names)
+
+    answer = names["Answer"]()({"path": ["shoe.png", "bad.png"], "bytes": [(ROOT / "docs" / "shoe.png").read_bytes(), b"bad"]})
+
+    assert answer["label"] == ["Sneaker", ""]
+    assert [bool(error) for error in answer["error"]] == [False, True]
