@@ -8,11 +8,8 @@ import sys
 import time
 from collections.abc import Iterator
 from functools import partial
-<<<<<<< HEAD
 from itertools import count
-=======
 from typing import Any
->>>>>>> pagepi
 
 import numpy as np
 import pytest
