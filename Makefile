@@ -4,7 +4,7 @@
 RECIPE.jobs := train  ## the training set-up, a name in train/recipes.py (standard)
 RESTART.jobs := train  ## 1: give up a training that was interrupted, and begin anew
 MODELS.jobs := train export sign bench wheel deploy deploy-model  ## the folder of the models (models)
-FMNIST_DATA.jobs := data train export study quick test mutants bench arm-test armv7-test pi-test python-test bulk-test page-test fleet-test  ## a folder with Fashion-MNIST's four files
+FMNIST_DATA.jobs := data train teacher export study quick test mutants bench arm-test armv7-test pi-test python-test bulk-test page-test fleet-test  ## a folder with Fashion-MNIST's four files
 FMNIST_PHOTOS.jobs := photos train study quick test  ## a folder with the photos of clothes: images.csv and images/
 TRY.jobs := study  ## a folder of labelled photos to try each recipe on
 TESTS.jobs := quick test  ## which tests: files, folders, or pytest's options (all)
@@ -21,8 +21,9 @@ SOURCE.jobs := deploy  ## the camera that the device watches; none: no service (
 ARGS.jobs := deploy deploy-model trust rollback fleet-status fetch-photos  ## more for ansible-playbook: --check, or --limit shelf
 PYTHON.jobs = $(filter-out help clean distclean,$(JOBS))  ## what .venv is made with, if there is none yet (python3)
 
-JOBS := help setup data photos train export sign bench study quick test arm-test armv7-test pi-test python-test bulk-test camera-test page-test \
-  page-load fuzz mutants mutants-report lint format wheel deploy deploy-model trust rollback fleet-status fleet-test fetch-photos readme lock clean distclean
+JOBS := help setup data photos train teacher export sign bench study quick test arm-test armv7-test pi-test python-test bulk-test camera-test page-test \
+  page-load fuzz mutants mutants-report lint format wheel deploy deploy-model trust rollback fleet-status fleet-test fetch-photos readme \
+  release-notes lock clean distclean
 SETTABLE := $(patsubst %.jobs,%,$(filter %.jobs,$(.VARIABLES)))
 GIVEN := $(foreach name,$(SETTABLE),$(if $(filter-out undefined,$(origin $(name))),$(name)))
 # what is in the environment may be there for another program; what was typed here was meant
@@ -70,7 +71,7 @@ KERAS := $(IN)/fmnist.keras
 BUNDLE := $(addprefix $(IN)/,fmnist-float.tflite fmnist-int8.tflite fmnist-float.onnx fmnist-int8.onnx golden.npz parity.json manifest.json)
 
 # what a training depends on: also on photos that are there by now; a user's own are read only if there are some
-TRAINING := $(filter-out train/study% train/photos.py,$(wildcard train/*.py train/*.in train/*.csv)) edge/fmnist_edge/contract.py \
+TRAINING := $(filter-out train/study% train/photos.py,$(wildcard train/*.py train/*.in train/*.csv train/*.npz)) edge/fmnist_edge/contract.py \
   $(wildcard $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/fmnist-edge/clothing-dataset-*/images.csv)
 
 # FORCE if one of the files is missing: then it is made again, whatever its stamp says
@@ -142,6 +143,9 @@ $(KERAS): ;
 
 FORCE:
 
+teacher: $(SETUP) data  ## train the networks that MLPs learn from, and write their answers: train/answers.npz (an hour)
+	$(PY) -m train.teacher
+
 study: $(SETUP) data  ## measure all recipes several times: docs/study.md (an hour)
 	$(PY) -m train.study $(if $(TRY),--try $(call quoted,$(TRY)))
 
@@ -169,7 +173,7 @@ test: $(SETUP) data  ## run all tests, or some: TESTS=tests/edge/bundle; ARITHME
 arm-test:  ## run the wheel on Debian 12 for 32- and 64-bit Arm, in qemu's user mode (three minutes); armv7-test: 32-bit alone
 arm-test armv7-test: data wheel
 	@missing=$$(tests/machines/arm/missing.sh); test -z "$$missing" || { \
-	  echo "the Arm Debians need more: sudo apt-get install $$missing" >&2; exit 1; }
+	  echo "the Arm systems need more: sudo apt-get install $$missing" >&2; exit 1; }
 	printf '%s\n' armhf $(if $(filter arm-test,$@),arm64) | xargs -P 2 -I {} tests/machines/arm/build.sh {} build/arm/{} dist/*.whl
 	$(PY) -m pytest -rP tests/machines/arm $(if $(filter armv7-test,$@),-k 'not arm64')
 
@@ -218,11 +222,12 @@ fuzz: $(SETUP)  ## 20,000 hostile pictures and as many models (five minutes)
 	PYTHONPATH=edge $(PY) tests/support/fuzz.py
 
 # all of them, so that one look at the end is enough
-lint: $(SETUP) $(ANSIBLE)/installed  ## check format, style, types and who imports what; 'make format' mends most of it
+lint: $(SETUP) $(ANSIBLE)/installed  ## check format, style, spelling, types and imports; 'make format' mends most of it
 	@mkdir -p build; bad=; \
 	$(VENV)/bin/ruff format --check . || bad="$$bad; ruff format: make format"; \
 	$(VENV)/bin/ruff check . || bad="$$bad; ruff check: make format mends what is marked [*], the rest by hand"; \
 	$(VENV)/bin/mypy || bad="$$bad; mypy: by hand"; \
+	$(VENV)/bin/codespell || bad="$$bad; codespell: by hand, or into ignore-words-list in pyproject.toml"; \
 	PYTHONPATH=. $(VENV)/bin/lint-imports --no-cache >build/lint-imports.log || { cat build/lint-imports.log; \
 	  bad="$$bad; lint-imports: imports go down the layers in pyproject.toml"; }; \
 	PATH=$(ANSIBLE)/bin:$$PATH ANSIBLE_CONFIG=deploy/ansible.cfg ansible-lint --offline -q --profile production deploy || \
@@ -290,8 +295,12 @@ bench: $(SETUP) $(OLD_RUNTIME)  ## time and weigh the artifacts in each runtime,
 	$(PY) -m bench --models $(call quoted,$(MODELS)) --out $(if $(filter models,$(IN)),docs,$(call quoted,$(MODELS)))
 	$(PY) -m bench.readme
 
-readme: $(SETUP)  ## write the measured numbers and the real output into README.md
+readme: $(SETUP)  ## write measured numbers, real output and help into README.md and docs/
 	$(PY) -m bench.readme
+	$(PY) -m train.study --page
+
+release-notes: $(SETUP)  ## print the part of CHANGELOG.md for the version in pyproject.toml
+	@$(PY) deploy/release_notes.py
 
 lock: $(SETUP)  ## choose the newest versions anew: rewrites requirements.txt
 	$(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-emit-find-links \

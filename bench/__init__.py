@@ -1,1 +1,1 @@
-"""Times and weighs the artifacts and the command (`python -m bench`), and writes what was measured into the README."""
+"""Times and weighs the artifacts and the command (`python -m bench`), and writes what was measured into the README and docs/."""

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from bench.aims import describe_aims
 from bench.bulk import describe_bulk, measure_bulk
 from bench.camera import describe_camera, measure_camera
 from bench.device import describe_device, measure_device
@@ -16,6 +17,7 @@ from bench.weight import describe_weight, measure_weight
 from export import bare_runtimes
 from export.bundle import ARTIFACTS, to_json
 from export.table import align
+from fmnist_edge.cli.commands import run
 from fmnist_edge.errors import reported
 
 SHOWN = (1, 64, 1024)
@@ -23,10 +25,20 @@ SHOWN = (1, 64, 1024)
 
 @reported("bench")
 def main(
-    models: Annotated[Path, typer.Option(help="The folder with the artifacts.", file_okay=False)] = Path("models"),
-    out: Annotated[Path, typer.Option(help="The folder for bench.json and bench.md.", file_okay=False)] = Path("docs"),
+    models: Annotated[Path, typer.Option(metavar="DIR", help="The folder with the artifacts.", file_okay=False)] = Path("models"),
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The folder for bench.json and bench.md.", file_okay=False)] = Path(
+        "docs"
+    ),
 ) -> None:
-    """Time and weigh the artifacts in each runtime, each in a process of its own."""
+    """Time and weigh the artifacts in each runtime.
+
+    Each runtime has a process of its own. The camera alone is watched for ten minutes.
+
+    \b
+    Examples:
+      python -m bench
+      python -m bench --models build/quick --out build/quick
+    """
     rows = [row for runtime in bare_runtimes.RUNTIMES if bare_runtimes.is_here(runtime) for row in measure_files(runtime, models)]
     print("bench: fmnist-edge", file=sys.stderr)
     device, bulk = measure_device(), measure_bulk()
@@ -109,9 +121,9 @@ def make_page(result: dict[str, Any]) -> str:
         f"{align(rows)}\n\nint8 ONNX takes this part of float ONNX's time: {faster}.\n"
         f"Numpy alone takes so many times ai-edge-litert's time for the int8 file: {slower}. Machine: {result['machine']}.\n\n"
         f"{describe_device(result['device'])}{describe_weight(result['weight'])}{describe_bulk(result['bulk'])}"
-        f"{describe_camera(result['camera'])}"
+        f"{describe_camera(result['camera'])}\n{describe_aims(result)}\n"
     )
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main, "bench")

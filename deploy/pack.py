@@ -19,6 +19,7 @@ from typing import Annotated
 
 import typer
 
+from fmnist_edge.cli.commands import run
 from fmnist_edge.errors import FmnistEdgeError, ModelError, reported
 
 ROOT = Path(__file__).parents[1]
@@ -52,16 +53,29 @@ def main(
     camera: Annotated[
         list[str] | None,
         typer.Argument(
-            help="The service's options, after --, or as JSON in $FMNIST_EDGE_CAMERA; the page's after 'page'; none: no service."
+            metavar="[OPTION...]",
+            help="The options of the camera's service, after --, or as JSON in $FMNIST_EDGE_CAMERA; those of the page after "
+            "'page'. None: no service.",
         ),
     ] = None,
-    models: Annotated[Path, typer.Option(help="The folder with the model, its golden set and manifest.")] = ROOT / "models",
-    machine: Annotated[str, typer.Option(help="The device's processor: aarch64 or x86_64.")] = "aarch64",
+    models: Annotated[Path, typer.Option(metavar="DIR", help="The folder with the model, its golden set and manifest.")] = ROOT
+    / "models",
+    machine: Annotated[str, typer.Option(metavar="NAME", help="The device's processor: aarch64 or x86_64.")] = "aarch64",
     python: Annotated[str, typer.Option(help="The device's Python.", metavar="3.N")] = "3.13",
-    keep: Annotated[str, typer.Option(help="The packages that are there already, to pack the model only.", metavar="VENV")] = "",
-    out: Annotated[Path, typer.Option(help="Where to put the archives.")] = ROOT / "build" / "deploy",
+    keep: Annotated[
+        str, typer.Option(help="Pack only the model, for this venv that the device has already.", metavar="VENV")
+    ] = "",
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The folder for the archives.")] = ROOT / "build" / "deploy",
 ) -> None:
-    """Pack a release for a device. Prints its name and that of its venv as one JSON object."""
+    """Pack a release for a device.
+
+    Prints the names of the release and of its venv as one JSON object.
+
+    \b
+    Examples:
+      python deploy/pack.py
+      python deploy/pack.py --machine aarch64 --python 3.13 -- --source picamera
+    """
     camera = camera or json.loads(os.environ.get("FMNIST_EDGE_CAMERA", "[]"))
     out.mkdir(parents=True, exist_ok=True)
     extra = "" if not camera else "[camera,page]" if camera[0] == "page" else "[camera]"
@@ -143,4 +157,4 @@ def named(version: str, *contents: bytes) -> str:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main, "pack")

@@ -17,6 +17,9 @@ KEY = "~/.ssh/fmnist-edge"
 
 
 def main() -> None:
+    if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
+        print(__doc__)
+        return
     with reported("make"):
         playbook, *more = sys.argv[1:]
         command = [str(ANSIBLE), *devices(os.environ), *arguments(os.environ), *more, str(ROOT / "deploy" / playbook)]

@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from fmnist_edge.cli.commands import run
 from fmnist_edge.errors import FmnistEdgeError, ModelError, reported
 
 ROOT = Path(__file__).parents[1]
@@ -28,10 +29,17 @@ class WheelError(FmnistEdgeError):
 
 @reported("wheel")
 def main(
-    models: Annotated[Path, typer.Option(help="The folder with the model, its golden set and manifest.")] = ROOT / "models",
-    out: Annotated[Path, typer.Option(help="Where to put the wheel.")] = ROOT / "dist",
+    models: Annotated[Path, typer.Option(metavar="DIR", help="The folder with the model, its golden set and manifest.")] = ROOT
+    / "models",
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The folder for the wheel.")] = ROOT / "dist",
 ) -> None:
-    """Build the device's wheel."""
+    """Build the device's wheel.
+
+    \b
+    Examples:
+      python deploy/wheel.py
+      python deploy/wheel.py --models build/quick
+    """
     check_bundle(models)
     staged = ROOT / "build" / "wheel"
     shutil.rmtree(staged, ignore_errors=True)
@@ -82,4 +90,4 @@ def stage(models: Path, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main, "wheel")

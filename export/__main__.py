@@ -17,6 +17,7 @@ from export.keras_model import Mlp
 from export.sign import SIGNATURE
 from export.table import make_table
 from fmnist_edge.bundle.manifest import FORMAT
+from fmnist_edge.cli import commands
 from fmnist_edge.contract import Probabilities, calibration_error, to_pixels
 from fmnist_edge.errors import first_line, reported
 from fmnist_edge.runtimes.formats import format_of
@@ -27,25 +28,37 @@ from train.keep import TEST_IMAGES, Score, find_worse, keep, label_of, say_kept,
 
 VERSIONS = ("tensorflow", "keras", "onnx", "tf2onnx", "ai-edge-litert", "onnxruntime")
 RETRIES = 3
-"""Other roundings that are tried before an int8 file that misses a gate is given up; each takes a few seconds."""
+"""How many other roundings are tried for an int8 file that misses a gate; each takes a few seconds."""
 
 
 @reported("export")
 def main(
     model: Annotated[
         Path | None,
-        typer.Option(help="The Keras model, from python -m train; models/fmnist.keras, or with --check the one in --out."),
+        typer.Option(
+            metavar="FILE",
+            help="The Keras model, from python -m train. If not given: models/fmnist.keras; with --check, that in --out.",
+        ),
     ] = None,
-    out: Annotated[Path, typer.Option(help="The folder for the artifacts.", file_okay=False)] = Path("models"),
-    data_dir: Annotated[Path | None, typer.Option(help="A folder that has the four Fashion-MNIST files.")] = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The folder for the artifacts.", file_okay=False)] = Path("models"),
+    data_dir: Annotated[Path | None, typer.Option(metavar="DIR", help="The folder with the four Fashion-MNIST files.")] = None,
     only_check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; say whether what is there is whole and true.")
+        bool, typer.Option("--check", help="Write nothing; check that what is there is complete and does what it claims.")
     ] = False,
 ) -> None:
-    """Export a Keras model to float and int8 TFLite and ONNX, and prove that they agree with it on all test images."""
+    """Export a Keras model to TFLite and ONNX, with proof.
+
+    Writes float and int8 files in both formats, and only if they agree with the Keras model on all test images.
+
+    \b
+    Examples:
+      python -m export
+      python -m export --model build/quick/fmnist.keras --out build/quick
+      python -m export --check
+    """
     if only_check:
         print(make_table(check(out, model or out / "fmnist.keras", load(data_dir))))
-        print(f"ok: {out} is whole, and does what its manifest says")
+        print(f"ok: {out} is complete, and does what its manifest says")
         return
     from export.report import make_report, prove, tolerances
 
@@ -120,7 +133,7 @@ def main(
 
 
 def keep_better(out: Path, manifest: Mapping[str, Any], names: Iterable[str]) -> str:
-    """Copies the bundle that is about to be replaced, if its successor is worse; what there is to say of that.
+    """Keeps a copy of the bundle that is about to be replaced, if its successor is worse; returns a message about it, or "".
 
     manifest: the successor's. names: of the files that are replaced.
     """
@@ -129,7 +142,7 @@ def keep_better(out: Path, manifest: Mapping[str, Any], names: Iterable[str]) ->
         worse = find_worse(scores_of(old), scores_of(manifest))
         label = label_of(old["training"], old["reference"]["sha256"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return ""  # none, or none that is whole
+        return ""  # there is none, or it is incomplete
     return say_kept(keep(out, [*names, SIGNATURE], label), worse) if worse else ""
 
 
@@ -144,9 +157,9 @@ def ask_keras(model: Path, dataset: Dataset) -> Probabilities:
         import keras
     try:
         keras_model = keras.saving.load_model(model, compile=False)
-    # Keras lets through whatever a broken file makes it raise
+    # Keras raises all kinds of exceptions for a broken file
     except Exception as error:
-        raise ExportError(f"{model} is no Keras model ({first_line(error)})") from None
+        raise ExportError(f"{model} is not a Keras model ({first_line(error)})") from None
     answers: Probabilities = keras_model.predict(to_pixels(dataset.test_images), batch_size=1000, verbose=0)
     return answers
 
@@ -154,7 +167,7 @@ def ask_keras(model: Path, dataset: Dataset) -> Probabilities:
 def convert(
     mlp: Mlp, dataset: Dataset, training: dict[str, Any], attempt: int
 ) -> tuple[dict[str, bytes], dict[str, dict[str, float]]]:
-    """The content of each artifact, with its self-description; and what int8 loses where. attempt: see ``quantize``."""
+    """The content of each artifact, with its self-description; and what each part of int8 loses. attempt: see ``quantize``."""
     from export.by_tf2onnx import to_float_onnx
     from export.quantize import losses, quantize
     from export.representative import choose_even, make_strange
@@ -189,4 +202,4 @@ def say(message: str) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    commands.run(main, "export")

@@ -1,4 +1,4 @@
-"""The runtimes and kernels that may run an artifact, bare: without fmnist_edge's session around them.
+"""The runtimes and kernels that can run an artifact, without fmnist_edge's session around them.
 
 `python -m export.bare_runtimes NAME MODEL INPUT.npy OUTPUT.npy` runs a model in the Python of another environment.
 Needs numpy and Pillow alone.
@@ -24,11 +24,11 @@ from fmnist_edge.terminal import quiet_stderr
 
 Array = NDArray[Any]
 Invoke = Callable[[Array], Array]
-"""From a model's input to its output, both as the file has them: float32 or int8, (N, 28, 28) and (N, 10)."""
+"""From a model's input to its output, both in the file's own dtype: float32 or int8, (N, 28, 28) and (N, 10)."""
 
 ROOT = Path(__file__).parents[1]
 OTHER_ENVIRONMENT = ROOT / "build" / "tflite-runtime"
-"""tflite-runtime 2.14.0 works with Python 3.11 and numpy 1 alone: the Makefile gives it an environment where that can be had."""
+"""tflite-runtime 2.14.0 works only with Python 3.11 and numpy 1: the Makefile makes an environment for it if it can."""
 
 
 def open_tflite(package: str, kernels: str, content: bytes) -> Invoke:
@@ -57,7 +57,7 @@ def open_tflite(package: str, kernels: str, content: bytes) -> Invoke:
 
 def open_onnx(optimization: str, content: bytes) -> Invoke:
     """The model in onnxruntime, on one thread. optimization: a name of GraphOptimizationLevel."""
-    import onnxruntime  # which another environment need not have
+    import onnxruntime  # another environment may not have it
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
@@ -79,7 +79,7 @@ RUNTIMES = {
 
 
 def runtimes_for(name: str) -> list[str]:
-    """The names of those that run the artifact with this file name."""
+    """The names of the runtimes that run the artifact with this file name."""
     return [runtime for runtime, (package, _) in RUNTIMES.items() if (package == "onnxruntime") == name.endswith(".onnx")]
 
 

@@ -23,7 +23,7 @@ ARTIFACTS = {
     "fmnist-float.onnx": "float32",
     "fmnist-int8.onnx": "int8",
 }
-"""The file names, and the dtype that each takes and gives."""
+"""The file names, and the dtype of each file's input and output."""
 
 GOLDEN_TILES = 256
 
@@ -31,7 +31,7 @@ LABELS = "\n".join(CLASSES) + "\n"
 
 
 def describe(dtype: str, training: dict[str, Any]) -> dict[str, Any]:
-    """What an artifact says of itself: the contract, the classes, and where it comes from."""
+    """An artifact's self-description: the contract, the classes, and the training that it comes from."""
 
     def tensor(name: str, sizes: Sequence[int], scale: float, meaning: str) -> dict[str, Any]:
         quantization = {"scale": scale, "zero_point": ZERO_POINT} if dtype == "int8" else {}
@@ -67,7 +67,7 @@ def attach_onnx_description(model: bytes, description: dict[str, Any]) -> bytes:
 
 
 def choose_golden(labels: NDArray[np.uint8]) -> NDArray[np.intp]:
-    """Numbers of the golden tiles: the first ones of each class, the classes as even as 256 allows."""
+    """The numbers of the golden tiles: the first ones of each class, with classes as even as 256 allows."""
     shares = np.array_split(np.arange(GOLDEN_TILES), len(CLASSES))
     return np.sort(np.concatenate([np.flatnonzero(labels == k)[: len(share)] for k, share in enumerate(shares)]))
 

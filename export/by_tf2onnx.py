@@ -1,4 +1,4 @@
-"""What tf2onnx converts: the float model, and, as a second witness, the int8 TFLite file.
+"""Conversions by tf2onnx: the float model, and, as a second witness, the int8 TFLite file.
 
 The witness never ships. It says whether our int8 ONNX file is what somebody else makes of the same TFLite file.
 """
@@ -53,7 +53,7 @@ def to_witness(tflite: bytes) -> bytes:
 
 
 def rename(graph: onnx.GraphProto) -> None:
-    """Numbers operators and constants from 0: tf2onnx goes on counting through all that a process converts."""
+    """Numbers operators and constants from 0: tf2onnx's own counter runs on through all conversions of a process."""
     names = {INPUT: INPUT, OUTPUT: OUTPUT}
     for number, node in enumerate(graph.node):
         node.name = f"{node.op_type}_{number}"

@@ -1,4 +1,4 @@
-"""Judges artifacts by the gates, and a bundle by what it says of itself. Writes nothing, and needs no TensorFlow."""
+"""Checks artifacts against the gates, and a bundle against its own manifest. Writes nothing, and needs no TensorFlow."""
 
 import json
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ from fmnist_edge.terminal import quiet_stderr
 from train.dataset import Dataset
 
 WAIVED_AT_MOST = 0.01
-"""How much accuracy (1 is all) an int8 file may lose even where its gates are waived."""
+"""How much accuracy (a fraction of 1) an int8 file may lose even if its gates are waived."""
 
 
 def judge(
@@ -60,7 +60,7 @@ def judge_witness(ours: Probabilities, witness: Probabilities) -> None:
 
 
 def check(folder: Path, model: Path, dataset: Dataset) -> dict[str, Any]:
-    """The manifest of the bundle in the folder, if all in it is as the manifest says. model: the Keras model's file.
+    """The manifest of the bundle in the folder, if everything in it matches the manifest. model: the Keras model's file.
 
     Raises BundleError, ModelError or ParityError for the first file that is not, with the cause.
     """
@@ -98,7 +98,7 @@ def check_files(folder: Path, model: Path, manifest: Mapping[str, Any]) -> dict[
 
 
 def check_listed(folder: Path, manifest: Mapping[str, Any]) -> None:
-    """Raises BundleError for the first file that the manifest lists and that is missing or another one, with the cause."""
+    """Raises BundleError for the first listed file that is missing or differs, with the cause."""
     for name, listed in {**manifest["files"], **manifest["proof"]}.items():
         path = folder / name
         if is_as_listed(path, listed):
@@ -106,7 +106,7 @@ def check_listed(folder: Path, manifest: Mapping[str, Any]) -> None:
         if name in manifest["proof"]:
             raise BundleError(f"{path}: it is not the file that the manifest lists; export again")
         check_training(path, manifest["training"])
-        raise BundleError(f"{path}: it is of another export than the manifest; export again")
+        raise BundleError(f"{path}: it is from another export than the manifest; export again")
 
 
 def is_as_listed(path: Path, listed: Mapping[str, Any]) -> bool:
@@ -114,7 +114,7 @@ def is_as_listed(path: Path, listed: Mapping[str, Any]) -> bool:
 
 
 def check_training(path: Path, wanted: Mapping[str, Any]) -> None:
-    """Raises BundleError unless the artifact is whole and says that it comes from this training."""
+    """Raises BundleError unless the artifact is complete and says that it comes from this training."""
     try:
         found = read_description(read(path), path.suffix)["training"]
     except ModelError as error:
@@ -123,7 +123,7 @@ def check_training(path: Path, wanted: Mapping[str, Any]) -> None:
         f"{key} {found.get(key)}, not {wanted.get(key)}" for key in {**wanted, **found} if found.get(key) != wanted.get(key)
     ]
     if differences:
-        raise BundleError(f"{path}: it is of another training than the manifest: {'; '.join(differences[:3])}; export again")
+        raise BundleError(f"{path}: it is from another training than the manifest: {'; '.join(differences[:3])}; export again")
 
 
 def check_figures(path: Path, figures: Figures, listed: Mapping[str, Any], tolerance: float) -> None:
@@ -144,7 +144,7 @@ def check_figures(path: Path, figures: Figures, listed: Mapping[str, Any], toler
 
 
 def check_golden(folder: Path, name: str, content: bytes) -> None:
-    """Raises BundleError unless each runtime at hand gives the golden outputs, as nearly as parity.json says it does."""
+    """Raises BundleError unless each installed runtime gives the golden outputs, as closely as parity.json says."""
     listed = read_json(folder / "parity.json")["files"][name]["runtimes"]
     with np.load(folder / "golden.npz") as golden:
         for runtime in bare_runtimes.runtimes_for(name):

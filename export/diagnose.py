@@ -1,4 +1,4 @@
-"""Why an artifact says something else than the Keras model: tries the usual mistakes until one explains its outputs."""
+"""Why an artifact disagrees with the Keras model: tries the usual mistakes until one explains its outputs."""
 
 import numpy as np
 import onnx
@@ -9,13 +9,13 @@ from export.keras_model import Floats, Layers, Mlp, answers
 from export.to_onnx import constant, dense_operators
 from fmnist_edge.contract import CLASSES, Probabilities, Tiles, to_pixels
 
-ALIKE = 0.99  # share of the images with the same class from which on two models count as one
-ALIKE_DP = 0.02  # and the mean |Δp| that they may have
-MOST_IMAGES = 2000  # as many as needed to tell
+ALIKE = 0.99  # two models count as the same from this share of images with the same class
+ALIKE_DP = 0.02  # and up to this mean |Δp|
+MOST_IMAGES = 2000  # enough to tell
 
 
 def diagnose(name: str, content: bytes, output: Probabilities, mlp: Mlp, tiles: Tiles) -> str:
-    """The cause in a few words, or "" if it is none that is known.
+    """The cause in a few words, or "" if no known cause fits.
 
     output: float32 (N, 10), of the artifact for the tiles, uint8 (N, 28, 28). mlp: the Keras model.
     """
@@ -38,7 +38,7 @@ def diagnose(name: str, content: bytes, output: Probabilities, mlp: Mlp, tiles: 
     for mistake, wrong_pixels in mistakes.items():
         with np.errstate(invalid="ignore"):  # square roots of pixels below 0
             said = answers(wrong_pixels, mlp)
-        # a model may hardly care how bright images are: then the right pixels explain its outputs as well
+        # a model may hardly depend on brightness: then the correct pixels explain its outputs as well
         if alike(said, output) and mean_distance(said, output) < mean_distance(right, output):
             return f"it says what the Keras model says of {mistake}"
     order, named = list(range(len(CLASSES))), right.argmax(1)

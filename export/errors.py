@@ -1,4 +1,4 @@
-"""Why an export fails. The artifacts that were there before stay as they are."""
+"""Why an export fails. Existing artifacts stay as they are."""
 
 from fmnist_edge.errors import FmnistEdgeError
 
@@ -8,13 +8,13 @@ class ExportError(FmnistEdgeError):
 
 
 class ParityError(ExportError):
-    """An artifact does not say what the Keras model says."""
+    """An artifact disagrees with the Keras model."""
 
     exit_status = 3
 
 
 class RoundingError(ParityError):
-    """Only int8 files don't, and they might if their numbers were rounded otherwise."""
+    """Only int8 files disagree, and another rounding of their numbers might mend it."""
 
 
 class BundleError(ExportError):

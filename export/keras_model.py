@@ -1,4 +1,4 @@
-"""The Keras model's file, read without TensorFlow: its weights, what they make of an image, and how it was trained."""
+"""The Keras model's file, read without TensorFlow: its weights, its answers, and how it was trained."""
 
 import io
 import json
@@ -41,7 +41,7 @@ def read(path: Path) -> tuple[Mlp, dict[str, Any]]:
     except FileNotFoundError:
         raise ExportError(f"there is no {path}; 'make train' makes it") from None
     except (zipfile.BadZipFile, OSError, ValueError, TypeError, LookupError) as error:
-        raise ExportError(f"{path} is no Keras model ({error})") from None
+        raise ExportError(f"{path} is not a Keras model ({error})") from None
     return mlp, training or {"recipe": "unknown: not trained by python -m train"}
 
 
@@ -75,7 +75,7 @@ def read_mlp(model: dict[str, Any], weights: io.BytesIO) -> Mlp:
 
 
 def is_chain(model: dict[str, Any], names: list[str]) -> bool:
-    """Whether each layer takes what the one before it gives, and the last one gives the output. Sequential says nothing of it."""
+    """Whether each layer's input is the layer before it, and the last layer is the output. Sequential does not store this."""
     sources = [
         [argument["config"]["keras_history"][0] for node in config.get("inbound_nodes", []) for argument in node["args"]]
         for config in model["layers"]

@@ -1,4 +1,4 @@
-"""Does an artifact say what the Keras model says? Figures over all test images, and the gates that they must pass."""
+"""Does an artifact agree with the Keras model? Figures over all test images, and the gates that they must pass."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ GATES = {
     "int8": Gate(accuracy_points=0.10, most_points=0.25, top1_agreement=0.995, max_dp=0.06),
 }
 LEAST_CHANCE = 0.01
-"""Chance explains a loss if it makes one as large, or larger, at least so often."""
+"""Chance explains a loss if it produces one at least as large in at least this share of cases."""
 MOST_TIES = 10
 """Of the 10,000 test images."""
 WITNESS = "tf2onnx's conversion of fmnist-int8.tflite"
@@ -111,7 +111,7 @@ def compare(reference: Probabilities, probabilities: Probabilities, labels: Labe
 
 
 def changes(reference: Probabilities, probabilities: Probabilities, labels: Labels) -> list[dict[str, str | int]]:
-    """Each image whose class is another one: its number in the test set, its label, what Keras and what the artifact say."""
+    """Each image whose class differs: its number in the test set, its label, and the classes of Keras and of the artifact."""
     return [
         {
             "image": int(i),
@@ -124,7 +124,7 @@ def changes(reference: Probabilities, probabilities: Probabilities, labels: Labe
 
 
 def broken_gates(dtype: str, figures: Figures) -> list[str]:
-    """What an artifact with these figures misses of the gate for its dtype; empty if it passes. A NaN passes nothing."""
+    """The parts of its dtype's gate that an artifact with these figures misses; empty if it passes. NaN never passes."""
     gate = GATES[dtype]
     broken = broken_accuracy(gate, figures)
     if not figures.top1_agreement >= gate.top1_agreement:
@@ -157,7 +157,7 @@ def chance(wrong: int, right: int) -> float:
 
 
 def broken_ties(figures: Mapping[str, Figures]) -> list[str]:
-    """What the Keras model misses of having a class for each image: too many ties would excuse what an artifact says instead."""
+    """A complaint if the Keras model has too many ties: each would excuse a different class of an artifact."""
     ties = max(of_one.ties for of_one in figures.values())
     return [f"the Keras model has two best classes on {ties} images, at most {MOST_TIES} are allowed"] if ties > MOST_TIES else []
 
@@ -182,7 +182,7 @@ def compare_witness(ours: Probabilities, witness: Probabilities) -> dict[str, fl
 
 
 def broken_witness(ours: Probabilities, witness: Probabilities) -> list[str]:
-    """What fmnist-int8.onnx misses of saying what the witness says."""
+    """Where fmnist-int8.onnx disagrees with the witness by more than is allowed."""
     broken = contradictions("fmnist-int8.onnx", ours, WITNESS, witness, WITNESS_STEPS)
     found = compare_witness(ours, witness)
     if not found["differing_outputs"] <= WITNESS_SHARE * found["outputs"]:

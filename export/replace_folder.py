@@ -1,4 +1,4 @@
-"""Changes files of a folder all at once: whatever happens meanwhile, it has all of the old ones or all of the new ones.
+"""Replaces files of a folder all at once: whatever happens meanwhile, it holds all of the old ones or all of the new ones.
 
 The new folder is built beside the old one, and then the two change places in one step.
 """
@@ -58,7 +58,7 @@ def write(folder: Path, files: Mapping[str, bytes]) -> None:
 
 
 def check_replaceable(folder: Path) -> None:
-    """Raises ExportError now, and not after the work, if the folder can't be written as above."""
+    """Raises ExportError before the work, not after it, if the folder can't be written as above."""
     folder = folder.resolve()
     if folder.is_mount() or Path.cwd().is_relative_to(folder):
         why = "it is a mount point" if folder.is_mount() else "you are in it"
@@ -88,10 +88,10 @@ def exchange(new: Path, folder: Path, old: Path) -> None:
 
 @contextmanager
 def swept(folder: Path, prefix: str) -> Iterator[None]:
-    """Waits until no other write is at work beside the folder, and clears away what killed ones left there."""
+    """Waits until no other process writes beside the folder, and removes what killed ones left there."""
     try:
         parent = os.open(folder.parent, os.O_RDONLY)
-    except PermissionError:  # one that we may write to, but not list
+    except PermissionError:  # a folder that we may write to, but not list
         yield
         return
     try:
@@ -111,5 +111,5 @@ def swept(folder: Path, prefix: str) -> Iterator[None]:
 def link(source: str, target: str) -> None:
     try:
         os.link(source, target)
-    except OSError:  # another file system, or somebody else's file
+    except OSError:  # another file system, or a file of another user
         shutil.copy2(source, target)

@@ -1,4 +1,4 @@
-"""The parity report: what the export changed, in figures, pictures and a page that explains them to a beginner.
+"""The parity report: what the export changed, in figures, pictures, and a page that explains them to beginners.
 
 The outputs of Keras and of each artifact come in; parity.json and the files of the page go out. The template is report.md.in.
 """
@@ -112,7 +112,7 @@ def make_report(
     """The page and its pictures, by their paths in the bundle. The same input gives the same bytes; needs no display."""
     output, changes = outputs[SHIPPED], proof["files"][SHIPPED]["changes"]
     with matplotlib.rc_context():
-        matplotlib.rcdefaults()  # the user's own style is not ours
+        matplotlib.rcdefaults()  # not in the user's own style
         matplotlib.rcParams["figure.constrained_layout.use"] = True
         pictures = {
             "parity-histogram": draw_histogram(proof),

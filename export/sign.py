@@ -1,4 +1,4 @@
-"""Signs a bundle's manifest.json, so that devices that ask for a signature run it. Writes manifest.json.sig beside it.
+"""Signs a bundle's manifest.json for devices that require a signature. Writes manifest.json.sig beside it.
 
 The manifest gets a counter, the seconds since 1970: a device refuses what was signed before the bundle that it accepted last.
 So no counter is given twice, or after a higher one, whatever the clock says: the last stands beside the key, in KEY.counter.
@@ -16,6 +16,7 @@ from export.bundle import to_json
 from export.check import check_listed, read_json
 from export.errors import BundleError, ExportError
 from fmnist_edge.bundle.signature import NAME
+from fmnist_edge.cli.commands import run
 from fmnist_edge.errors import reported
 from fmnist_edge.files import replacing
 
@@ -24,11 +25,19 @@ SIGNATURE = "manifest.json.sig"
 
 @reported("export")
 def main(
-    key: Annotated[Path, typer.Option(help="The private key; or its .pub, if ssh-agent has it.")],
-    models: Annotated[Path, typer.Option(help="The folder of the bundle.", file_okay=False)] = Path("models"),
-    counter: Annotated[int | None, typer.Option(min=1, help="Instead of the seconds since 1970.")] = None,
+    key: Annotated[Path, typer.Option(metavar="FILE", help="The private key; or its .pub, if ssh-agent has the key.")],
+    models: Annotated[Path, typer.Option(metavar="DIR", help="The folder of the bundle.", file_okay=False)] = Path("models"),
+    counter: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Use this counter instead of the seconds since 1970.")
+    ] = None,
 ) -> None:
-    """Sign the bundle in a folder with an SSH key."""
+    """Sign the bundle in a folder with an SSH key.
+
+    \b
+    Examples:
+      python -m export.sign --key ~/.ssh/fmnist-edge
+      python -m export.sign --key ~/.ssh/fmnist-edge --models build/quick
+    """
     manifest = read_json(models / "manifest.json")
     try:
         check_listed(models, manifest)
@@ -44,7 +53,7 @@ def main(
 
 
 def read_counter(path: Path) -> int:
-    """The highest that the key has signed; 0 if it has signed nothing yet. Raises ExportError if that can't be known."""
+    """The highest counter that the key has signed; 0 if none. Raises ExportError if it can't be read."""
     try:
         return int(path.read_text())
     except FileNotFoundError:
@@ -81,4 +90,4 @@ def sign(text: bytes, key: Path) -> bytes:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main, "export")

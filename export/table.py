@@ -1,4 +1,4 @@
-"""The figures of a bundle as a Markdown table: for the terminal, the README and the parity page."""
+"""The figures of a bundle as a Markdown table: for the terminal, the README, docs/export.md and the parity page."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""The int8 ONNX file, from the very integers of the int8 TFLite file.
+"""The int8 ONNX file, made from the integers of the int8 TFLite file.
 
 Its graph is written out here, operator by operator: tf2onnx 1.17's dequantizes all weights at every call, which takes a hundred
 times as long.
@@ -21,7 +21,7 @@ IR_VERSION = 8
 
 
 class Graph:
-    """A chain of operators: each takes what the one before it gave, and constants."""
+    """A chain of operators: each takes the output of the one before it, and constants."""
 
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []

@@ -1,4 +1,4 @@
-"""From a Keras MLP's layers to a float32 and an int8 TFLite file that keep the contract (see the README)."""
+"""From a Keras MLP's layers to a float32 and an int8 TFLite file that keep the contract (see docs/models.md)."""
 
 from collections.abc import Sequence
 from copy import copy
@@ -93,7 +93,7 @@ def look_up_roots(model: Any) -> None:
     graph.tensors[root].name = b"root"
     graph.tensors[table].shape, graph.tensors[table].shapeSignature = [len(ROOTS)], None
     graph.tensors[table].buffer = len(model.buffers)
-    model.buffers.append(schema.BufferT(data=np.roll(ROOTS, 128) ^ 128))  # root - 128 as int8
+    model.buffers.append(schema.BufferT(data=np.roll(ROOTS, 128) ^ 128))  # the root - 128, as int8
     cast, gather = range(len(model.operatorCodes), len(model.operatorCodes) + 2)
     for code, version in ((schema.BuiltinOperator.CAST, 3), (schema.BuiltinOperator.GATHER, 2)):
         model.operatorCodes.append(schema.OperatorCodeT(deprecatedBuiltinCode=code, version=version, builtinCode=code))

@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from fmnist_edge.cli.commands import run
 from fmnist_edge.contract import DESCRIPTION
 from fmnist_edge.errors import UsageError, reported
 from fmnist_edge.files import check_writable
@@ -26,44 +27,57 @@ from train.cutting import NO_PHOTOS, cut
 from train.dataset import checksums, load
 from train.keep import keep_better, read_description
 from train.photos import read_photos, tell
-from train.recipes import RECIPES, Recipe
+from train.recipes import RECIPES, Recipe, find_recipe
+from train.teacher import read_answers
 
 RECIPE_HELP = "; ".join(f"{name}: {recipe.purpose}" for name, recipe in RECIPES.items()) + "."
 
 
 @reported("train")
 def main(
-    recipe: Annotated[str, typer.Option(help=RECIPE_HELP)] = "standard",
-    hidden: Annotated[list[int] | None, typer.Option(min=1, help="Units of a hidden layer; repeat it for more layers.")] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the training images.")] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Images per step.")] = None,
-    stop_at_loss: Annotated[float | None, typer.Option(min=0, help="Stop when the training loss is this or less.")] = None,
+    recipe: Annotated[str, typer.Option(metavar="NAME", help=RECIPE_HELP)] = "standard",
+    hidden: Annotated[
+        list[int] | None, typer.Option(min=1, metavar="N", help="Units of a hidden layer; repeat for more layers.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, metavar="N", help="Passes over the training images.")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, metavar="N", help="Images per step.")] = None,
+    stop_at_loss: Annotated[
+        float | None, typer.Option(min=0, metavar="LOSS", help="Stop when the training loss is this or less.")
+    ] = None,
     stop_at_accuracy: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Stop when the training accuracy is this or more.")
+        float | None, typer.Option(min=0, max=1, metavar="SHARE", help="Stop when the training accuracy is this or more.")
     ] = None,
     patience: Annotated[
-        int | None, typer.Option(min=1, help="Stop after so many epochs without a lower validation loss, and take the best one.")
+        int | None,
+        typer.Option(min=1, metavar="N", help="Stop after N epochs without a lower validation loss, and keep the best epoch."),
     ] = None,
     photos: Annotated[
-        Path | None, typer.Option(help="Your own photos to learn from: a folder with a folder per class.", metavar="DIR")
+        Path | None, typer.Option(help="Learn from your own photos too: a folder with a folder per class.", metavar="DIR")
     ] = None,
     resume: Annotated[
         bool,
         typer.Option(
-            "--resume", help="Only go on with an interrupted training; without it, one is gone on with if there is one."
+            "--resume", help="Fail if there is no interrupted training to continue. Without it, one is continued if there is one."
         ),
     ] = False,
-    restart: Annotated[bool, typer.Option("--restart", help="Give up an interrupted training, and begin anew.")] = False,
-    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="The same seed gives the same weights.")] = 0,
-    data_dir: Annotated[Path | None, typer.Option(help="A folder that has the four Fashion-MNIST files.")] = None,
-    out: Annotated[Path, typer.Option(help="Where the Keras model goes.", dir_okay=False)] = Path("models/fmnist.keras"),
+    restart: Annotated[bool, typer.Option("--restart", help="Discard an interrupted training, and start again.")] = False,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, metavar="N", help="The same seed gives the same weights.")] = 0,
+    data_dir: Annotated[Path | None, typer.Option(metavar="DIR", help="The folder with the four Fashion-MNIST files.")] = None,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Where to write the Keras model.", dir_okay=False)] = Path(
+        "models/fmnist.keras"
+    ),
 ) -> None:
-    """Train an MLP on Fashion-MNIST."""
-    if recipe not in RECIPES:
-        raise UsageError(f"there is no recipe '{recipe}'; there are {', '.join(RECIPES)}")
+    """Train an MLP on Fashion-MNIST, and write the Keras model.
+
+    \b
+    Examples:
+      python -m train
+      python -m train --recipe quick --out build/quick/fmnist.keras
+      python -m train --photos ~/photos
+    """
+    named = find_recipe(recipe)
     if out.suffix != ".keras":
         raise UsageError(f"{out}: a Keras model's name ends in .keras")
-    named = RECIPES[recipe]
     chosen = replace(
         named,
         hidden=tuple(hidden or named.hidden),
@@ -77,7 +91,7 @@ def main(
         able = [name for name, other in RECIPES.items() if other.photo_share]
         raise UsageError(f"the recipe '{recipe}' does not learn from photos; {' and '.join(map(repr, able))} do")
     if resume and restart:
-        raise UsageError("--resume goes on with an interrupted training, --restart gives it up: take one of them")
+        raise UsageError("--resume continues an interrupted training, --restart discards it; use one of them")
     prepare(out)
     interrupted, again = out.with_suffix(".checkpoint.npz"), command_to_go_on(sys.argv[1:])
     settings = {"recipe": recipe, "seed": seed, "code": code(), **makes_weights(chosen)}
@@ -85,7 +99,7 @@ def main(
         # of several workers, the first one's counts
         check_interrupted(interrupted, settings, resume and "TF_CONFIG" not in os.environ)
     own = read_photos(photos) if photos else NO_PHOTOS
-    dataset = load(data_dir)
+    dataset, answers = load(data_dir), read_answers() if chosen.taught else None
     clothes = get_clothes() if chosen.photo_share else []
     learned_from = describe_clothes(clothes)
     warn_of_losing_photos(out, learned_from, len(own))
@@ -98,12 +112,13 @@ def main(
             import tensorflow
 
             from train.calibrate import judge_photos
-            from train.fit import fit, score, score_photos
+            from train.fit import fit, score, score_photos, use_one_thread_each
             from train.networks import predict
             from train.report import write_report
             from train.workers import agree, from_first, join, together
 
-        tensorflow.get_logger().setLevel("ERROR")  # it warns of a new graph for each network; there is one of each
+        use_one_thread_each()
+        tensorflow.get_logger().setLevel("ERROR")  # it warns of retracing: a graph for each network, and there is one of each
         shown = cut(clothes) + own
         settings["photos"] = f"{len(shown):,} (checksum {shown.sha256[:8]})"
         strategy = join()
@@ -115,8 +130,8 @@ def main(
                 refuse_nothing(interrupted)
             checkpoint = Checkpoint(interrupted, settings, content, again)
             if content and not resume:
-                say(f"going on with the interrupted training in {interrupted}; to begin anew: {restart_by()}")
-            model, holdout = fit(chosen, dataset.train_images, dataset.train_labels, seed, shown, checkpoint)
+                say(f"continuing the interrupted training in {interrupted}; to start again: {restart_by()}")
+            model, holdout = fit(chosen, dataset.train_images, dataset.train_labels, seed, shown, checkpoint, answers)
         seconds = time.monotonic() - began
         probabilities, said = predict(model, dataset.test_images), holdout.said_of_photos
         scores = {
@@ -125,7 +140,7 @@ def main(
             **score_photos(shown, said),
             "test": score(probabilities, dataset.test_labels),
         }
-        # nothing is said if the recipe does not learn from photos
+        # there are no answers if the recipe does not learn from photos
         of_others = np.flatnonzero(shown.contributors[: len(said)] >= 0)
         theirs = shown[of_others]
         of_own, own_clothes = scores.get("your photos held out"), int(own.accepted.any(1).sum())
@@ -136,6 +151,7 @@ def main(
             "photos": len(own),
             "temperature": holdout.temperature,
             "photo_temperature": holdout.photo_temperature,
+            "photo_odds": holdout.photo_odds,
             "unsure": holdout.unsure,
             "dataset": checksums(),
             **({"photo_dataset": learned_from} if learned_from else {}),
@@ -162,13 +178,12 @@ def main(
 
 
 def makes_weights(recipe: Recipe) -> dict[str, Any]:
-    """What of a recipe makes a difference to the weights."""
-    settings = {name: value for name, value in vars(recipe).items() if name not in ("purpose", "int8_waiver", "teacher")}
-    return settings | {"teacher": makes_weights(recipe.teacher) if recipe.teacher else None}
+    """The settings of a recipe that affect the weights."""
+    return {name: value for name, value in vars(recipe).items() if name not in ("purpose", "int8_waiver")}
 
 
 def describe_clothes(photos: Sequence[Photo]) -> dict[str, Any]:
-    """Which photos a model learned from; nothing if there are none."""
+    """The photos that a model learned from; empty if there are none."""
     clothes = [photo for photo in photos if photo.accepted]
     if not clothes:
         return {}
@@ -182,14 +197,14 @@ def describe_clothes(photos: Sequence[Photo]) -> dict[str, Any]:
 
 
 def warn_of_losing_photos(out: Path, learned_from: Mapping[str, Any], own: int) -> None:
-    """Says so if a model that learned from photos is about to be replaced by one that does not. own: photos of the user's."""
+    """Warns if a model that learned from photos is about to be replaced by one that did not. own: the user's own photos."""
     training = read_description(out).get("training")
     known = training.get("photo_dataset") if isinstance(training, dict) else None
     if known and not learned_from:
         for line in (
-            f"{out} learned from {known['photos']:,} photos of clothes; its successor will not, and will name far fewer rightly",
+            f"{out} learned from {known['photos']:,} photos of clothes; its successor will not, and will get far fewer right",
             "to keep it there, stop now (Ctrl-C); 'make photos' gets the photos, and the recipe 'standard' learns from them",
-            "another model can stand in another place: --out, or for make MODELS",
+            "to keep both, write the new one elsewhere: --out, or MODELS for make",
         ):
             say(f"WARNING: {line}")
     known_own = training.get("on_your_photos") if isinstance(training, dict) else None
@@ -198,7 +213,7 @@ def warn_of_losing_photos(out: Path, learned_from: Mapping[str, Any], own: int) 
 
 
 def prepare(out: Path) -> None:
-    """Raises UsageError now, and not after the training, if nothing can be written there."""
+    """Raises UsageError before the training, not after it, if the model can't be written there."""
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         check_writable(out.parent)
@@ -207,7 +222,7 @@ def prepare(out: Path) -> None:
 
 
 def save(model: Any, out: Path, description: dict[str, Any]) -> None:
-    """Writes the .keras archive with fmnist.json inside, the same bytes for the same model, in place by one rename."""
+    """Writes the .keras archive with fmnist.json inside: the same bytes for the same model, put in place by one rename."""
     try:
         with tempfile.TemporaryDirectory(prefix=".train-", dir=out.parent) as scratch:
             saved, path = Path(scratch) / "saved.keras", Path(scratch) / out.name
@@ -233,4 +248,4 @@ def to_json(value: Any) -> bytes:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main, "train")

@@ -1,6 +1,5 @@
 """What a network is taught with: in each epoch every image once, perhaps moved or mirrored, and disturbed tiles beside them."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +12,6 @@ from train.clothing import OTHER_THINGS
 from train.cutting import NO_PHOTOS, PhotoTiles
 from train.disturb import SHOES, disturb, disturb_photos
 from train.recipes import Recipe
-
-Teacher = Callable[[Tiles], Probabilities]
-"""What a trained network says of tiles."""
 
 WAYS = ((1, 1), (0, 1), (2, 1), (1, 0), (1, 2))
 """Where a tile is cut out of one that is two pixels larger: in place, or a pixel lower, higher, to the right, to the left."""
@@ -67,6 +63,7 @@ class Lessons:
 
     photos: they are shown disturbed, if the recipe has a share for them.
     chosen: which of these may be shown, bool (N,); all if None.
+    answers: what the teacher says of the images (see train/teacher.py), for recipes that learn from it; else labels teach.
     """
 
     def __init__(
@@ -76,9 +73,10 @@ class Lessons:
         seed: int,
         photos: PhotoTiles = NO_PHOTOS,
         chosen: NDArray[np.bool_] | None = None,
+        answers: Probabilities | None = None,
     ) -> None:
         self.recipe, self.images, self.photos, self.seed = recipe, images, photos if recipe.photo_share else NO_PHOTOS, seed
-        self.held_out = np.arange(len(images)) >= len(images) - len(images) // HELD_OUT
+        self.held_out = held_out(len(images))
         self.folds = choose_folds(self.photos.contributors)
         self.chosen = np.full(len(self.photos), True) if chosen is None else chosen
         copies = COPIES if recipe.disturbed else 0
@@ -86,6 +84,7 @@ class Lessons:
         self.disturbed = np.stack(copied) if copied else np.zeros((0, *images.tiles.shape), np.uint8)
         repeated, shoes = np.repeat(self.photos.tiles, PHOTO_COPIES, 0), np.repeat(are_shoes(self.photos.accepted), PHOTO_COPIES)
         self.photo_copies = disturb_photos(repeated, shoes, seed).reshape(-1, PHOTO_COPIES, TILE_SIZE, TILE_SIZE)
+        self.wanted = self.choose_wanted(answers if recipe.taught else None)
 
     def size(self, fold: int | None) -> int:
         """How many tiles an epoch has."""
@@ -101,28 +100,27 @@ class Lessons:
         """Which photos are shown, and not held out."""
         return np.asarray(self.chosen & (self.folds != fold))
 
-    def wanted(self, teacher: Teacher | None) -> Wanted:
+    def choose_wanted(self, answers: Probabilities | None) -> Wanted:
         """What labels say, or, where there is a teacher, mostly what it says."""
         labels, accepted = smooth(self.images.labels, self.recipe.label_smoothing), self.photos.accepted.astype(np.float32)
         accepted[~self.photos.accepted.any(1)] = 1 / len(CLASSES)
-        if not teacher:
+        if answers is None:
             return Wanted(np.stack([labels, labels]), accepted)
         share = np.float32(self.recipe.teachers_share)
-        said = np.stack([teacher(tiles) for tiles in (self.images.tiles, self.images.tiles[:, :, ::-1])])
-        return Wanted(share * said + (1 - share) * labels, accepted)
+        return Wanted(share * answers + (1 - share) * labels, accepted)
 
     def choose_photos(self, photos: NDArray[np.intp], count: int, random: np.random.Generator) -> tuple[Any, Any]:
         """The places of so many copies of these photos, all kinds about as often as the recipe wants it."""
         chosen = random.choice(photos, count, p=shares(self.photos.kinds[photos], self.recipe.photo_balance))
         return chosen, random.integers(0, PHOTO_COPIES, count)
 
-    def draw(self, epoch: int, fold: int | None, wanted: Wanted) -> tuple[Tiles, Probabilities, NDArray[np.bool_]]:
+    def draw(self, epoch: int, fold: int | None) -> tuple[Tiles, Probabilities, NDArray[np.bool_]]:
         """Tiles of one epoch in a random order, what is wanted of each, float32 (N, 10), and where any of several will do.
 
         Each epoch has its own random numbers, whatever happened in those before. fold: which photos are held out, with some
         images; None for nothing.
         """
-        recipe, random = self.recipe, np.random.default_rng([self.seed, epoch])
+        recipe, wanted, random = self.recipe, self.wanted, np.random.default_rng([self.seed, epoch])
         often = CALM if epoch > (1 - recipe.calm_share) * recipe.epochs else 1
         allowed = np.flatnonzero(self.shown(fold))
         disturbed = round(often * recipe.disturbed * len(allowed))
@@ -149,6 +147,11 @@ class Lessons:
             any_will_do.append(self.photos.accepted[copies[0]].any(1))
         order = random.permutation(sum(map(len, parts)))
         return np.concatenate(parts)[order], np.concatenate(asked)[order], np.concatenate(any_will_do)[order]
+
+
+def held_out(count: int) -> NDArray[np.bool_]:
+    """Which of so many images are held out: the last ones."""
+    return np.arange(count) >= count - count // HELD_OUT
 
 
 def are_shoes(accepted: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from fmnist_edge.contract import Probabilities, at_temperature, calibration_error
+from fmnist_edge.contract import Probabilities, at_odds, at_temperature, calibration_error
 from train.arrays import Labels
 
 SURE = 0.95
@@ -11,6 +11,8 @@ SURE = 0.95
 
 TEMPERATURES = np.geomspace(0.25, 4, 401)
 """Among which one is chosen."""
+ODDS = np.geomspace(1, 4, 41)
+"""The same of the odds of a photo's first class."""
 
 
 def choose_temperature(probabilities: Probabilities, labels: Labels) -> float:
@@ -27,18 +29,26 @@ def choose_temperature(probabilities: Probabilities, labels: Labels) -> float:
     return float(min(TEMPERATURES, key=loss))
 
 
-def choose_photo_temperature(probabilities: Probabilities, accepted: NDArray[np.bool_]) -> float:
-    """The same for photos, of which more than one class may be right: whether the first class is right is as probable as it says.
+def choose_photo_calibration(probabilities: Probabilities, accepted: NDArray[np.bool_]) -> tuple[float, float]:
+    """A temperature and odds such that the first class of a photo is as often right as it is said to be (Platt 1999).
 
-    The one with the least cross-entropy of that yes or no. accepted: (N, 10).
+    Of a photo, more than one class may be right: a model that can't tell a pullover from a shirt says 0.4 of each, and is right
+    where both are. So a temperature alone, which makes the sure surer too, does not do. The two with the least cross-entropy of
+    that yes or no. accepted: (N, 10); other things, for which no class is right, have no say.
     """
+    clothes = accepted.any(1)
+    if not clothes.any():
+        return 1.0, 1.0
+    probabilities, accepted = probabilities[clothes], accepted[clothes]
     right = accepts(accepted, probabilities)
 
-    def loss(temperature: float) -> float:
-        confidence = at_temperature(probabilities, temperature).max(1).astype(np.float64).clip(1e-6, 1 - 1e-6)
+    def loss(temperature: float, odds: float) -> float:
+        confidence = at_odds(cooled[temperature], odds).max(1).astype(np.float64).clip(1e-6, 1 - 1e-6)
         return float(-np.log(np.where(right, confidence, 1 - confidence)).mean())
 
-    return float(min(TEMPERATURES, key=loss))
+    cooled = {float(temperature): at_temperature(probabilities, temperature) for temperature in TEMPERATURES[::10]}
+    pairs = [(temperature, float(odds)) for temperature in cooled for odds in ODDS]
+    return min(pairs, key=lambda pair: loss(*pair))
 
 
 def accepts(accepted: NDArray[np.bool_], probabilities: Probabilities) -> NDArray[np.bool_]:

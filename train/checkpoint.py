@@ -18,6 +18,7 @@ from dataclasses import asdict
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,6 +51,7 @@ class Checkpoint:
     def __init__(self, path: Path, settings: Mapping[str, Any], content: bytes = b"", command: str = "") -> None:
         self.path, self.settings, self.command = path, settings, command
         self.state = read_state(path, content) if content else {}
+        self.one_at_a_time = Lock()
         if content:
             refuse_another(path, self.state, settings)
 
@@ -64,10 +66,15 @@ class Checkpoint:
     def save(self, network: str, variables: "Sequence[keras.Variable]", history: Sequence[Epoch]) -> None:
         values = {f"{network}.{number}": variable.numpy() for number, variable in enumerate(variables)}
         epochs = json.dumps([asdict(epoch) for epoch in history])
-        self.state |= {"settings": json.dumps(self.settings), "command": self.command, f"{network}.epochs": epochs, **values}
         try:
             # a folder of its own, in case that workers share a disk; what they write is the same
-            with tempfile.TemporaryDirectory(prefix=".train-", dir=self.path.parent) as scratch:
+            with self.one_at_a_time, tempfile.TemporaryDirectory(prefix=".train-", dir=self.path.parent) as scratch:
+                self.state |= {
+                    "settings": json.dumps(self.settings),
+                    "command": self.command,
+                    f"{network}.epochs": epochs,
+                    **values,
+                }
                 part = Path(scratch) / self.path.name
                 np.savez(part, **self.state)
                 part.replace(self.path)
@@ -107,9 +114,8 @@ def read_state(path: Path, content: bytes) -> dict[str, Any]:
 
 def refuse_another(path: Path, state: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
     """Raises UsageError, with the settings that differ, if the state is of a training with others."""
-    told, known = flat(json.loads(str(state["settings"]))), flat(json.loads(json.dumps(settings)))
-    tops = {name.partition(".")[0] for name in known}
-    names = [name for name in {**known, **told} if name.partition(".")[0] in tops and told.get(name) != known.get(name)]
+    told, known = json.loads(str(state["settings"])), json.loads(json.dumps(settings))
+    names = [name for name in known if told.get(name) != known[name]]
     if not names:
         return
     if "recipe" in names:  # most of its settings differ
@@ -145,14 +151,6 @@ def interruptible(checkpoint: Path, command: str) -> Iterator[None]:
         )
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The settings in one row: those of a teacher are named "teacher.epochs"."""
-    row: dict[str, Any] = {}
-    for name, value in settings.items():
-        row |= flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
-    return row
 
 
 def show(value: object) -> str:

@@ -22,13 +22,14 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
+from fmnist_edge.cli.commands import run
 from fmnist_edge.contract import CLASSES
 from fmnist_edge.errors import FmnistEdgeError, InputError, UsageError, reported
 from fmnist_edge.pictures.decode import read_image
 from train.fetch import download
 
 HELD_OUT = frozenset({204, 48, 322, 50, 45, 41, 126, 228, 201, 227, 54, 178})
-"""Contributors, for good: what is chosen or measured with their photos would no longer be an exam."""
+"""Contributors, for ever: once anything is chosen with their photos, these are no exam any more."""
 
 ACCEPTED = {
     "T-Shirt": (0,),
@@ -45,20 +46,20 @@ ACCEPTED = {
     "Blouse": (0, 2, 6),
     "Shoes": (5, 7, 9),
 }
-"""The classes that are right for each of the dataset's labels. SHOES knows better for most shoes."""
+"""The correct classes for each of the dataset's labels. SHOES is more precise for most shoes."""
 OTHER_THINGS = ("Body", "Hat", "Other", "Shorts", "Skirt")
-"""Labels of what Fashion-MNIST has no class for. Photos with any other label ("Not sure", "Skip") are left alone."""
+"""Labels of things that Fashion-MNIST has no class for. Photos with any other label ("Not sure", "Skip") are not used."""
 SHOES = Path(__file__).with_name("shoes.csv")
-"""Our own finer labels, by looking: image, kind, accepted_classes."""
+"""Our own finer labels, made by eye: image, kind, accepted_classes."""
 
 
 class PhotosError(FmnistEdgeError):
-    """The photos can't be had here, or are not what they should be."""
+    """The photos are not available here, or are not those of the dataset."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A version of the dataset: where its archive is, and what must be in it."""
+    """A version of the dataset: the address of its archive, and its expected content."""
 
     name: str
     commit: str
@@ -89,11 +90,11 @@ class Photo:
     kind: str
     """The label, or for shoes the kind that SHOES names."""
     accepted: tuple[int, ...]
-    """The classes that are right; none of them is for other things, and where the label is wrong."""
+    """The correct classes; empty for other things, and where the label is wrong."""
 
 
 def load(source: Source = CLOTHING) -> list[Photo]:
-    """All photos that may be looked at: to learn from those with accepted classes, the others to see what a model says of them.
+    """All photos that may be used: those with accepted classes to learn from, the others to see what a model says of them.
 
     Raises PhotosError.
     """
@@ -101,7 +102,7 @@ def load(source: Source = CLOTHING) -> list[Photo]:
 
 
 def get_clothes() -> list[Photo]:
-    """The same; but none, and a word about it, where they can't be had. Raises PhotosError for a bad folder in FMNIST_PHOTOS."""
+    """The same; empty, with a message, if there are no photos here. Raises PhotosError for a bad folder in FMNIST_PHOTOS."""
     try:
         return load()
     except PhotosError as error:
@@ -112,7 +113,7 @@ def get_clothes() -> list[Photo]:
 
 
 def locate(source: Source = CLOTHING) -> Path:
-    """A folder with the dataset, checked; gets it if there is none yet.
+    """A folder with the dataset, checked; downloads it if there is none yet.
 
     FMNIST_PHOTOS is the only place looked at when it is set. Else: the user's cache, a download into it.
     Raises PhotosError that says what was tried and what to do without a network.
@@ -126,7 +127,7 @@ def locate(source: Source = CLOTHING) -> Path:
             check_folder(folder, source)
             return folder
         except PhotosError as error:
-            say(f"{error}; getting them anew")
+            say(f"{error}; downloading them again")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         archive = folder.with_suffix(".zip")
@@ -141,12 +142,12 @@ def locate(source: Source = CLOTHING) -> Path:
 
 
 def cache() -> Path:
-    """Where what can be had again is kept."""
+    """The folder for files that can be downloaded again."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fmnist-edge"
 
 
 def unpack(archive: Path, folder: Path, source: Source) -> None:
-    """Puts the archive's images.csv and photos into the folder, if they are what they should be. Raises PhotosError."""
+    """Unpacks the archive's images.csv and photos into the folder, if they pass the checks. Raises PhotosError."""
     part = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     try:
@@ -171,7 +172,7 @@ def unpack(archive: Path, folder: Path, source: Source) -> None:
 
 
 def check_folder(folder: Path, source: Source) -> None:
-    """Raises PhotosError if the photos to learn from are not the dataset's, byte by byte, or have other labels."""
+    """Raises PhotosError if the photos to learn from differ from the dataset's by a byte or a label."""
     photos = list_photos(folder)
     missing = [photo for photo in photos if not photo.path.is_file()]
     if missing:
@@ -185,13 +186,13 @@ def check_folder(folder: Path, source: Source) -> None:
 
 
 def find_damage(photos: Sequence[Photo]) -> str:
-    """What may be wrong with photos or labels that are not the dataset's."""
+    """A likely reason why photos or labels differ from the dataset's."""
     for photo in photos:
         try:
             read_image(photo.path)
         except InputError as error:
             return f"images/{photo.path.name}: {error}"
-    return "a photo or a label is not the dataset's (wrong checksum)"
+    return "a photo or a label differs from the dataset's (wrong checksum)"
 
 
 def digest(photos: Sequence[Photo]) -> str:
@@ -241,11 +242,19 @@ def say(message: str) -> None:
     print(f"photos: {message}", file=sys.stderr)
 
 
-@reported("photos", "the same command goes on with the download")
+@reported("photos", "the same command continues the download")
 def main(
-    mirror: Annotated[str, typer.Option(help="Download the archive from this address instead.")] = CLOTHING.address,
+    mirror: Annotated[
+        str, typer.Option(metavar="URL", help="Download the archive from this address instead.")
+    ] = CLOTHING.address,
 ) -> None:
-    """Get the photos of clothes to learn from, and count them."""
+    """Get the photos of clothes to learn from, and count them.
+
+    \b
+    Examples:
+      python -m train.clothing
+      FMNIST_PHOTOS=/mnt/usb/clothing python -m train.clothing
+    """
     if not mirror.startswith(("http://", "https://")):
         raise UsageError(f"a mirror's address begins with http:// or https://, not '{mirror}'")
     source = Source(CLOTHING.name, CLOTHING.commit, mirror, CLOTHING.photos, CLOTHING.digest)
@@ -259,8 +268,8 @@ def main(
     )
     for class_id, name in enumerate(CLASSES):
         alone = sum(photo.accepted == (class_id,) for photo in clothes)
-        print(f"{name:12} {alone:5}, {sum(class_id in photo.accepted for photo in clothes) - alone:5} more that may be it")
+        print(f"{name:12} {alone:5}, {sum(class_id in photo.accepted for photo in clothes) - alone:5}more that may be one")
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main, "photos")

@@ -21,6 +21,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from fmnist_edge.cli.commands import run
 from fmnist_edge.contract import Tiles
 from fmnist_edge.errors import FmnistEdgeError, UsageError, reported
 from train.arrays import Labels
@@ -180,10 +181,20 @@ def say(message: str) -> None:
 
 @reported("dataset", "the same command goes on with the download")
 def main(
-    data_dir: Annotated[Path | None, typer.Option(help="A folder that has the four files; FMNIST_DATA if not given.")] = None,
-    mirror: Annotated[list[str] | None, typer.Option(help="Download from this address instead; repeatable.")] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The folder with the four files. If not given: FMNIST_DATA.")
+    ] = None,
+    mirror: Annotated[
+        list[str] | None, typer.Option(metavar="URL", help="Download from this address instead; repeatable.")
+    ] = None,
 ) -> None:
-    """Get Fashion-MNIST and say where it is."""
+    """Get Fashion-MNIST, and say where it is.
+
+    \b
+    Examples:
+      python -m train.dataset
+      python -m train.dataset --mirror http://192.168.1.20/fashion/
+    """
     for address in mirror or ():
         if not address.startswith(("http://", "https://")):
             raise UsageError(f"a mirror's address begins with http:// or https://, not '{address}'")
@@ -191,4 +202,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main, "dataset")

@@ -30,7 +30,7 @@ TURNED, SHOES_TURNED = 0.1, 0.3
 """How many photos' tiles are turned by 90, 180 or 270 degrees."""
 SHOES_TURN = 0.3
 """Standard deviation of a further rotation of photos' shoes, in radians."""
-GENTLE, GENTLY = 0.8, 0.6
+GENTLE, GENTLY = 0.8, 0.4
 """How many photos' tiles are disturbed gently, and with which part of DEVIATIONS."""
 AT_ONCE = 500
 """Tiles worked on together: few enough for the processor's cache."""

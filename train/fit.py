@@ -5,28 +5,33 @@ anew, in the same way, on all images.
 """
 
 import math
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
+from threading import Event
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from fmnist_edge.contract import CLASSES, Probabilities, at_temperature
+from fmnist_edge.contract import CLASSES, Probabilities, at_odds, at_temperature
 from fmnist_edge.errors import FmnistEdgeError, UsageError
 from train.arrays import Labels, as_labels, as_tiles
-from train.augment import FOLDS, Examples, Lessons, Teacher
-from train.calibrate import accepts, choose_photo_temperature, choose_temperature, choose_unsure
+from train.augment import FOLDS, Examples, Lessons
+from train.calibrate import accepts, choose_photo_calibration, choose_temperature, choose_unsure
 from train.checkpoint import Checkpoint
 from train.cutting import NO_PHOTOS, PhotoTiles
 from train.disturb import disturb
 from train.history import Epoch, best_epoch, good_enough, progress
-from train.networks import Scale, build, build_teacher, choose_scale, fold_temperature, for_pixels, predict, predict_photos
+from train.networks import Scale, build, choose_scale, fold_temperature, for_pixels, predict, predict_photos
 from train.recipes import Recipe
 
+COMMITTED = 0.3
+"""How much counts, where any of several classes will do, that the model commits itself to one of them; the rest is their sum."""
 FEWEST = 60  # ten of them are held out
 
 
@@ -51,13 +56,23 @@ class Holdout:
     """By which its logits are divided already."""
     photo_temperature: float
     """By which the logits are to be divided once more for photos."""
+    photo_odds: float
+    """By which the odds of a photo's likeliest class are to be multiplied then."""
     unsure: dict[str, float]
     """The confidence below which it is unsure of a "tile", and of a "photo"."""
     validation: Scores
     disturbed: Scores
     """On the images held out, disturbed."""
     said_of_photos: Probabilities
-    """Of each photo, what a model says that learned from no photo by its contributor; for photos' temperature: (N, 10)."""
+    """Of each photo, what a model says that learned from no photo by its contributor, calibrated for photos: (N, 10)."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The MLP of one training, which takes plain pixels / 255, and how that went."""
+
+    model: keras.Model
+    history: list[Epoch]
 
 
 def fit(
@@ -67,11 +82,13 @@ def fit(
     seed: int = 0,
     photos: PhotoTiles = NO_PHOTOS,
     checkpoint: Checkpoint | None = None,
+    answers: Probabilities | None = None,
 ) -> tuple[keras.Model, Holdout]:
     """The recipe's MLP, trained on all images, and what a training without some of them showed. Prints a line per epoch.
 
     The same seed on the same machine gives the same weights, bit by bit. images, labels: as train/arrays.py takes them; raises
-    UsageError for anything else. photos: to learn from; for recipes with a share of photos.
+    UsageError for anything else. photos: to learn from; for recipes with a share of photos. answers: what a teacher says of the
+    images (see train/teacher.py), float32 (2, N, 10); recipes that have a teacher learn from labels alone without them.
     """
     tiles = as_tiles(images)
     examples = Examples(tiles, as_labels(labels, len(tiles)))
@@ -79,56 +96,58 @@ def fit(
         raise UsageError(f"{len(examples)} images are too few to learn from; {FEWEST} is the least")
     if len(photos) and not recipe.photo_share:
         raise UsageError("this recipe does not learn from photos; 'standard' and 'quick-photos' do")
-    teacher = train_teacher(recipe, examples, seed, checkpoint)
-    lessons = Lessons(recipe, examples, seed, photos)
-    holdout = train_with_holdout(lessons, teacher, checkpoint)
-    return train_final(lessons, holdout, teacher, checkpoint), holdout
+    return train(Lessons(recipe, examples, seed, photos, answers=answers), checkpoint)
 
 
-def train_teacher(recipe: Recipe, examples: Examples, seed: int, checkpoint: Checkpoint | None = None) -> Teacher | None:
-    """The recipe's teacher, if it has one, trained without the images that are held out."""
-    if recipe.teacher is None:
-        return None
-    print("the teacher, a convolutional network, goes first", flush=True)
-    make_reproducible(seed)
-    network = build_teacher()
-    network.name = "teacher"
-    _, scale = train_network(network, Lessons(recipe.teacher, examples, seed), recipe.teacher.epochs, 0, None, checkpoint)
-    return partial(predict, network, scale=scale)
+def train(lessons: Lessons, checkpoint: Checkpoint | None = None) -> tuple[keras.Model, Holdout]:
+    """The MLP that ships, trained on everything, and what those showed that were trained without some of it."""
+    recipe, folds = lessons.recipe, folds_of(lessons)
+    if not recipe.may_stop_early:
+        final, *others = train_networks(lessons, [None, *folds], recipe.epochs, checkpoint)
+        holdout = judge(lessons, others)
+    else:
+        holdout = train_with_holdout(lessons, checkpoint)
+        epochs = best_epoch(holdout.history) if recipe.patience else len(holdout.history)
+        (final,) = train_networks(lessons, [None], epochs, checkpoint)
+    fold_temperature(final.model, holdout.temperature)
+    return final.model, holdout
 
 
-def train_with_holdout(lessons: Lessons, teacher: Teacher | None = None, checkpoint: Checkpoint | None = None) -> Holdout:
-    """Trains with some images and the photos by some contributors held out, and decides by them.
+def train_with_holdout(lessons: Lessons, checkpoint: Checkpoint | None = None) -> Holdout:
+    """Trains with some images and the photos by some contributors held out, and decides by them."""
+    return judge(lessons, train_networks(lessons, folds_of(lessons), lessons.recipe.epochs, checkpoint))
 
-    If there are photos, once for each group of their contributors: so all photos have a say.
-    """
-    recipe, validation = lessons.recipe, lessons.images[lessons.held_out]
-    print(f"first without {len(validation):,} images, to decide by them", flush=True)
-    model, history = train_without(0, lessons, teacher, checkpoint)
+
+def folds_of(lessons: Lessons) -> range:
+    """Which groups of contributors are held out, one after the other: so all photos have a say. Without photos, there is one."""
+    return range(FOLDS if len(lessons.photos) else 1)
+
+
+def judge(lessons: Lessons, trained: Sequence[Trained]) -> Holdout:
+    """What is decided by the images and photos held out. trained: without them, one for each of ``folds_of``."""
+    recipe, validation, photos = lessons.recipe, lessons.images[lessons.held_out], lessons.photos
+    model = trained[0].model
     temperature = choose_temperature(predict(model, validation.tiles), validation.labels) if recipe.calibrate else 1.0
-    fold_temperature(model, temperature)
+    for one in trained:
+        fold_temperature(one.model, temperature)
     disturbed = disturb(validation.tiles, validation.labels, lessons.seed)
     of_tiles, of_disturbed = predict(model, validation.tiles), predict(model, disturbed)
     surest, right = of_disturbed.max(1), of_disturbed.argmax(1) == validation.labels
-    photos, photo_temperature, of_photos = lessons.photos, 1.0, np.zeros((len(lessons.photos), len(CLASSES)), np.float32)
-    if len(photos):
-        for fold in range(FOLDS):
-            if fold:
-                print(f"training {fold + 1} of {FOLDS} without other contributors' photos", flush=True)
-                model, _ = train_without(fold, lessons, teacher, checkpoint)
-                fold_temperature(model, temperature)
-            held_out = lessons.folds == fold
-            if held_out.any():
-                of_photos[held_out] = predict_photos(model, photos.tiles[held_out])
-    if (clothes := photos.accepted.any(1)).any():
-        photo_temperature = choose_photo_temperature(of_photos[clothes], photos.accepted[clothes])
-        of_photos = at_temperature(of_photos, photo_temperature)
+    photo_temperature, photo_odds, of_photos = 1.0, 1.0, np.zeros((len(photos), len(CLASSES)), np.float32)
+    for fold, one in enumerate(trained):
+        held_out = lessons.folds == fold
+        if held_out.any():
+            of_photos[held_out] = predict_photos(one.model, photos.tiles[held_out])
+    if photos.accepted.any():
+        photo_temperature, photo_odds = choose_photo_calibration(of_photos, photos.accepted)
+        of_photos = at_odds(at_temperature(of_photos, photo_temperature), photo_odds)
         # nothing that is said of other things is right
         surest, right = of_photos.max(1), accepts(photos.accepted, of_photos)
     return Holdout(
-        history,
+        trained[0].history,
         temperature,
         photo_temperature,
+        photo_odds,
         unsure={
             "tile": choose_unsure(of_tiles.max(1), of_tiles.argmax(1) == validation.labels),
             "photo": choose_unsure(surest, right),
@@ -139,31 +158,51 @@ def train_with_holdout(lessons: Lessons, teacher: Teacher | None = None, checkpo
     )
 
 
-def train_without(
-    fold: int, lessons: Lessons, teacher: Teacher | None = None, checkpoint: Checkpoint | None = None
-) -> tuple[keras.Model, list[Epoch]]:
-    """The MLP trained with some images held out, and with the photos of one fold."""
-    recipe = lessons.recipe
-    make_reproducible(lessons.seed)
-    model = build(recipe.hidden, f"holdout_{fold}" if fold else "holdout")
-    if not fold:
-        model.summary()
-    history, scale = train_network(model, lessons, recipe.epochs, fold, teacher, checkpoint)
-    return for_pixels(model, recipe.hidden, scale), history
+def train_networks(
+    lessons: Lessons, folds: Sequence[int | None], epochs: int, checkpoint: Checkpoint | None = None
+) -> list[Trained]:
+    """Trains an MLP for each fold, as many at once as there are processor cores.
+
+    Side by side each of them has a core for itself, which networks this small use better than several. The weights are the same
+    as one after the other. folds: what is held out: a group of photos and some images, or nothing if None.
+    """
+    hidden, jobs = lessons.recipe.hidden, []
+    for fold in folds:
+        make_reproducible(lessons.seed)
+        jobs.append((build(hidden, "fmnist" if fold is None else f"without_{fold}"), fold))
+    jobs[0][0].summary()
+    ended = Event()
+
+    def run(model: keras.Model, fold: int | None) -> Trained:
+        history, scale = train_network(model, lessons, epochs, fold, checkpoint, ended.is_set)
+        return Trained(for_pixels(model, hidden, scale), history)
+
+    # several machines train each network together, and all have to work on the same one
+    alone = tf.distribute.get_strategy().num_replicas_in_sync == 1
+    at_once = min(len(jobs), cores()) if alone else 1
+    if at_once == 1:
+        return [run(*job) for job in jobs]
+    print(f"{len(jobs)} trainings, {at_once} at once", flush=True)
+    with ThreadPoolExecutor(at_once) as pool:
+        futures = [pool.submit(run, *job) for job in jobs]
+        try:
+            wait(futures, return_when=FIRST_EXCEPTION)
+            return [future.result() for future in futures if future.done()]
+        finally:
+            ended.set()
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
-def train_final(
-    lessons: Lessons, holdout: Holdout, teacher: Teacher | None = None, checkpoint: Checkpoint | None = None
-) -> keras.Model:
-    """The MLP trained anew on everything, as the images held out decided."""
-    epochs = best_epoch(holdout.history) if lessons.recipe.patience else len(holdout.history)
-    print(f"now on all {len(lessons.images):,} images", flush=True)
-    make_reproducible(lessons.seed)
-    model = build(lessons.recipe.hidden)
-    _, scale = train_network(model, lessons, epochs, None, teacher, checkpoint)
-    model = for_pixels(model, lessons.recipe.hidden, scale)
-    fold_temperature(model, holdout.temperature)
-    return model
+def cores() -> int:
+    """How many processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def use_one_thread_each() -> None:
+    """One thread for each network that is trained, so that several can be at once; of no effect once TensorFlow is in use."""
+    with suppress(RuntimeError):
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+        tf.config.threading.set_inter_op_parallelism_threads(cores())
 
 
 def make_reproducible(seed: int) -> None:
@@ -180,12 +219,12 @@ def train_network(
     lessons: Lessons,
     epochs: int,
     fold: int | None,
-    teacher: Teacher | None,
-    checkpoint: Checkpoint | None,
+    checkpoint: Checkpoint | None = None,
+    ended: Callable[[], bool] = lambda: False,
 ) -> tuple[list[Epoch], Scale]:
     """Trains the model from where the checkpoint left it, and prints a line per epoch. Returns these, and what it was shown.
 
-    fold: the photos that are held out, with some images; None for nothing.
+    fold: the photos that are held out, with some images; None for nothing. ended: asked before each epoch; no more of them if so.
     """
     recipe, images = lessons.recipe, lessons.images
     validation = None if fold is None else images[lessons.held_out]
@@ -196,20 +235,19 @@ def train_network(
     variables = [*model.variables, *optimizer.variables, *best]
     history = checkpoint.restore(model.name, variables) if checkpoint else []
     if history:
-        print(f"going on after epoch {len(history)}")
-    wanted = lessons.wanted(teacher) if len(history) < epochs else None
+        print(f"{model.name}: going on after epoch {len(history)}", flush=True)
     for number in range(len(history) + 1, epochs + 1):
-        if wanted is None or (validation and good_enough(recipe, history)):
+        if ended() or (validation and good_enough(recipe, history)):
             break
         began = time.monotonic()
-        loss, accuracy = map(float, run_epoch(*map(tf.constant, lessons.draw(number, fold, wanted))))
+        loss, accuracy = map(float, run_epoch(*map(tf.constant, lessons.draw(number, fold))))
         held_out = mean_of_workers(score(predict(model, validation.tiles, scale), validation.labels)) if validation else ()
         history.append(Epoch(loss, accuracy, *held_out))
         if not math.isfinite(history[-1].loss):
             raise TrainError("the training diverged: the loss is no number. A lower learning rate, or larger batches, may help")
         if best and number == best_epoch(history):
             copy(model.variables, best)
-        print(f"{progress(number, epochs, history[-1])}; {time.monotonic() - began:.1f} s", flush=True)
+        print(f"{model.name}: {progress(number, epochs, history[-1])}; {time.monotonic() - began:.1f} s", flush=True)
         if checkpoint:
             checkpoint.save(model.name, variables, history)
     if best:
@@ -263,11 +301,11 @@ def make_epoch(model: keras.Model, optimizer: keras.optimizers.Optimizer, batch_
         wanted = targets[share]
         with tf.GradientTape() as tape:
             probabilities = model(images, training=True)
-            # where any of several classes will do, what counts is the sum of their probabilities
-            accepted = tf.reduce_sum(wanted * probabilities, 1)
+            # where any of several classes will do, the sum of their probabilities counts, and the highest of them
+            accepted = wanted * probabilities
             losses = tf.where(
                 any_will_do[share],
-                -tf.math.log(tf.maximum(accepted, 1e-7)),
+                cost(tf.reduce_sum(accepted, 1)) * (1 - COMMITTED) + cost(tf.reduce_max(accepted, 1)) * COMMITTED,
                 keras.losses.categorical_crossentropy(wanted, probabilities),
             )
             # the optimizer adds up what the workers give, so this is the mean over the whole batch
@@ -276,6 +314,9 @@ def make_epoch(model: keras.Model, optimizer: keras.optimizers.Optimizer, batch_
         named = tf.gather(wanted, tf.argmax(probabilities, 1), batch_dims=1)
         right = tf.cast(named == tf.reduce_max(wanted, 1), tf.float32)
         return tf.stack([tf.reduce_sum(losses), tf.reduce_sum(right)])
+
+    def cost(probability: tf.Tensor) -> tf.Tensor:
+        return -tf.math.log(tf.maximum(probability, 1e-7))
 
     @tf.function
     def run_epoch(tiles: tf.Tensor, targets: tf.Tensor, any_will_do: tf.Tensor) -> tf.Tensor:

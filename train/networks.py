@@ -1,16 +1,17 @@
-"""The networks: the MLP, with what is folded into its weights once it is trained, and the teacher that it may have."""
+"""The networks: the MLP, with what is folded into its weights once it is trained, and the networks that teach it."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import layers
 from numpy.typing import NDArray
 
 from fmnist_edge.contract import CLASSES, INPUT, OUTPUT, TILE_SIZE, Probabilities, Tiles, photo_answer, ten_views, to_pixels
 from train.recipes import Recipe
+
+HALF = "mixed_bfloat16"
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,34 +70,24 @@ def fold_temperature(model: keras.Model, temperature: float) -> None:
     model.layers[-1].set_weights([kernel / temperature, bias / temperature])
 
 
-def build_teacher() -> keras.Sequential:
-    """A convolutional network, too slow for the device, whose probabilities the MLP learns to give.
+def build_teacher(name: str) -> keras.Model:
+    """A convolutional network, too slow for the device, whose probabilities the MLP learns to give (train/teacher.py).
 
-    float32 (N, 28, 28) to probabilities, float32 (N, 10). The first layer halves the image, to save time.
-    Distillation (Hinton, Vinyals, Dean 2015, arXiv:1503.02531): of a picture, the teacher says more than its label does, "mostly
-    a shirt, a bit of a coat". It is trained by the recipe itself, on the same tiles.
+    float32 (N, 28, 28) to probabilities, float32 (N, 10). The first layer halves the image, and convolutions count in bfloat16,
+    to save time.
     """
-    # or else each worker would have means and variances of its own
-    synchronized = tf.distribute.get_strategy().num_replicas_in_sync > 1
 
-    def normalized() -> list[layers.Layer]:
-        return [layers.BatchNormalization(momentum=0.9, synchronized=synchronized), layers.ReLU()]
+    def convolve(values: keras.KerasTensor, filters: int, size: int = 3, strides: int = 1) -> keras.KerasTensor:
+        convolution = layers.Conv2D(filters, size, strides, "same", use_bias=False, dtype=HALF, kernel_initializer="he_normal")
+        return layers.ReLU(dtype=HALF)(layers.BatchNormalization(momentum=0.9, dtype=HALF)(convolution(values)))
 
-    return keras.Sequential(
-        [
-            keras.Input((TILE_SIZE, TILE_SIZE), name=INPUT),
-            layers.Reshape((TILE_SIZE, TILE_SIZE, 1)),
-            layers.Conv2D(32, 5, strides=2, padding="same", kernel_initializer="he_normal", activation="relu"),
-            layers.Conv2D(64, 3, padding="same", use_bias=False),
-            layers.MaxPooling2D(),
-            *normalized(),
-            layers.Conv2D(96, 3, padding="same", use_bias=False),
-            *normalized(),
-            layers.Flatten(),
-            layers.Dropout(0.3),
-            layers.Dense(len(CLASSES), activation="softmax", name=OUTPUT),
-        ]
-    )
+    image = keras.Input((TILE_SIZE, TILE_SIZE), name=INPUT)
+    values = convolve(layers.Reshape((TILE_SIZE, TILE_SIZE, 1))(image), 48, 5, 2)
+    values = layers.MaxPooling2D(dtype=HALF)(convolve(values, 96))
+    values = convolve(values, 160)
+    values = layers.Add(dtype=HALF)([values, convolve(values, 160)])
+    values = layers.Dropout(0.4)(layers.Flatten()(values))
+    return keras.Model(image, layers.Dense(len(CLASSES), activation="softmax", name=OUTPUT)(values), name=name)
 
 
 def predict(model: keras.Model, tiles: Tiles, scale: Scale | None = None) -> Probabilities:
@@ -106,6 +97,6 @@ def predict(model: keras.Model, tiles: Tiles, scale: Scale | None = None) -> Pro
 
 
 def predict_photos(model: keras.Model, tiles: Tiles) -> Probabilities:
-    """The same of photos' tiles, each seen in ten views, as the device does, before its temperature for photos."""
+    """The same of photos' tiles, each seen in ten views, as the device does, before what it says is calibrated for photos."""
     views = ten_views(tiles).reshape(-1, TILE_SIZE, TILE_SIZE)
-    return photo_answer(predict(model, views).reshape(-1, 10, len(CLASSES)), 1)
+    return photo_answer(predict(model, views).reshape(-1, 10, len(CLASSES)), temperature=1, odds=1)

@@ -19,23 +19,24 @@ from rich.progress import track
 
 from fmnist_edge.classifier import Classifier, Prediction
 from fmnist_edge.classify.find import list_folder
+from fmnist_edge.cli.commands import run
 from fmnist_edge.contract import CLASSES, Probabilities, Tile, calibration_error
-from fmnist_edge.errors import InputError, UsageError, reported
+from fmnist_edge.errors import InputError, UsageError, nearest, reported
 from fmnist_edge.files import decode_text
 from fmnist_edge.pictures.kinds import READABLE, is_kept_aside
 from fmnist_edge.pictures.tile import read_picture
 from fmnist_edge.terminal import quiet_stderr
 from train.augment import FOLDS
-from train.clothing import CLOTHING, PhotosError, Source, list_photos, locate
+from train.clothing import CLOTHING, OTHER_THINGS, PhotosError, Source, list_photos, locate
 from train.cutting import PhotoTiles
 
 Result = TypeVar("Result")
 
 Found = list[tuple[Path, set[int]]]
-"""Photos, and the classes that are right for each."""
+"""Photos, and the correct classes of each."""
 
 FEW = 20
-"""Of fewer photos, the share that is right says little: half of 20 right is, with 95 % confidence, something from 27 to 73 %."""
+"""With fewer photos, the share of correct ones says little: of 20, half correct means 27 to 73 %, with 95 % confidence."""
 
 OTHER_NAMES = {
     "T-shirt/top": "t-shirt, tee, tee shirt, tank top, singlet",
@@ -49,7 +50,7 @@ OTHER_NAMES = {
     "Bag": "handbag, purse, backpack, tote, tote bag, shoulder bag, clutch",
     "Ankle boot": "boot, bootie, chelsea boot",
 }
-"""What people call a folder of photos of each class, besides the class's own name; each may be in the plural."""
+"""Other names that people give to a folder of each class; each may be in the plural."""
 
 AMBIGUOUS = {
     "shoe, footwear, slipper": "Sandal, Sneaker, Ankle boot",
@@ -58,7 +59,7 @@ AMBIGUOUS = {
     "blouse": "T-shirt/top, Pullover, Shirt",
     "hoodie, cardigan, blazer, outerwear, outwear": "Pullover, Coat",
 }
-"""What may be one of several classes, much as in train/clothing.py: whoever sorts the photos sees which."""
+"""Names that may mean several classes, much as in train/clothing.py: whoever sorts the photos sees which."""
 
 NO_CLASS = ("", "ood", "none", "nan", "n/a", "na", "null", "-")
 """How tables say that none of the classes is right: "ood" is out of distribution, "nan" pandas' empty field."""
@@ -68,16 +69,30 @@ NO_CLASS = ("", "ood", "none", "nan", "n/a", "na", "null", "-")
 def main(
     folder: Annotated[
         Path | None,
-        typer.Argument(help="One folder per class, or labels.csv with file and accepted_classes.", show_default=False),
+        typer.Argument(
+            metavar="FOLDER",
+            help="A folder with a folder per class, or with a labels.csv (file, accepted_classes).",
+            show_default=False,
+        ),
     ] = None,
     held_out: Annotated[
-        bool, typer.Option("--held-out", help="The photos by contributors whom no model here learned from (make photos).")
+        bool, typer.Option("--held-out", help="Use the photos of contributors whom no model here learned from (make photos).")
     ] = False,
-    model: Annotated[Path | None, typer.Option(help="A .tflite or .onnx file instead of models/fmnist-int8.tflite.")] = None,
+    model: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A .tflite or .onnx file instead of models/fmnist-int8.tflite.")
+    ] = None,
 ) -> None:
-    """Count how many labelled photos a model gets right, how true its confidence is, and what it says of other things."""
+    """Count how many labelled photos a model gets right.
+
+    Also says how well its confidence matches that, and how often it is unsure of photos of other things.
+
+    \b
+    Examples:
+      python -m train.photos ~/photos
+      python -m train.photos --held-out --model build/quick/fmnist-int8.tflite
+    """
     if (folder is None) != held_out:
-        raise UsageError("name a folder with labelled photos, or take --held-out")
+        raise UsageError("name a folder with labelled photos, or use --held-out")
     with quiet_stderr():
         classifier = Classifier(model)
     found = find_photos(folder) if folder else find_held_out()
@@ -108,7 +123,7 @@ def summarize(predictions: Sequence[Prediction], right: Sequence[set[int]]) -> l
 
 
 def tell(right: int, of: int) -> str:
-    """How many are right, and whether that says anything."""
+    """The number of correct answers, and the share if there are enough to tell."""
     return f"{right:,} of {of:,} right, " + (f"{right / of:.1%}" if of >= FEW else "too few to say")
 
 
@@ -127,13 +142,13 @@ def classify(classifier: Classifier, found: Found) -> tuple[list[Prediction], li
 
 
 def find_hits(probabilities: Probabilities, right: Sequence[set[int]]) -> NDArray[np.bool_]:
-    """Whether the most probable class is a right one, and the second, and so on: (N, 10)."""
+    """Whether the most probable class is correct, and the second, and so on: (N, 10)."""
     ranked = np.argsort(-probabilities, kind="stable")
     return np.array([[class_id in classes for class_id in row] for row, classes in zip(ranked, right, strict=True)])
 
 
 def read_photos(folder: Path) -> PhotoTiles:
-    """The tiles of a folder with one folder per class. What is amiss is said on stderr.
+    """The tiles of a folder with one folder per class. Problems are reported on stderr.
 
     They count as by several contributors, whose numbers are negative: so some are always learned from when others are held out.
     Raises UsageError if there is no such folder, no photo in it, or a folder in it that is no class.
@@ -163,7 +178,7 @@ def find_photos(folder: Path) -> Found:
         )
     for path in set(inside) - set(folders):
         complain(f"{path} is in no class's folder, and left out")
-    classes = [(path, class_of(path)) for path in folders]  # a wrong name is said before anything is listed
+    classes = [(path, class_of(path)) for path in folders]  # a wrong name is reported before any folder is listed
     return [(file, {class_id}) for path, class_id in classes for file in photos_in(path)]
 
 
@@ -178,7 +193,7 @@ def read_table(path: Path) -> Found:
         raise UsageError(f"{path} can't be read ({error.strerror})") from None
     except UnicodeDecodeError:
         raise UsageError(f"{path} is neither UTF-8 nor UTF-16; in Excel, save it as 'CSV UTF-8'") from None
-    # Excel's own way to say what separates the columns
+    # Excel's own way to name the separator
     said = re.match(r"sep=(.)\r?\n", text, re.IGNORECASE)
     text = text[said.end() :] if said else text
     head = text.partition("\n")[0]
@@ -207,13 +222,15 @@ def read_table(path: Path) -> Found:
 
 
 def read_classes(text: str) -> set[int]:
-    """The classes that a field names: "4", "4 or 8", "4, 8"; none in "" and "ood". Raises ValueError for anything else."""
+    """The classes that a field names: "4", "4 or 8", "4, 8"; none for "" and "ood". Raises ValueError for anything else."""
     if text.lower() in NO_CLASS:
         return set()
     numbers = re.split(r"\s*(?:[,;|/\s]|\bor\b)\s*", text.strip("[](){}"))
     # "1,0" is what a spreadsheet may make of 1, or two classes
     if not all(re.fullmatch(r"\d+(\.0*)?", number) for number in numbers) or re.fullmatch(r"\d,0+", text):
-        raise ValueError(f"accepted_classes is '{text}'; write 4, or '4 or 8', or nothing where none is right")
+        near = nearest_class(text)
+        number = "" if near is None else f"; {CLASSES[near]} is {near}"
+        raise ValueError(f"accepted_classes is '{text}'; write 4, or '4 or 8', or nothing where none is right{number}")
     classes = {int(float(number)) for number in numbers}  # pandas writes 1 as 1.0 where a row has none
     if not classes <= set(range(len(CLASSES))):
         raise ValueError(f"classes are 0 to {len(CLASSES) - 1}, not '{text}'")
@@ -221,7 +238,7 @@ def read_classes(text: str) -> set[int]:
 
 
 def photo_of(folder: Path, name: str) -> Path:
-    """A file that a table names, perhaps as Windows does. Raises ValueError if it names none."""
+    """A file that a table names, perhaps with backslashes. Raises ValueError if the name is empty."""
     if not name:
         raise ValueError("there is no file")
     path = folder / name
@@ -258,7 +275,18 @@ def class_of(folder: Path) -> int:
             *choice, last = map(folder_name, labels.split(", "))
             raise UsageError(f"{folder}: '{folder.name}' may be {', '.join(choice)} or {last}; sort its photos into these")
     known = ", ".join(folder_name(label) for label in CLASSES)
-    raise UsageError(f"{folder}: '{folder.name}' is no class; folders are named 0 to {len(CLASSES) - 1}, or {known}")
+    near = nearest_class(folder.name)
+    cure = "" if near is None else f"; did you mean '{folder_name(CLASSES[near])}'?"
+    raise UsageError(f"{folder}: '{folder.name}' is no class; folders are named 0 to {len(CLASSES) - 1}, or {known}{cure}")
+
+
+def nearest_class(word: str) -> int | None:
+    """The class that is probably meant by a misspelt name of it. Shorts and skirts are no misspelt shirts."""
+    if plain(word) in map(plain, OTHER_THINGS):
+        return None
+    names = {plain(name): class_id for class_id, label in enumerate(CLASSES) for name in (label, *OTHER_NAMES[label].split(", "))}
+    near = nearest(plain(word), names)
+    return None if near is None else names[near]
 
 
 def folder_name(label: str) -> str:
@@ -266,7 +294,7 @@ def folder_name(label: str) -> str:
 
 
 def plain(name: str) -> str:
-    """Without what is spelled in several ways: capitals, spaces, hyphens, the plural."""
+    """A name without what people spell in several ways: capitals, spaces, hyphens, the plural."""
     letters = re.sub(r"[\W_]", "", name.lower())
     return re.sub(r"(?<=ch|sh|ss)es$|(?<!s)s$", "", letters)
 
@@ -277,7 +305,7 @@ def read_tiles(found: Found) -> tuple[list[Tile], list[set[int]]]:
 
 
 def read_each(found: Found, doing: str, read: Callable[[Path], Result]) -> tuple[list[Result], list[set[int]]]:
-    """What is made of each photo that can be read, and its classes; the others are named on stderr. doing: what the bar says."""
+    """The result for each photo that can be read, and its classes; the others are named on stderr. doing: the bar's text."""
     results, right = [], []
     for path, classes in track(found, doing, disable=not sys.stderr.isatty()):
         try:
@@ -295,4 +323,4 @@ def complain(message: str) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main, "photos")

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, replace
 
+from fmnist_edge.errors import UsageError, did_you_mean
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -44,25 +46,31 @@ class Recipe:
     calm_share: float = 0
     """Part of the training, its last, in which images are moved, mirrored and disturbed a third as often: it ends with tiles as
     they are."""
-    teacher: "Recipe | None" = None
-    """How the teacher (train/networks.py) is trained, if the MLP is to learn from one."""
+    taught: bool = False
+    """Whether the MLP learns what a teacher says of the images (train/teacher.py), and not their labels alone."""
     teachers_share: float = 0.8
-    """How much of what the MLP is to say comes from the teacher; the rest is the label."""
+    """How much of what it is to say comes from the teacher; the rest is the label."""
     calibrate: bool = False
     """Divide the logits by the temperature that makes the MLP as sure as it is right."""
     int8_waiver: str = ""
     """Why the int8 files of this recipe may miss their gates; they are exported nevertheless, and say so."""
 
+    @property
+    def may_stop_early(self) -> bool:
+        """Whether a training without some images decides for how many epochs the model is trained."""
+        return any(limit is not None for limit in (self.stop_at_loss, self.stop_at_accuracy, self.patience))
+
 
 TEACHER = Recipe(
-    "teaches the MLP",
-    epochs=12,
+    "teaches the MLPs",
+    epochs=24,
     batch_size=256,
     learning_rate=4e-3,
     warm_up=0.2,
     weight_decay=0.05,
     shift=0.8,
     flip=0.5,
+    scaling="standardize",
 )
 
 # what all but the textbook have in common: large batches that learn fast
@@ -76,7 +84,7 @@ FAST = Recipe(
     calibrate=True,
 )
 # a teacher's pupils have time; what it says of the other classes does more for them than label smoothing
-TAUGHT = replace(FAST, teacher=TEACHER, sqrt_input=True, shift=0.6, calm_share=0.5)
+TAUGHT = replace(FAST, taught=True, batch_size=512, learning_rate=6e-3, sqrt_input=True, shift=0.6, calm_share=0.5)
 
 RECIPES = {
     "tutorial": Recipe(
@@ -120,3 +128,10 @@ RECIPES = {
         flip=0.5,
     ),
 }
+
+
+def find_recipe(name: str) -> Recipe:
+    """Raises UsageError if there is none of that name."""
+    if name not in RECIPES:
+        raise UsageError(f"there is no recipe '{name}'; there are {', '.join(RECIPES)}{did_you_mean(name, RECIPES)}")
+    return RECIPES[name]

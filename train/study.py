@@ -1,186 +1,81 @@
 """python -m train.study: measures the recipes over several seeds, what each part of them gives, and what learners ask.
 
-Every result stands in docs/study.json as soon as it is there, and is not measured again: a study that was broken off goes on.
-docs/study.md shows them: see train/study_page.py.
+Each result is written to docs/study.json as soon as it is known, and is not measured again: an interrupted study goes on.
+docs/study.md shows them: see train/study_page.py. What is measured is in train/study_runs.py.
 """
 
-import json
-import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
-from numpy.typing import NDArray
 
-from fmnist_edge.contract import calibration_error, to_pixels
-from fmnist_edge.errors import reported
-from fmnist_edge.files import replacing
+from fmnist_edge.cli.commands import run
+from fmnist_edge.errors import UsageError, reported
 from fmnist_edge.terminal import quiet_stderr
-from train.clothing import get_clothes
-from train.dataset import Dataset, load
-from train.recipes import RECIPES, Recipe
-from train.study_page import PARTS, PHOTO_PARTS, QUESTIONS, Result, fill_page, settings_of
-
-with quiet_stderr():
-    import keras
-    import tensorflow
-
-    from train.augment import Examples, Lessons, Teacher
-    from train.calibrate import accepts
-    from train.cutting import cut
-    from train.fit import score, train_final, train_teacher, train_with_holdout, train_without
-    from train.networks import predict, predict_photos
-    from train.photos import find_hits, find_photos, read_tiles
-
-RESULTS, PAGE = Path("docs/study.json"), Path("docs/study.md")
+from train.recipes import RECIPES, Recipe, find_recipe
+from train.study_page import PAGE, PARTS, PHOTO_PARTS, QUESTIONS, RESULTS, fill_page, read_results
 
 
-@reported("study", "what was measured is in docs/study.json; the same command goes on")
+@reported("study", "what was measured is in docs/study.json; the same command continues")
 def main(
-    seeds: Annotated[int, typer.Option(min=1, help="How many trainings of each.")] = 3,
+    recipe: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Measure only this recipe, and list it in the table; repeatable.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, metavar="N", help="How many trainings of each.")] = 3,
     tried: Annotated[Path | None, typer.Option("--try", help="Labelled photos to try each model on.", metavar="DIR")] = None,
+    only_page: Annotated[
+        bool, typer.Option("--page", help="Measure nothing: write docs/study.md from what docs/study.json holds.")
+    ] = False,
 ) -> None:
-    """Measure the recipes: writes docs/study.json and docs/study.md. Takes more than an hour on two cores.
+    """Measure the recipes, and write docs/study.json and docs/study.md.
 
-    To measure something anew, delete it from docs/study.json.
+    Everything together takes more than an hour on two cores; what was measured before is not measured again. To measure
+    something anew, delete it from docs/study.json.
+
+    \b
+    Examples:
+      python -m train.study
+      python -m train.study --recipe quick --recipe compact
+      python -m train.study --page
     """
+    if only_page and (recipe or tried):
+        raise UsageError("--page measures nothing, so it takes no --recipe and no --try")
+    named = {name: find_recipe(name) for name in recipe or RECIPES}
+    if not only_page:
+        measure(named, seeds, tried, everything=not recipe)
+    PAGE.write_text(fill_page(read_results()), "utf-8")
+    print(f"wrote {PAGE}" if only_page else f"wrote {RESULTS} and {PAGE}")
+
+
+def measure(recipes: Mapping[str, Recipe], seeds: int, tried: Path | None, everything: bool) -> None:
+    """Measures the recipes, and on request everything else that the page shows."""
+    with quiet_stderr():
+        # TensorFlow takes seconds to import, and --help needs none
+        from train.fit import use_one_thread_each
+        from train.study_runs import Study, in_its_own_process, textbook
+    from train.dataset import load
+
+    use_one_thread_each()
     study = Study(load(), tried)
-    # the textbook comes before the recipes: these switch TensorFlow to reproducible kernels, which are slower and check less
-    study.keep("textbook", "an output layer of 5", partial(textbook, study.dataset, 0, outputs=5))
-    study.keep("textbook", "one-hot labels, seed 0", partial(textbook, study.dataset, 0, one_hot=True))
+    if everything:
+        study.keep("textbook", "an output layer of 5", partial(in_its_own_process, textbook, study.dataset, 0, outputs=5))
+        study.keep("textbook", "one-hot labels, seed 0", partial(in_its_own_process, textbook, study.dataset, 0, one_hot=True))
+        for seed in range(seeds):
+            study.keep("textbook", f"seed {seed}", partial(in_its_own_process, textbook, study.dataset, seed))
     for seed in range(seeds):
-        study.keep("textbook", f"seed {seed}", partial(textbook, study.dataset, seed))
-    for seed in range(seeds):
-        for name, recipe in RECIPES.items():
+        for name, recipe in recipes.items():
             study.keep("recipes", f"{name}, seed {seed}", partial(study.whole, recipe, seed), recipe)
+    if not everything:
+        return
     for name, (recipe, choose) in PHOTO_PARTS.items():
         if len(study.clothes):
             study.keep("clothes", name, partial(study.learn_from, recipe, choose(study.clothes)), recipe)
-    for group, recipes in (("parts", PARTS), ("questions", QUESTIONS)):
-        for name, recipe in recipes.items():
+    for group, parts in (("parts", PARTS), ("questions", QUESTIONS)):
+        for name, recipe in parts.items():
             study.keep(group, name, partial(study.holdout, recipe, 0), recipe)
-    PAGE.write_text(fill_page(study.results), "utf-8")
-    print(f"wrote {RESULTS} and {PAGE}")
-
-
-class Study:
-    """The data set, the photos to try, and the results so far."""
-
-    def __init__(self, dataset: Dataset, tried: Path | None) -> None:
-        self.tried = read_tiles([(path, classes) for path, classes in find_photos(tried) if classes]) if tried else None
-        self.photos = cut(get_clothes())
-        self.clothes = self.photos[np.asarray(self.photos.accepted.any(1))]
-        self.dataset, self.examples = dataset, Examples(dataset.train_images, dataset.train_labels)
-        self.known_teachers: dict[str, tuple[Teacher | None, float]] = {}
-        self.results: dict[str, dict[str, Result]] = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
-
-    def keep(self, group: str, name: str, measure: Callable[[], Result], recipe: Recipe | None = None) -> None:
-        """Measures, unless the result is there already, and writes it to the file."""
-        settings = settings_of(recipe) if recipe else {}
-        known = self.results.setdefault(group, {})
-        run = known.get(name, {})
-        untried = self.tried is not None and run.get("photos") == {}
-        if run.get("settings") == settings and not untried:
-            return
-        print(f"study: {group}: {name}", flush=True)
-        known[name] = {"settings": settings, **measure()}
-        with replacing(RESULTS) as part:
-            part.write_text(json.dumps(self.results, indent=1) + "\n", "utf-8")
-
-    def whole(self, recipe: Recipe, seed: int) -> Result:
-        """The recipe as `make train` trains it. The test images are looked at once, at the end."""
-        teacher, teacher_seconds = self.teacher(recipe, seed)
-        began = time.monotonic()
-        lessons = Lessons(recipe, self.examples, seed, self.photos)
-        holdout = train_with_holdout(lessons, teacher)
-        model = train_final(lessons, holdout, teacher)
-        seconds = teacher_seconds + time.monotonic() - began
-        probabilities = predict(model, self.dataset.test_images)
-        return {
-            "test": score(probabilities, self.dataset.test_labels).accuracy,
-            "calibration_error": calibration_error(probabilities.max(1), probabilities.argmax(1) == self.dataset.test_labels),
-            "validation": holdout.validation.accuracy,
-            "disturbed": holdout.disturbed.accuracy,
-            "photos": self.try_photos(model),
-            "temperature": holdout.temperature,
-            "seconds": seconds,
-        }
-
-    def try_photos(self, model: keras.Model) -> Result:
-        """How many photos there are to try, and of how many the model names a right class first, or among its first three."""
-        if self.tried is None:
-            return {}
-        tiles, right = self.tried
-        hits = find_hits(predict_photos(model, np.stack(tiles)), right)
-        return {"count": len(tiles), "right": float(hits[:, 0].mean()), "among_three": float(hits[:, :3].any(1).mean())}
-
-    def learn_from(self, recipe: Recipe, chosen: NDArray[np.bool_]) -> Result:
-        """What models that learned from the photos chosen make of all photos by contributors they do not know. chosen: (N,)."""
-        photos = self.clothes
-        lessons = Lessons(recipe, self.examples, 0, photos, chosen)
-        if chosen.any():
-            holdout = train_with_holdout(lessons)
-            said, validation = holdout.said_of_photos, holdout.validation.accuracy
-        else:
-            model, history = train_without(0, lessons)
-            said, validation = predict_photos(model, photos.tiles), history[-1].validation_accuracy
-        right = accepts(photos.accepted, said)
-        return {
-            "learned": int(chosen.sum()),
-            "contributors": len(np.unique(photos.contributors[chosen])),
-            "right": float(right.mean()),
-            "shoes": {kind: float(right[photos.kinds == kind].mean()) for kind in ("sandal", "sneaker", "boot")},
-            "calibration_error": calibration_error(said.max(1), right),
-            "validation": validation,
-        }
-
-    def holdout(self, recipe: Recipe, seed: int) -> Result:
-        # without photos: what tiles show is enough to compare parts
-        holdout = train_with_holdout(Lessons(recipe, self.examples, seed), self.teacher(recipe, seed)[0])
-        return {
-            "validation": holdout.validation.accuracy,
-            "disturbed": holdout.disturbed.accuracy,
-            "losses": [epoch.validation_loss for epoch in holdout.history],
-            "accuracies": [epoch.validation_accuracy for epoch in holdout.history],
-        }
-
-    def teacher(self, recipe: Recipe, seed: int) -> tuple[Teacher | None, float]:
-        """The recipe's teacher, and how long its training took; trained once for all recipes that have it."""
-        told = repr((recipe.teacher, seed))
-        if told not in self.known_teachers:
-            began = time.monotonic()
-            teacher = train_teacher(recipe, self.examples, seed)
-            self.known_teachers[told] = teacher, time.monotonic() - began
-        return self.known_teachers[told]
-
-
-def textbook(dataset: Dataset, seed: int, outputs: int = 10, one_hot: bool = False) -> Result:
-    """The tutorial's own program (tensorflow.org/tutorials/keras/classification); the error that it ends with, if it does."""
-    keras.utils.set_random_seed(seed)
-    model = keras.Sequential(
-        [
-            keras.Input((28, 28)),
-            keras.layers.Flatten(),
-            keras.layers.Dense(128, activation="relu"),
-            keras.layers.Dense(outputs),
-        ]
-    )
-    losses = keras.losses.CategoricalCrossentropy if one_hot else keras.losses.SparseCategoricalCrossentropy
-    labels = keras.utils.to_categorical(dataset.train_labels, 10) if one_hot else dataset.train_labels
-    model.compile("adam", losses(from_logits=True), metrics=["accuracy"])
-    began = time.monotonic()
-    try:
-        model.fit(to_pixels(dataset.train_images), labels, epochs=10, verbose=0)
-    except tensorflow.errors.InvalidArgumentError as error:
-        # of a page with the paths of this machine, the line that matters
-        return {"error": next(line for line in str(error).splitlines() if "label value" in line)}
-    seconds = time.monotonic() - began
-    right = model(to_pixels(dataset.test_images)).numpy().argmax(1) == dataset.test_labels
-    return {"test": float(right.mean()), "seconds": seconds}
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main, "study")

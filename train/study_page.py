@@ -13,10 +13,11 @@ from train.cutting import PhotoTiles
 from train.recipes import RECIPES, Recipe
 
 TEMPLATE = Path(__file__).with_name("study.md.in")
+RESULTS, PAGE = Path("docs/study.json"), Path("docs/study.md")
 
 TUTORIAL, QUICK, COMPACT, STANDARD = (RECIPES[name] for name in ("tutorial", "quick", "compact", "standard"))
 SHORT = replace(COMPACT, epochs=COMPACT.epochs // 4)
-SHORT_ALONE = replace(SHORT, teacher=None)
+SHORT_ALONE = replace(SHORT, taught=False)
 
 PARTS = {
     "quick, without standardising": replace(QUICK, scaling="normalize"),
@@ -32,7 +33,7 @@ PARTS = {
 }
 """Recipes with and without a part. Only the images held out are asked: the test images have no say in a choice."""
 
-WITH_PHOTOS = replace(STANDARD, teacher=None, epochs=STANDARD.epochs // 4)
+WITH_PHOTOS = replace(STANDARD, taught=False, epochs=STANDARD.epochs // 4)
 
 
 def some(count: int, of: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -84,6 +85,12 @@ Results = Mapping[str, Mapping[str, Result]]
 """By group and name, as in docs/study.json."""
 
 
+def read_results() -> dict[str, dict[str, Result]]:
+    """What was measured until now."""
+    results: dict[str, dict[str, Result]] = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
+    return results
+
+
 def settings_of(recipe: Recipe) -> Result:
     """What of a recipe makes a difference to its results, as JSON has it, where it is not as in the tutorials."""
     words = ("purpose", "int8_waiver")
@@ -102,7 +109,7 @@ def fill_page(results: Results) -> str:
     parts = sorted({**whole, **{name: of_part(results, name) for name in PARTS}}.items())
     losses, accuracies = (asked["30 epochs"][key] for key in ("losses", "accuracies"))
     return TEMPLATE.read_text("utf-8").format(
-        recipes=table([recipe_row(name, results, references) for name in RECIPES]),
+        recipes=table([recipe_row(name, results, references) for name in RECIPES if was_measured(name, results)]),
         parts=table([part_row(name, runs) for name, runs in parts]),
         photos=table([photo_row(name, runs) for name, runs in photo_runs(results).items() if runs]),
         clothes=table([clothes_row(name, results.get("clothes", {}).get(name)) for name in PHOTO_PARTS]),
@@ -120,10 +127,10 @@ def fill_page(results: Results) -> str:
 
 def recipe_row(name: str, results: Results, references: Sequence[float]) -> list[object]:
     """references: seconds to which those of the recipe are compared."""
-    runs, known = of_recipe(results, name), any(key.startswith(f"{name}, seed ") for key in results["recipes"])
+    runs = of_recipe(results, name)
     units = "-".join(map(str, (784, *RECIPES[name].hidden, 10)))
     if not runs:
-        return [f"`{name}`", units, NOT_MEASURED if known else NEVER_MEASURED, *["-"] * 9]
+        return [f"`{name}`", units, NOT_MEASURED, *["-"] * 9]
     tests, seconds = [run["test"] for run in runs], mean(runs, "seconds")
     return [
         f"`{name}`",
@@ -162,6 +169,11 @@ def photo_runs(results: Results) -> dict[str, list[Result]]:
     """The runs that were tried on photos, by name."""
     runs = {f"`{name}`": of_recipe(results, name) for name in RECIPES}
     return {name: [run for run in found if run["photos"]] for name, found in runs.items()}
+
+
+def was_measured(name: str, results: Results) -> bool:
+    """Whether the recipe was ever measured, perhaps as it was before: the table lists no other."""
+    return any(key.startswith(f"{name}, seed ") for key in results["recipes"])
 
 
 def of_recipe(results: Results, name: str) -> list[Result]:

@@ -21,43 +21,46 @@ from fmnist_edge.pictures.tile import Kind, View
 Thing = TypeVar("Thing")
 
 BATCH = 64
-"""Tiles that the runtime gets at once: enough to be fast, few enough for a Pi Zero's memory."""
+"""Tiles per call of the runtime: enough to be fast, few enough for a Pi Zero's memory."""
 
 BATCH_SECONDS = 0.05
-"""Seconds that a picture waits, at most, for others to be classified with it."""
+"""Longest time, in seconds, that a picture waits for others to be classified with it."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Prediction:
-    """What the model says of one picture. ``probabilities`` is float32 (10,), in the order of CLASSES, and sums to 1."""
+    """The model's answer to one picture. ``probabilities`` is float32 (10,), in the order of CLASSES, and sums to 1."""
 
     probabilities: NDArray[np.float32]
     sure_from: float
-    """The confidence, 0 to 1, below which it is unsure."""
+    """The confidence, 0 to 1, below which the answer is unsure."""
     garment_found: bool = True
     """Whether anything stands out in a photo. True for tiles."""
     kind: Kind = "tile"
-    """What the picture was taken for: a "tile" of Fashion-MNIST, or a "photo", of which a tile was made."""
+    """How the picture was read: as a "tile" of Fashion-MNIST, or as a "photo" from which a tile was made."""
     tile: Tile | None = None
-    """What the model was shown."""
+    """The tile that the model got."""
     path: str | None = None
     """The picture's file, if it came from one."""
 
     @property
     def class_id(self) -> int:
+        """The likeliest class, 0 to 9."""
         return int(self.probabilities.argmax())
 
     @property
     def label(self) -> str:
+        """Its name in CLASSES."""
         return CLASSES[self.class_id]
 
     @property
     def confidence(self) -> float:
+        """Its probability, 0 to 1."""
         return float(self.probabilities.max())
 
     @property
     def unsure(self) -> bool:
-        """Whether the label is a guess: of those with this confidence or less, too many are wrong, or nothing stands out."""
+        """Whether the label is a guess: its confidence is below ``sure_from``, or nothing stands out in the photo."""
         return not self.garment_found or self.confidence < self.sure_from
 
     def top(self, count: int) -> list[tuple[int, float]]:
@@ -81,15 +84,16 @@ class Classifier:
     """A model, ready to classify. Not thread-safe: give each thread its own. It can be pickled: the copy opens the file anew.
 
     model: a .tflite or .onnx file made by ``python -m export``; the int8 model of this package if None.
-    min_confidence: the confidence, 0 to 1, below which predictions are unsure; the model's own thresholds if None. Where nothing
-    stands out in a photo, they are unsure in any case.
-    Raises ModelError for a file that can't be trusted, RuntimeUnavailableError where nothing here can run it.
+    min_confidence: the confidence, 0 to 1, below which predictions are unsure; the model's own thresholds if None. A photo in
+    which nothing stands out is unsure in any case.
+    Raises ModelError for a file that can't be trusted, RuntimeUnavailableError if nothing here can run it.
     """
 
     def __init__(self, model: str | os.PathLike[str] | None = None, min_confidence: float | None = None) -> None:
         self.model = open_model(model)
         training = self.model.description["training"]
         self.photo_temperature: float = training.get("photo_temperature", 1)
+        self.photo_odds: float = training.get("photo_odds", 1)
         chosen = training.get("unsure", NEVER_UNSURE)
         self.sure_from = chosen if min_confidence is None else dict.fromkeys(chosen, min_confidence)
         self._arguments = model, min_confidence
@@ -113,8 +117,8 @@ class Classifier:
         pictures: one, or an iterable of, paths, bytes of a picture's file, files opened with "rb", Pillow images, uint8 arrays:
         (H, W), (H, W, 3) in RGB (OpenCV's are BGR: ``a[..., ::-1]``) or (H, W, 4). An array may hold several: (N, H, W, 3).
         A tile of Fashion-MNIST, background 0, is (28, 28) or (28, 28, 1); several are (N, 28, 28).
-        on_error: "raise" raises the InputError of the first picture that can't be used, PictureError for what is none; "return"
-        puts it into the prediction's place.
+        on_error: "raise" raises the InputError of the first picture that can't be used (a PictureError if it is no picture);
+        "return" puts the error into the prediction's place.
         """
         return list(self.iter_classify(pictures, on_error=on_error))
 
@@ -131,9 +135,9 @@ class Classifier:
     def iter_classify(
         self, pictures: Picture | Iterable[Picture], *, on_error: Literal["raise", "return"] = "raise"
     ) -> Iterator[Prediction | InputError]:
-        """What ``classify`` returns, one after the other, however many there are: at most 64 pictures' tiles are kept.
+        """Yields what ``classify`` returns, for any number of pictures: it keeps at most 64 tiles.
 
-        Pictures that come quickly are classified together. One that came slowly, as from a camera, is not kept waiting.
+        Pictures that arrive quickly are classified together. A picture that arrives slowly, as from a camera, does not wait.
         """
         if on_error not in ("raise", "return"):
             raise UsageError(f"on_error is 'raise' or 'return', not {on_error!r}")
@@ -149,7 +153,7 @@ class Classifier:
                     yield replace(next(predictions), path=path) if path else next(predictions)
 
     def predict(self, views: Sequence[View]) -> list[Prediction]:
-        """Predictions for what some pictures show; the runtime gets all of them at once."""
+        """Predictions for views (a tile and what is known about it); the runtime gets all of them at once."""
         if not views:
             return []
         tiles, are_photos = np.stack([view.tile for view in views]), np.array([view.kind == "photo" for view in views])
@@ -159,7 +163,7 @@ class Classifier:
         if are_photos.any():
             shown = ten_views(tiles[are_photos]).reshape(-1, TILE_SIZE, TILE_SIZE)
             answers = self.model.session.probabilities(shown).reshape(-1, 10, len(CLASSES))
-            rows[are_photos] = photo_answer(answers, self.photo_temperature)
+            rows[are_photos] = photo_answer(answers, self.photo_temperature, self.photo_odds)
         return [
             Prediction(row, self.sure_from[view.kind], view.garment_found, view.kind, view.tile)
             for row, view in zip(rows, views, strict=True)
@@ -169,14 +173,14 @@ class Classifier:
 def look_at_each(
     pictures: Picture | Iterable[Picture], on_error: Literal["raise", "return"]
 ) -> Iterator[tuple[str | None, View | InputError]]:
-    """The path, where that is known, of each picture, and what it shows or why it can't be used, with its name."""
+    """For each picture its path, if known, and what it shows or why it can't be used."""
     found = each(pictures)
     alone = isinstance(found, list) and found and found[0] is pictures
     return (look_at(picture, None if alone else f"pictures[{number}]", on_error) for number, picture in enumerate(found))
 
 
 def look_at(picture: Picture, name: str | None, on_error: Literal["raise", "return"]) -> tuple[str | None, View | InputError]:
-    """name: what the picture is called in messages where it has no path."""
+    """name: for messages about a picture without a path."""
     path = path_of(picture)
     try:
         return path, to_view(picture)
@@ -190,7 +194,7 @@ def look_at(picture: Picture, name: str | None, on_error: Literal["raise", "retu
 
 
 def batches(things: Iterable[Thing], size: int) -> Iterator[list[Thing]]:
-    """Things in groups of that size, or fewer where they come slowly."""
+    """Things in groups of that size, or smaller ones if they arrive slowly."""
     batch: list[Thing] = []
     began = time.monotonic()
     try:

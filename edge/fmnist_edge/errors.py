@@ -1,7 +1,7 @@
-"""What can go wrong: each message is one line, written for the user, and says what to do."""
+"""The errors: each message is one line, written for the user, and says what to do."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
@@ -19,7 +19,7 @@ class InputError(FmnistEdgeError):
 
 
 class BlankError(InputError):
-    """A picture of which nothing would be left on its tile."""
+    """A picture whose tile would show nothing."""
 
 
 class SourceError(FmnistEdgeError):
@@ -33,7 +33,7 @@ class UsageError(FmnistEdgeError):
 
 
 class PictureError(UsageError, InputError):
-    """What was given as a picture is none."""
+    """What was given is not a picture."""
 
 
 class ModelError(FmnistEdgeError):
@@ -53,17 +53,32 @@ class RuntimeUnavailableError(FmnistEdgeError):
 
 
 def first_line(error: Exception | str) -> str:
-    """What an error of someone else's says, fit for a line of ours: it may quote a hostile file."""
+    """The message of a foreign error, made safe for one of our lines: it may quote a hostile file."""
     line = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
     return "".join(character if character.isprintable() else "?" for character in line)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The end of a message about a word that is not among those known: a suggestion, or "" if none of them is near."""
+    near = nearest(word, known)
+    return f"; did you mean '{near}'?" if near else ""
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The name that was probably meant by a misspelt word."""
+    from difflib import get_close_matches  # rarely needed
+
+    spelled = {name.lower(): name for name in known}
+    near = get_close_matches(word.lower(), spelled, 1)
+    return spelled[near[0]] if near else None
 
 
 @contextmanager
 def reported(program: str, going_on: str = "") -> Iterator[None]:
     """Ends the program with one line on stderr and an exit status instead of a traceback.
 
-    going_on: after Ctrl-C, what goes on with what was done until then.
-    An error's own status; 130 after Ctrl-C; 141, silently, when who reads our output has gone; 1 when it can't be written.
+    going_on: what to do after Ctrl-C to continue.
+    The status is the error's own; 130 after Ctrl-C; 141, silently, if the reader closed the pipe; 1 if output can't be written.
     """
     try:
         yield
@@ -72,7 +87,7 @@ def reported(program: str, going_on: str = "") -> Iterator[None]:
     except KeyboardInterrupt:
         stop(program, f"interrupted; {going_on}" if going_on else "interrupted", 130)
     except OSError as error:
-        # what could not be written would be tried, and complained of, again at exit
+        # Python would try to write the rest again at exit, and complain again
         sys.stdout = None
         if isinstance(error, BrokenPipeError):
             sys.exit(141)
@@ -80,6 +95,6 @@ def reported(program: str, going_on: str = "") -> Iterator[None]:
 
 
 def stop(program: str, message: str, status: int) -> NoReturn:
-    if sys.stderr is not None:  # closed by who started us; print would take stdout
+    if sys.stderr is not None:  # the parent process may have closed it; print would use stdout
         print(f"{program}: {message}", file=sys.stderr)
     sys.exit(status)

@@ -20,7 +20,7 @@ import stat
 from typing import NamedTuple
 
 from fmnist_edge.address import HIDDEN, is_address, safe_name
-from fmnist_edge.errors import UsageError
+from fmnist_edge.errors import UsageError, nearest
 from fmnist_edge.pictures.kinds import is_film, is_picture
 from fmnist_edge.terminal import printable
 
@@ -85,10 +85,8 @@ def kind_of_address(text: str) -> Kind:
         return SCHEMES[scheme]
     if scheme == "file":
         raise UsageError("file:// is for browsers; write the path without it")
-    import difflib  # rarely needed
-
-    near = difflib.get_close_matches(scheme, SCHEMES, 1)
-    cure = f"did you mean {near[0]}://?" if near else "rtsp:// and http:// are known"
+    near = nearest(scheme, SCHEMES)
+    cure = f"did you mean {near}://?" if near else "rtsp:// and http:// are known"
     raise UsageError(f"{scheme}:// is unknown; {cure}")
 
 

@@ -49,5 +49,12 @@ def columns(text: str) -> int:
 
 
 def wants_colour() -> bool:
-    """On a terminal, unless NO_COLOR is set (no-color.org)."""
-    return sys.stdout is not None and sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    """On a terminal; wherever FORCE_COLOR is set; never where NO_COLOR is (no-color.org, and force-color.org).
+
+    Which comes before which is as in Python's own messages (its manual, "Controlling color").
+    """
+    if os.environ.get("NO_COLOR") or sys.stdout is None:
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"

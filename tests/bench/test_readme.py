@@ -1,34 +1,18 @@
-"""The README shows what a run wrote."""
+"""The README and docs/ show what runs wrote."""
 
 import doctest
-import json
-import re
-import sys
 
 import pytest
 
 import fmnist_edge
-from support.commands import FMNIST_EDGE, ROOT, python_m, run
+from support.commands import python_m
 
 
 @pytest.mark.slow
-def test_the_readme_is_up_to_date_with_the_models() -> None:
+def test_the_pages_are_up_to_date_with_the_models_and_the_code() -> None:
     result = python_m("bench.readme", "--check")
 
     assert result.returncode == 0, result.stderr
-
-
-@pytest.mark.slow
-def test_ten_lines_with_a_bare_interpreter_say_what_the_command_says() -> None:
-    (lines,) = re.findall(r"```python\n(import numpy.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-
-    result = run(sys.executable, "-c", lines)
-
-    class_id, confidence = result.stdout.split()
-    expected = json.loads(run(FMNIST_EDGE, "classify", "--json", "docs/shoe.png").stdout)
-    assert len(list(filter(None, lines.splitlines()))) == 10
-    assert int(class_id) == expected["class_id"]
-    assert float(confidence) == pytest.approx(expected["confidence"], abs=1e-6)
 
 
 def test_the_example_in_the_packages_docstring_is_true() -> None:

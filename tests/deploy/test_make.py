@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from support.commands import ROOT, run
+from support.docs import PAGES, blocks, prose_of
 
 pytestmark = pytest.mark.slow
 
@@ -144,12 +145,15 @@ def test_all_that_can_be_set_is_in_the_table_and_in_the_help() -> None:
         assert re.search(rf"^{name} +\S.*; for \w", listed, re.MULTILINE)
 
 
-def test_the_readmes_commands_are_taken() -> None:
-    commands = re.findall(r"\bmake [a-z][a-z -]*(?: [A-Z]+=(?:'[^']*'|[^\s'`;,)]+))+", (ROOT / "README.md").read_text("utf-8"))
+def test_the_pages_commands_are_taken() -> None:
+    typed = {command for block in blocks("sh") for command in block.commands if command.startswith("make ")}
+    in_prose = {
+        code for page in PAGES for code in re.findall(r"`(make [a-z][^`]*)`", prose_of(page)) if page.name != "CHANGELOG.md"
+    }
 
-    assert len(commands) > 5
-    for command in commands:
-        assert refusal(*shlex.split(command)[1:]) == "", command
+    assert len(typed) > 15
+    for command in typed | in_prose:
+        assert refusal(*shlex.split(command.replace("\n", " "))[1:]) == "", command
 
 
 def test_clean_keeps_models_trainings_and_the_environment_and_says_what_it_removes(checkout: Path) -> None:
@@ -182,23 +186,36 @@ def test_distclean_names_each_model_that_it_removes_and_leaves_models(checkout: 
 
 
 def test_lint_runs_all_its_tools_and_says_how_to_mend_what_they_found(checkout: Path) -> None:
-    for name in (".venv/bin/ruff", ".venv/bin/mypy", ".venv/bin/lint-imports", "build/ansible/bin/ansible-lint"):
+    tools = ("ruff", "mypy", "codespell", "lint-imports")
+    for name in (*(f".venv/bin/{tool}" for tool in tools), "build/ansible/bin/ansible-lint"):
         (checkout / name).parent.mkdir(parents=True, exist_ok=True)
-        (checkout / name).write_text(f"#!/bin/sh\necho {Path(name).name} $1\ntest $1 = check\n")
+        (checkout / name).write_text(f'#!/bin/sh\necho {Path(name).name} $1\ntest "$1" = check\n')
         (checkout / name).chmod(stat.S_IRWXU)
 
     result = run("make", "lint", cwd=checkout)
 
     assert result.returncode == 2
-    assert [line for line in result.stdout.splitlines() if not line.startswith("make")][:5] == [
+    assert [line.strip() for line in result.stdout.splitlines() if not line.startswith("make")][:6] == [
         "ruff format",
         "ruff check",
         "mypy",
+        "codespell",
         "lint-imports --no-cache",
         "ansible-lint --offline",
     ]
-    assert "to mend: ruff format: make format; mypy: by hand; lint-imports: " in result.stderr
+    assert "to mend: ruff format: make format; mypy: by hand; codespell: " in result.stderr
+    assert "; lint-imports: " in result.stderr
     assert "ruff check" not in result.stderr
+
+
+def test_what_runs_before_a_commit_is_what_lint_runs() -> None:
+    lint = MAKEFILE.partition("\nlint: ")[2].partition("\n\n")[0]
+    tools = set(re.findall(r"(?:\$\(VENV\)/bin/|\s)(ruff \w+|mypy|codespell|lint-imports|ansible-lint)\b(?= )", lint))
+
+    hooks = re.findall(r"^ +name: (.+)$", (ROOT / ".pre-commit-config.yaml").read_text("utf-8"), re.MULTILINE)
+
+    assert len(tools) == 6
+    assert set(hooks) == tools
 
 
 def test_an_interrupted_training_is_gone_on_with_by_the_same_command(checkout: Path) -> None:

@@ -12,6 +12,7 @@ from fmnist_edge.errors import (
     SignatureError,
     SourceError,
     UsageError,
+    did_you_mean,
     first_line,
     reported,
 )
@@ -89,3 +90,17 @@ def test_without_an_error_nothing_happens() -> None:
 )
 def test_what_a_hostile_file_makes_a_library_say_is_one_harmless_line(error: Exception, line: str) -> None:
     assert first_line(error) == line
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("clasify", "; did you mean 'classify'?"),
+        ("CAMERA", "; did you mean 'camera'?"),
+        ("ankle_Boots", "; did you mean 'Ankle_boot'?"),
+        ("xyz", ""),
+        ("", ""),
+    ],
+)
+def test_a_misspelt_word_gets_the_nearest_that_is_known_as_it_is_spelled(word: str, said: str) -> None:
+    assert did_you_mean(word, ["classify", "camera", "Ankle_boot"]) == said

@@ -10,15 +10,16 @@ from PIL import Image, ImageDraw
 
 from export.bundle import attach_description, describe
 from fmnist_edge import Classifier
-from fmnist_edge.contract import Tile, at_temperature, ten_views
+from fmnist_edge.contract import Tile, at_odds, at_temperature, ten_views
 from fmnist_edge.pictures.tile import View
 from support.altered_models import TRAINING, flatbuffer
 from train.dataset import Dataset
 
 
-def classifier_with(photo_temperature: float, folder: Path) -> Classifier:
-    """The shipped int8 model, saying that its photos have this temperature; a manifest vouches for it."""
-    content = attach_description(flatbuffer(), describe("int8", TRAINING | {"photo_temperature": photo_temperature}))
+def classifier_with(folder: Path, temperature: float = 1, odds: float = 1) -> Classifier:
+    """The shipped int8 model, saying that its photos have this temperature and these odds; a manifest vouches for it."""
+    calibration = {"photo_temperature": temperature, "photo_odds": odds}
+    content = attach_description(flatbuffer(), describe("int8", TRAINING | calibration))
     (folder / "model.tflite").write_bytes(content)
     listed = {"files": {"model.tflite": {"sha256": sha256(content).hexdigest()}}}
     (folder / "manifest.json").write_text(json.dumps(listed))
@@ -67,6 +68,22 @@ def test_an_unsure_answer_beside_a_sure_one_stays_probabilities_at_any_temperatu
     assert found.argmax(1).tolist() == [0, 0]
 
 
+@pytest.mark.parametrize(("odds", "first"), [(1, 0.5), (2, 2 / 3), (4, 0.8)])
+def test_odds_make_the_likeliest_class_so_many_times_as_likely_as_the_others_together(odds: float, first: float) -> None:
+    found = at_odds(np.array([[0.3, 0.5, 0.2, *[0] * 7]], np.float32), odds)
+
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found[0, :4], [0.6 * (1 - first), first, 0.4 * (1 - first), 0], atol=1e-6)
+
+
+@pytest.mark.parametrize("row", [[0.4, 0.4, 0.2], [1, 0, 0], [0.5, 0.5, 0]])
+def test_odds_change_no_ranking(row: list[float]) -> None:
+    found = at_odds(np.array([row + [0] * 7], np.float32), 3)
+
+    assert found.sum() == pytest.approx(1)
+    assert np.argsort(-found, 1, kind="stable").tolist() == [list(range(10))]
+
+
 def test_the_ten_views_are_five_places_each_in_a_mirror_too() -> None:
     tile = np.zeros((28, 28), np.uint8)
     tile[0, 3], tile[20, 10] = 100, 200
@@ -80,7 +97,7 @@ def test_the_ten_views_are_five_places_each_in_a_mirror_too() -> None:
 
 
 def test_a_photos_answer_is_the_mean_over_its_ten_views_and_a_tiles_is_its_own(tile: Tile, tmp_path: Path) -> None:
-    classifier = classifier_with(1, tmp_path)
+    classifier = classifier_with(tmp_path)
 
     photo, alone = classifier.predict([View(tile, "photo"), View(tile, "tile")])
 
@@ -89,15 +106,17 @@ def test_a_photos_answer_is_the_mean_over_its_ten_views_and_a_tiles_is_its_own(t
     np.testing.assert_array_equal(alone.probabilities, views[0])
 
 
-def test_the_temperature_of_photos_is_for_photos_only(tile: Tile, tmp_path: Path) -> None:
+def test_the_temperature_and_the_odds_of_photos_are_for_photos_only(tile: Tile, tmp_path: Path) -> None:
     views = [View(tile, "tile"), View(tile, "photo"), View(tile, "tile")]
 
-    plain = classifier_with(1, tmp_path).predict(views)
-    cool = classifier_with(2.5, tmp_path).predict(views)
+    plain = classifier_with(tmp_path).predict(views)
+    cool = classifier_with(tmp_path, 2.5, 1.5).predict(views)
 
     np.testing.assert_array_equal(cool[0].probabilities, plain[0].probabilities)
     np.testing.assert_array_equal(cool[2].probabilities, plain[2].probabilities)
-    np.testing.assert_allclose(cool[1].probabilities, at_temperature(plain[1].probabilities[None], 2.5)[0], atol=1e-6)
+    np.testing.assert_allclose(
+        cool[1].probabilities, at_odds(at_temperature(plain[1].probabilities[None], 2.5), 1.5)[0], atol=1e-6
+    )
     assert cool[1].confidence < plain[1].confidence
 
 

@@ -42,6 +42,14 @@ def test_colour_is_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
         assert not wants_colour()
 
 
+def test_colour_can_be_had_in_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert wants_colour()
+
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not wants_colour()
+
+
 def test_without_stdout_there_is_no_colour(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", None)
 

@@ -14,6 +14,7 @@ from PIL import Image
 
 from fmnist_edge import Classifier
 from support.commands import MODELS, ROOT, python_m, run
+from support.docs import blocks_of
 from train.dataset import Dataset
 
 pytestmark = pytest.mark.wheel
@@ -152,19 +153,26 @@ def test_the_wheel_alone_scores_what_the_manifest_says(litert: Path, tiles: Path
     assert accuracy == manifest["files"]["fmnist-int8.tflite"]["accuracy"]
 
 
-def test_what_the_readme_says_of_your_pi_works_as_it_stands_there(wheel: Path, tmp_path: Path) -> None:
-    section = (ROOT / "README.md").read_text().split("## On your Pi\n")[1]
-    commands, program = (re.findall(rf"```{kind}\n(.*?)```", section, re.DOTALL)[0] for kind in ("sh", "python"))
+def test_what_the_pages_say_of_a_pi_works_as_it_stands_there(wheel: Path, tmp_path: Path) -> None:
+    install, classify = (blocks_of(ROOT / "docs" / page)[0] for page in ("install.md", "classify.md"))
+    on_a_pi, program = (
+        next(block for block in blocks_of(ROOT / "README.md") if begin in block.text)
+        for begin in ("venv fmnist", "import Classifier")
+    )
+    commands = install.text + classify.text
     shutil.copy(wheel, tmp_path)
+    with zipfile.ZipFile(tmp_path / "shoes.zip", "w") as archive:
+        archive.write(ROOT / "docs" / "shoe.png", "shoe.png")
     for picture in ("shoe.png", "shirt.jpg", "photos/left.jpg", "photos/more/right.png"):
         (tmp_path / picture).parent.mkdir(parents=True, exist_ok=True)
         Image.open(ROOT / "docs" / "shoe.png").save(tmp_path / picture)
 
     typed = run("sh", "-ec", commands, cwd=tmp_path)
-    written = run(tmp_path / "fmnist" / "bin" / "python", "-c", program, cwd=tmp_path)
+    written = run(tmp_path / "fmnist" / "bin" / "python", "-c", program.text, cwd=tmp_path)
 
+    assert set(on_a_pi.commands) <= set(install.commands)
     assert typed.returncode == 0, typed.stderr
-    assert [typed.stdout.count(name) for name in ("left.jpg", "right.png")] == [3, 1], typed.stdout
+    assert [typed.stdout.count(name) for name in ("left.jpg", "right.png")] == [4, 1], typed.stdout
     assert "problem" not in typed.stdout
     assert written.stdout.startswith("Sneaker "), written.stderr
 

@@ -89,7 +89,7 @@ def test_a_whole_bundle_passes_and_its_table_is_printed() -> None:
     assert (result.returncode, result.stderr) == (0, "")
     for name in bundle.ARTIFACTS:
         assert f"| {name}" in result.stdout
-    assert result.stdout.splitlines()[-1] == "ok: models is whole, and does what its manifest says"
+    assert result.stdout.splitlines()[-1] == "ok: models is complete, and does what its manifest says"
 
 
 @pytest.mark.slow
@@ -247,14 +247,21 @@ def test_a_model_from_another_run_is_named_as_such(folder: Path, few: Dataset) -
     (folder / "fmnist-float.onnx").write_bytes(of_another_run())
 
     assert refusal(folder, few).startswith(
-        f"fmnist-float.onnx: it is of another training than the manifest: recipe tutorial, not {TRAINING['recipe']}; seed 7, not "
+        "fmnist-float.onnx: it is from another training than the manifest: "
+        f"recipe tutorial, not {TRAINING['recipe']}; seed 7, not "
     )
 
 
 def test_a_model_from_another_run_is_named_even_if_the_manifest_lists_it(folder: Path, few: Dataset) -> None:
     smuggle(folder, "fmnist-float.onnx", of_another_run())
 
-    assert "it is of another training than the manifest: recipe tutorial" in refusal(folder, few)
+    assert "it is from another training than the manifest: recipe tutorial" in refusal(folder, few)
+
+
+def test_of_many_differences_three_are_named(folder: Path, few: Dataset) -> None:
+    smuggle(folder, "fmnist-float.onnx", float_onnx(MLP.layers, TRAINING | dict.fromkeys("abcd", 1)))
+
+    assert refusal(folder, few).endswith("than the manifest: a 1, not None; b 1, not None; c 1, not None; export again")
 
 
 def test_stale_labels_are_named(folder: Path, few: Dataset) -> None:

@@ -160,8 +160,8 @@ def test_another_kind_of_network_is_refused(tmp_path: Path) -> None:
     ("prepare", "reason"),
     [
         (lambda path: None, "there is no {path}; 'make train' makes it"),
-        (lambda path: path.write_text("no model"), "{path} is no Keras model"),
-        (lambda path: zipfile.ZipFile(path, "w").close(), "{path} is no Keras model"),
+        (lambda path: path.write_text("no model"), "{path} is not a Keras model"),
+        (lambda path: zipfile.ZipFile(path, "w").close(), "{path} is not a Keras model"),
     ],
 )
 def test_what_is_no_keras_model_is_refused(prepare: Callable[[Path], Any], reason: str, tmp_path: Path) -> None:

@@ -207,6 +207,17 @@ def test_every_file_is_judged_by_name(name: str) -> None:
         verdict(**{name: turned(500, 0)})
 
 
+def test_all_that_was_missed_is_said_file_by_file() -> None:
+    far_off, lost = replace(turned(500, 0), max_dp=0.5), turned(30, 0)
+
+    with pytest.raises(ParityError) as refused:
+        verdict(**{"fmnist-float.onnx": far_off, "fmnist-int8.onnx": lost})
+
+    of_float, of_int8 = str(refused.value).split("; fmnist-int8.onnx: ")
+    assert of_float.endswith("points are allowed, a probability differs by 0.5, at most 1e-05 is allowed")
+    assert of_int8.startswith("accuracy is 0.30 points lower")
+
+
 @pytest.mark.parametrize(
     ("dtype", "figures", "message"),
     [

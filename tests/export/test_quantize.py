@@ -179,6 +179,38 @@ def test_the_range_of_logits_keeps_what_counts_in_a_softmax() -> None:
     assert (held.argmax(1) == exact.argmax(1)).mean() > 0.97
 
 
+def test_the_range_of_logits_is_neither_too_wide_nor_too_narrow() -> None:
+    """The largest errors count most: their fourth power."""
+    ranges = choose_ranges(LAYERS, LAYERS, VALUES, STRANGE_VALUES)
+    exact = probabilities(VALUES, LAYERS)
+
+    def error(factor: float) -> float:
+        low, high = ranges[-1]
+        return float(((in_int8(VALUES, LAYERS, {2: (low * factor, high * factor)}) - exact) ** 4).mean())
+
+    assert error(1) < min(error(0.5), error(2))
+
+
+def test_further_attempts_leave_more_room_below_the_logits() -> None:
+    ranges = [choose_ranges(LAYERS, LAYERS, VALUES, STRANGE_VALUES, attempt) for attempt in (0, 2)]
+
+    assert choose_ranges(LAYERS, LAYERS, VALUES, STRANGE_VALUES) == ranges[0]
+    assert ranges[1][:-1] == ranges[0][:-1]
+    assert ranges[1][-1] == pytest.approx((ranges[0][-1][0] * 1.3, ranges[0][-1][1]))
+
+
+def test_a_further_attempt_is_another_model_and_the_first_one_takes_inputs_by_how_they_vary() -> None:
+    first, same, other = (quantize(Mlp(LAYERS, False), TILES, STRANGE, *attempt) for attempt in ((), (0,), (1,)))
+    covariance = np.cov(FEW_INPUTS, rowvar=False, bias=True)
+
+    assert (first.rounded[0][0] == same.rounded[0][0]).all()
+    assert first.ranges == same.ranges
+    assert (first.rounded[0][0] != other.rounded[0][0]).any()
+    assert other.ranges[-1][0] < first.ranges[-1][0]
+    by_variance = round_kernel(FEW[0][0].astype(float), covariance, np.ones(60))
+    np.testing.assert_allclose(round_weights(FEW, FEW_INPUTS)[0][0], by_variance, rtol=1e-6)
+
+
 def test_only_the_layers_with_a_range_are_held_in_steps() -> None:
     np.testing.assert_allclose(in_int8(VALUES, LAYERS, {}), probabilities(VALUES, LAYERS), atol=1e-6)
     coarse = in_int8(VALUES, LAYERS, {2: (-0.1, 0.1)})

@@ -1,5 +1,6 @@
 """All or nothing: however a write ends, the folder is wholly the old one or wholly the new one."""
 
+import ctypes
 import fcntl
 import io
 import json
@@ -98,7 +99,7 @@ def test_a_bundle_is_whole_after_each_of_50_kills(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_not_there_is_made(tmp_path: Path) -> None:
     folder = tmp_path / "very" / "deep" / "models"
-    files = NEW | {"report/more/page.md": b"page"}
+    files = NEW | {"pages/more/page.md": b"page"}
 
     replace_folder.write(folder, files)
 
@@ -186,6 +187,8 @@ def test_two_folders_change_places_in_one_step(two_folders: tuple[Path, Path], t
 
 
 def test_an_exchange_that_fails_says_why_and_changes_nothing(two_folders: tuple[Path, Path], tmp_path: Path) -> None:
+    ctypes.set_errno(0)
+
     with pytest.raises(FileNotFoundError, match="No such file or directory"):
         replace_folder.exchange(tmp_path / "none", two_folders[1], tmp_path / "old")
 
@@ -232,6 +235,8 @@ def test_a_folder_that_can_not_be_written_is_said_before_the_work(tmp_path: Path
 
     with pytest.raises(ExportError, match=rf"^{tmp_path}/file/models can't be written: {tmp_path}/file \(Not a directory\)$"):
         replace_folder.check_replaceable(tmp_path / "file" / "models")
+    with pytest.raises(ExportError, match=rf"^{tmp_path}/file can't be written: {tmp_path}/file \(Not a directory\)$"):
+        replace_folder.check_replaceable(tmp_path / "file")
     replace_folder.check_replaceable(tmp_path / "very" / "deep")
 
 

@@ -54,6 +54,7 @@ def test_all_that_was_measured_is_in_the_proof(few: Dataset, outputs: dict[str, 
 
     file = proof["files"][name]
     label = CLASSES[few.test_labels[7]]
+    assert proof.keys() == PROOF.keys()
     assert list(proof["files"]) == list(bundle.ARTIFACTS)
     assert (proof["images"], proof["int8_losses"], proof["tolerance"]) == (
         60,
@@ -101,6 +102,8 @@ def test_a_tolerance_is_twice_what_was_measured_but_at_least_what_another_proces
     row = compare_runtime("onnxruntime", (MODELS / name).read_bytes(), few, outputs[name], default, bundle.ARTIFACTS[name])
 
     assert row is not None
+    assert row.keys() == PROOF["files"][name]["runtimes"]["onnxruntime"].keys()
+    assert row["version"] == bare_runtimes.version_of("onnxruntime")
     assert row["max_dp_to_default"] == pytest.approx(change, abs=1e-6)
     assert row["mean_dp_to_default"] == pytest.approx(change / 600, abs=1e-8)
     assert row["tolerance"] == pytest.approx(tolerance, rel=1e-4)

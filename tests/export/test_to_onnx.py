@@ -5,6 +5,7 @@ import onnx
 import pytest
 from onnx import TensorProto
 
+from export.quantize import ROOTS
 from export.to_onnx import constant, dense_operators, to_int8_onnx
 from fmnist_edge.contract import agreement
 from fmnist_edge.runtimes.onnx import OnnxSession
@@ -32,6 +33,12 @@ def test_the_int8_file_says_what_the_tflite_file_says_step_by_step(int8: bytes, 
     steps = np.abs(onnx_said - tflite_said) * 256
     assert steps.max() <= 1
     assert (steps > 0).mean() < 1e-3
+
+
+def test_whether_it_looks_roots_up_is_all_that_differs_between_pixels_and_roots() -> None:
+    of_pixels, of_roots = (OnnxSession(to_int8_onnx(flatbuffer(), sqrt_input)) for sqrt_input in (False, True))
+
+    np.testing.assert_array_equal(of_pixels.probabilities(ROOTS[TILES]), of_roots.probabilities(TILES))
 
 
 def test_the_int8_file_has_the_tflite_files_weights_and_biases(int8: bytes) -> None:

@@ -30,7 +30,7 @@ class Handler(BaseHTTPRequestHandler):
         asked = self.headers["Range"]
         self.mine.ranges.append(asked)
         asked = None if self.mine.plain else asked
-        content = self.mine.files.get(self.path.lstrip("/"))
+        content = self.mine.files.get(self.path.removeprefix("/"))
         if content is None:
             return self.send_error(404)
         start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked else 0

@@ -30,11 +30,19 @@ def test_images_may_be_bytes_or_floats(images: object) -> None:
     assert (tiles == TILES).all()
 
 
+def test_from_a_pixel_above_1_on_they_count_to_255() -> None:
+    assert as_tiles(np.full((1, 28, 28), 2.0)).max() == 2
+    assert as_tiles(np.full((1, 28, 28), 1.0)).max() == 255
+
+
 @pytest.mark.parametrize(
     "labels", [LABELS, LABELS.astype(np.uint8), LABELS.astype(float), LABELS.tolist(), LABELS[:, None], np.eye(10)[LABELS]]
 )
 def test_labels_may_be_numbers_or_one_hot(labels: object) -> None:
-    assert as_labels(labels, 12).tolist() == LABELS.tolist()
+    found = as_labels(labels, 12)
+
+    assert found.dtype == np.uint8
+    assert found.tolist() == LABELS.tolist()
 
 
 @pytest.mark.parametrize(
@@ -48,7 +56,7 @@ def test_labels_may_be_numbers_or_one_hot(labels: object) -> None:
         (with_value(np.nan), "image 3 has nan"),
         (TILES.astype(str), "images are an array of numbers, not <U3"),
         ([[1, 2], [3]], "images are an array of numbers"),
-        (None, "images are an array of numbers"),
+        (None, "images are an array of numbers, not NoneType"),
     ],
 )
 def test_what_is_wrong_with_images_is_said(images: object, complaint: str) -> None:
@@ -65,6 +73,7 @@ def test_what_is_wrong_with_images_is_said(images: object, complaint: str) -> No
         (LABELS - 1, "labels are 0 to 9; label 0 is -1"),
         (LABELS + 0.5, "labels are 0 to 9; label 0 is 0.5"),
         (np.full(12, np.nan), "labels are 0 to 9; label 0 is nan"),
+        (np.eye(10)[LABELS] * np.where(np.arange(12) == 3, 2, 1)[:, None], "nine 0; label 3 is"),
         (np.zeros((12, 10)), "a one-hot label has one 1 and nine 0; label 0 is"),
         (["a"] * 12, "labels are an array of numbers"),
     ],

@@ -1,7 +1,6 @@
 """What an epoch shows, and what it asks for. Each tile says which one it is: so a shown one is known, moved or mirrored."""
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -15,7 +14,6 @@ from train.augment import (
     PHOTO_COPIES,
     Examples,
     Lessons,
-    Teacher,
     Wanted,
     are_shoes,
     choose_folds,
@@ -72,13 +70,14 @@ def photos_of(contributors: np.ndarray) -> PhotoTiles:
     return PhotoTiles(marked(PHOTO, len(contributors)), accepted, contributors, np.full(len(contributors), "photo"))
 
 
-def lessons_of(recipe: Recipe, photos: PhotoTiles = NO_PHOTOS, seed: int = 0) -> Lessons:
+def lessons_of(recipe: Recipe, photos: PhotoTiles = NO_PHOTOS, seed: int = 0, answers: Probabilities | None = None) -> Lessons:
     """The lessons, with copies that say which they are in place of disturbed ones, which it takes TensorFlow to make."""
     lessons = Lessons(replace(recipe, disturbed=0, photo_share=0), examples(), seed)
     lessons.recipe, lessons.photos, lessons.folds = recipe, photos, choose_folds(photos.contributors)
     lessons.chosen = np.full(len(photos), True)
     lessons.disturbed = marked(DISTURBED, COPIES * IMAGES).reshape(COPIES, IMAGES, 28, 28)
     lessons.photo_copies = marked(PHOTO, len(photos) * PHOTO_COPIES).reshape(-1, PHOTO_COPIES, 28, 28)
+    lessons.wanted = lessons.choose_wanted(answers)
     return lessons
 
 
@@ -89,13 +88,9 @@ def coded(*shape: int, kind: int) -> Probabilities:
     return codes
 
 
-def codes() -> Wanted:
-    return Wanted(coded(2, IMAGES, kind=IMAGE), coded(PHOTOS, kind=PHOTO))
-
-
-def show(lessons: Lessons, epoch: int, fold: int | None, wanted: Wanted | None = None) -> dict[int, list[Shown]]:
+def show(lessons: Lessons, epoch: int, fold: int | None) -> dict[int, list[Shown]]:
     """What an epoch shows, by kind."""
-    tiles, _, _ = lessons.draw(epoch, fold, wanted or codes())
+    tiles, _, _ = lessons.draw(epoch, fold)
     read_tiles = [read(tile) for tile in tiles]
     return {kind: [shown for shown in read_tiles if shown.kind == kind] for kind in (IMAGE, DISTURBED, PHOTO)}
 
@@ -103,9 +98,16 @@ def show(lessons: Lessons, epoch: int, fold: int | None, wanted: Wanted | None =
 CONTRIBUTORS = np.arange(PHOTOS) // 5
 
 
+def coded_lessons(seed: int = 0) -> Lessons:
+    """Lessons that ask for codes, and not for probabilities."""
+    lessons = lessons_of(RECIPE, photos_of(CONTRIBUTORS), seed)
+    lessons.wanted = Wanted(coded(2, IMAGES, kind=IMAGE), coded(PHOTOS, kind=PHOTO))
+    return lessons
+
+
 @pytest.fixture(scope="module")
 def lessons() -> Lessons:
-    return lessons_of(RECIPE, photos_of(CONTRIBUTORS))
+    return coded_lessons()
 
 
 def test_an_epoch_shows_each_image_once_and_the_others_by_their_shares(lessons: Lessons) -> None:
@@ -168,7 +170,7 @@ def test_all_copies_are_shown(lessons: Lessons) -> None:
 def test_what_is_wanted_is_wanted_of_its_tile(lessons: Lessons) -> None:
     """Of a disturbed copy, what is wanted of the image that it was made of; of a photo's copies, the same of all."""
     for fold in (None, 1):
-        tiles, wanted, _ = lessons.draw(1, fold, codes())
+        tiles, wanted, _ = lessons.draw(1, fold)
         for tile, row in zip(tiles, wanted.astype(int), strict=True):
             shown = read(tile)
             expected = {
@@ -180,7 +182,7 @@ def test_what_is_wanted_is_wanted_of_its_tile(lessons: Lessons) -> None:
 
 
 def test_any_of_several_classes_will_do_for_photos_alone_and_not_where_none_is_right(lessons: Lessons) -> None:
-    tiles, _, flags = lessons.draw(1, None, codes())
+    tiles, _, flags = lessons.draw(1, None)
 
     shown = [read(tile) for tile in tiles]
     assert flags.tolist() == [one.kind == PHOTO and one.number // PHOTO_COPIES % 10 != 9 for one in shown]
@@ -249,7 +251,7 @@ def test_without_a_calm_part_the_last_epoch_is_like_the_first() -> None:
 
 
 def test_an_epochs_order_is_random(lessons: Lessons) -> None:
-    first, second = ([read(tile) for tile in lessons.draw(epoch, None, codes())[0]] for epoch in (1, 2))
+    first, second = ([read(tile) for tile in lessons.draw(epoch, None)[0]] for epoch in (1, 2))
     kinds = np.array([one.kind for one in first])
 
     assert [one.number for one in first if one.kind == IMAGE] != [one.number for one in second if one.kind == IMAGE]
@@ -259,9 +261,8 @@ def test_an_epochs_order_is_random(lessons: Lessons) -> None:
 
 def test_an_epoch_is_the_same_whatever_was_drawn_before_and_unlike_any_other(lessons: Lessons) -> None:
     """A training that was killed goes on as if it had not been."""
-    drawn = [lessons.draw(epoch, None, codes()) for epoch in (1, 2, 2)]
-    fresh = lessons_of(RECIPE, photos_of(CONTRIBUTORS)).draw(2, None, codes())
-    other_seed = lessons_of(RECIPE, photos_of(CONTRIBUTORS), seed=1).draw(2, None, codes())
+    drawn = [lessons.draw(epoch, None) for epoch in (1, 2, 2)]
+    fresh, other_seed = (coded_lessons(seed).draw(2, None) for seed in (0, 1))
 
     for again in (drawn[2], fresh):
         assert all((one == other).all() for one, other in zip(drawn[1], again, strict=True))
@@ -296,54 +297,37 @@ def test_one_image_in_six_is_held_out_the_last_ones() -> None:
     assert held_out.tolist() == [False] * SHOWN + [True] * HELD_OUT
 
 
-def certain(class_id: int) -> Callable[[Tiles], Probabilities]:
-    """A teacher who gives one answer to everything."""
-    return lambda tiles: np.eye(10, dtype=np.float32)[np.full(len(tiles), class_id)]
+def certain(class_id: int) -> Probabilities:
+    """What a teacher says who gives one answer to everything."""
+    return np.tile(np.eye(10, dtype=np.float32)[class_id], (2, IMAGES, 1))
 
 
-def test_without_a_teacher_labels_are_asked_for() -> None:
-    lessons = lessons_of(replace(RECIPE, label_smoothing=0.1), photos_of(CONTRIBUTORS))
+@pytest.mark.parametrize("recipe", [replace(RECIPE, label_smoothing=0.1), replace(PLAIN, label_smoothing=0.1, taught=False)])
+def test_without_a_teacher_labels_are_asked_for(recipe: Recipe) -> None:
+    lessons = Lessons(replace(recipe, disturbed=0), examples(), 0, answers=None if recipe.taught else certain(5))
 
-    for asked in lessons.wanted(None).of_images:
+    for asked in lessons.wanted.of_images:
         np.testing.assert_array_equal(asked, smooth(lessons.images.labels, 0.1))
 
 
-@pytest.mark.parametrize("teacher", [None, certain(5)])
-def test_of_a_photo_any_right_class_is_wanted_and_of_other_things_all_equally(teacher: Teacher | None) -> None:
+@pytest.mark.parametrize("answers", [None, certain(5)])
+def test_of_a_photo_any_right_class_is_wanted_and_of_other_things_all_equally(answers: Probabilities | None) -> None:
     photos = photos_of(CONTRIBUTORS)
     photos.accepted[0, [3, 4]] = True
 
-    wanted = lessons_of(RECIPE, photos).wanted(teacher).of_photos
+    wanted = lessons_of(RECIPE, photos, answers=answers).wanted.of_photos
 
     assert wanted[:3].tolist() == [[1, 0, 0, 1, 1, 0, 0, 0, 0, 0], [0, 1, *[0] * 8], [0, 0, 1, *[0] * 7]]
     np.testing.assert_allclose(wanted[9], np.full(10, 0.1))
 
 
-def test_a_label_has_its_share_beside_what_the_teacher_says() -> None:
-    lessons = lessons_of(replace(RECIPE, teachers_share=0.8), photos_of(CONTRIBUTORS))
+def test_a_label_has_its_share_beside_what_the_teacher_says_of_the_image_as_it_is_and_mirrored() -> None:
+    answers = np.stack([certain(5)[0], certain(6)[0]])
 
-    wanted = lessons.wanted(certain(5))
+    lessons = Lessons(replace(PLAIN, taught=True, teachers_share=0.8), examples(), 0, answers=answers)
 
-    expected = 0.2 * np.eye(10)[lessons.images.labels] + 0.8 * np.eye(10)[5]
-    for asked in wanted.of_images:
-        np.testing.assert_allclose(asked, expected, atol=1e-6)
-
-
-def test_a_teacher_is_asked_about_the_very_tile() -> None:
-    lessons = lessons_of(replace(RECIPE, teachers_share=1), photos_of(CONTRIBUTORS))
-
-    def number(tiles: Tiles) -> Probabilities:
-        codes = np.zeros((len(tiles), 10), np.float32)
-        for row, tile in zip(codes, tiles, strict=True):
-            shown = read(tile)
-            row[:3] = shown.kind, shown.number, shown.mirrored
-        return codes
-
-    wanted = lessons.wanted(number)
-
-    for mirrored in (0, 1):
-        expected = [(IMAGE, count, mirrored) for count in range(IMAGES)]
-        assert [tuple(row[:3]) for row in wanted.of_images[mirrored]] == expected
+    for asked, said in zip(lessons.wanted.of_images, answers, strict=True):
+        np.testing.assert_allclose(asked, 0.2 * np.eye(10)[lessons.images.labels] + 0.8 * said, atol=1e-6)
 
 
 def test_shoes_are_photos_for_which_some_shoe_is_right_and_nothing_else() -> None:

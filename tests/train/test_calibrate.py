@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from fmnist_edge.contract import Probabilities, at_temperature, calibration_error
-from train.calibrate import TEMPERATURES, accepts, choose_photo_temperature, choose_temperature, choose_unsure, judge_photos
+from fmnist_edge.contract import Probabilities, at_odds, at_temperature, calibration_error
+from train.calibrate import ODDS, TEMPERATURES, accepts, choose_photo_calibration, choose_temperature, choose_unsure, judge_photos
 
 
 def answers(count: int = 5_000) -> tuple[Probabilities, np.ndarray]:
@@ -31,17 +31,50 @@ def test_so_are_those_of_photos(too_sure: float) -> None:
     true, labels = answers()
     said = at_temperature(true, 1 / too_sure)
 
-    assert choose_photo_temperature(said, np.eye(10, dtype=bool)[labels]) == pytest.approx(too_sure, rel=0.05)
+    temperature, odds = choose_photo_calibration(said, np.eye(10, dtype=bool)[labels])
+
+    assert temperature == pytest.approx(too_sure, rel=0.1)
+    assert odds < 1.2
 
 
-def test_a_photos_temperature_is_for_whether_the_first_class_is_one_of_the_right_ones() -> None:
+def test_where_the_second_class_is_often_right_too_the_first_one_has_better_odds_than_the_model_says() -> None:
+    """A temperature alone would make the sure surer too, who know already what they are right about."""
+    random, (said, labels) = np.random.default_rng(1), answers()
+    accepted = np.eye(10, dtype=bool)[labels]
+    second, unsure = np.argsort(-said, 1)[:, 1], said.max(1) < 0.7
+    either = random.random(len(said)) < 0.8
+    both = np.flatnonzero(unsure & either & accepted[np.arange(len(said)), second])
+    accepted[both, said[both].argmax(1)] = True
+
+    temperature, odds = choose_photo_calibration(said, accepted)
+
+    calibrated, plain = at_odds(at_temperature(said, temperature), odds), said
+    right = accepts(accepted, said)
+    assert odds > 1.2
+    assert calibration_error(calibrated.max(1), right) < 0.5 * calibration_error(plain.max(1), right)
+
+
+def test_a_photos_calibration_is_for_whether_the_first_class_is_one_of_the_right_ones() -> None:
     """It says 0.5 for each of two classes that are right: that it is right is sure, and it should say so."""
     said = np.tile(np.array([0.5, 0.4, *[0.0125] * 8], np.float32), (100, 1))
     both = np.zeros((100, 10), bool)
     both[:, [0, 1]] = True
 
-    assert choose_photo_temperature(said, both) == TEMPERATURES[0]
-    assert choose_photo_temperature(said, np.roll(both, 2, 1)) == TEMPERATURES[-1]
+    sure, unsure = (choose_photo_calibration(said, classes) for classes in (both, np.roll(both, 2, 1)))
+
+    assert sure == (TEMPERATURES[0], pytest.approx(ODDS[-1]))
+    assert unsure == (TEMPERATURES[-1], 1)
+
+
+def test_other_things_have_no_say_in_a_photos_calibration() -> None:
+    said, labels = answers()
+    accepted = np.eye(10, dtype=bool)[labels]
+    others = np.zeros_like(accepted)
+
+    alone = choose_photo_calibration(said, accepted)
+
+    assert choose_photo_calibration(np.concatenate([said, said]), np.concatenate([accepted, others])) == alone
+    assert choose_photo_calibration(said, others) == (1, 1)
 
 
 def test_temperatures_of_answers_that_are_all_right_or_all_wrong_stay_within_limits() -> None:

@@ -21,7 +21,6 @@ SETTINGS = {
     "code": "1",
     "hidden": (128,),
     "epochs": 2,
-    "teacher": {"epochs": 5, "flip": 0.5},
 }
 HISTORY = [Epoch(0.9, 0.7, 0.8, 0.72), Epoch(0.5, 0.8)]
 
@@ -59,7 +58,7 @@ def path(tmp_path: Path) -> Path:
     """A checkpoint of two networks."""
     path = tmp_path / "fmnist.checkpoint.npz"
     writing = checkpoint(path, resume=False)
-    writing.save("teacher_0", variables([5, 6]), HISTORY[:1])
+    writing.save("without_0", variables([5, 6]), HISTORY[:1])
     writing.save("holdout", variables([0, 0], [0]), HISTORY[:1])
     writing.save("holdout", variables([1, 2], [3]), HISTORY)
     return path
@@ -77,7 +76,7 @@ def test_a_training_goes_on_with_the_weights_of_the_last_epoch(path: Path) -> No
 def test_each_network_has_its_own_weights(path: Path) -> None:
     (weights,) = variables([9, 9])
 
-    history = checkpoint(path).restore("teacher_0", [weights])
+    history = checkpoint(path).restore("without_0", [weights])
 
     assert weights.numpy().tolist() == [5, 6]
     assert str(history) == str(HISTORY[:1])
@@ -99,8 +98,7 @@ def test_a_network_that_was_not_begun_begins_anew(path: Path) -> None:
         ({"photos": "40"}, "photos was , now 40"),
         ({"epochs": 3}, "epochs was 2, now 3"),
         ({"hidden": (64, 32)}, "hidden was 128, now 64, 32"),
-        ({"teacher": {"epochs": 6, "flip": 0.5}}, "teacher.epochs was 5, now 6"),
-        ({"teacher": None}, "teacher.epochs was 5, now none; teacher.flip was 0.5, now none"),
+        ({"flip": 0.5}, "flip was none, now 0.5"),
         ({"recipe": "compact", "epochs": 9, "seed": 2}, "recipe was quick, now compact; seed was 0, now 2"),
     ],
 )
@@ -188,7 +186,7 @@ def test_what_was_gone_on_from_is_kept_beside_what_comes(path: Path) -> None:
     going_on.save("fmnist", variables([7]), HISTORY[:1])
 
     assert not untouched(checkpoint(path))
-    assert len(checkpoint(path).restore("teacher_0", variables([9, 9]))) == 1
+    assert len(checkpoint(path).restore("without_0", variables([9, 9]))) == 1
 
 
 @pytest.mark.parametrize("part", [slice(100), slice(-1), slice(9, None)])

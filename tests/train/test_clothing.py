@@ -16,7 +16,8 @@ from PIL import Image, ImageDraw
 from fmnist_edge.contract import CLASSES
 from support.commands import main_of
 from support.file_server import Server, serving
-from train.clothing import CLOTHING, SHOES, PhotosError, Source, digest, list_photos, load
+from train.clothing import CLOTHING, SHOES, PhotosError, Source, digest, get_clothes, list_photos, load
+from train.clothing import cache as where_the_cache_is
 from train.cutting import PhotoTiles, cut
 from train.photos import find_held_out
 
@@ -115,7 +116,7 @@ def test_a_changed_archive_is_thrown_away(server: Server, folder: Path, cache: P
     Image.new("RGB", (50, 50)).save(folder / "images" / "pants-2.jpg")
     server.files[ARCHIVE] = pack(folder)
 
-    with pytest.raises(PhotosError, match=r"a photo or a label is not the dataset's \(wrong checksum\)"):
+    with pytest.raises(PhotosError, match=r"a photo or a label differs from the dataset's \(wrong checksum\)"):
         load(source)
     assert names_in(cache) == []
 
@@ -127,7 +128,7 @@ def test_photos_that_are_changed_in_the_cache_are_got_anew(
     load(source)[0].path.write_bytes(b"")
 
     assert load(source)[0].path.stat().st_size > 0
-    assert "images/blouse-2.jpg: the file is empty; getting them anew" in capsys.readouterr().err
+    assert "images/blouse-2.jpg: the file is empty; downloading them again" in capsys.readouterr().err
 
 
 def test_where_there_is_nothing_the_message_says_so_and_what_to_do(server: Server, folder: Path, cache: Path) -> None:
@@ -161,6 +162,42 @@ def test_contributors_who_are_held_out_make_no_difference(named: Source, folder:
     remove_the_exam(folder)
 
     assert [photo.path.name for photo in load(named)] == TO_LOOK_AT
+
+
+def test_a_named_folder_that_is_wrong_is_no_reason_to_train_without_photos(
+    named: Source, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is not the real dataset."""
+    with pytest.raises(PhotosError, match=r"images\.csv lists 5 photos to learn from"):
+        get_clothes()
+    assert capsys.readouterr().err == ""
+
+
+def test_the_cache_is_where_the_system_has_it_or_in_the_home_folder(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert where_the_cache_is() == cache
+
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", "/home/me")
+    assert where_the_cache_is() == Path("/home/me/.cache/fmnist-edge")
+
+
+def test_what_a_kill_left_of_an_unpacking_is_not_taken(server: Server, folder: Path, cache: Path) -> None:
+    part = cache / "clothing-dataset-0123456789ab.part"
+    (part / "images").mkdir(parents=True)
+    (part / "images" / "old.jpg").touch()
+
+    photos = load(source_of(folder, server.url))
+
+    assert names_in(cache) == ["clothing-dataset-0123456789ab"]
+    assert "old.jpg" not in names_in(photos[0].path.parent)
+
+
+def test_a_list_that_can_not_be_read_is_said(folder: Path) -> None:
+    (folder / "images.csv").unlink()
+    (folder / "images.csv").mkdir()
+
+    with pytest.raises(PhotosError, match=rf"^{folder}/images\.csv can't be read \(Is a directory\)$"):
+        list_photos(folder)
 
 
 def test_labels_that_are_not_known_are_left_alone(named: Source, folder: Path) -> None:
@@ -269,11 +306,11 @@ def remove_everything(folder: Path) -> None:
     ("harm", "complaint"),
     [
         (remove_a_row, "images.csv lists 4 photos to learn from, not 5"),
-        (change_a_label, r"a photo or a label is not the dataset's \(wrong checksum\)"),
+        (change_a_label, r"drawn: a photo or a label differs from the dataset's \(wrong checksum\)$"),
         (remove_a_photo, "1 of 5 photos are missing, images/pants-2.jpg for one"),
         (damage_a_photo, "images/pants-2.jpg: the picture is truncated or damaged"),
         (write_something_else, "images.csv is no table with the columns image, sender_id, label"),
-        (leave_the_folder, "'../pants-2' by '2' is no photo by a contributor with a number"),
+        (leave_the_folder, "images.csv: '../pants-2' by '2' is no photo by a contributor with a number"),
         (remove_everything, "images.csv is missing"),
     ],
 )

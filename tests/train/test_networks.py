@@ -94,16 +94,3 @@ def test_the_temperature_is_that_of_images_that_were_not_trained_on(holdout: Any
     assert holdout.validation.loss < as_trained.validation.loss - 0.1
     assert holdout.disturbed.loss < as_trained.disturbed.loss
     assert holdout.validation.accuracy == as_trained.validation.accuracy
-
-
-def test_the_temperature_is_folded_into_the_model_that_ships(holdout: Any) -> None:
-    """It is not trained here, so only the temperature makes a difference."""
-    from train.fit import train_final
-    from train.networks import predict
-
-    plain, halved = (
-        predict(train_final(lessons(), replace(holdout, history=[], temperature=temperature)), TILES) for temperature in (1, 2)
-    )
-
-    np.testing.assert_allclose(halved, at_temperature(plain, 2), atol=1e-5)
-    assert halved.max(1).mean() < plain.max(1).mean()

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.tensorflow
 
 PER_CLASS = 12
 TROUSER, DRESS, BAG = (CLASSES.index(name) for name in ("Trouser", "Dress", "Bag"))
-SMALL = replace(RECIPES["standard"], teacher=None, hidden=(64,), epochs=5)
+SMALL = replace(RECIPES["standard"], taught=False, hidden=(64,), epochs=5, batch_size=256)
 
 
 def draw_disc(number: int) -> Image.Image:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fmnist_edge.classifier import Prediction
+from fmnist_edge.classifier import Classifier, Prediction
 from fmnist_edge.contract import CLASSES
 from fmnist_edge.errors import UsageError
 from support.commands import MODELS, ROOT, main_of
@@ -15,6 +15,7 @@ from train.photos import (
     AMBIGUOUS,
     OTHER_NAMES,
     class_of,
+    classify,
     find_hits,
     find_photos,
     folder_name,
@@ -96,14 +97,20 @@ def said(*probabilities: float, sure: bool = True) -> Prediction:
 
 def test_what_is_right_by_class_how_true_confidence_is_and_what_is_said_of_other_things() -> None:
     of_others = [said(0.9, sure=False), said(0.9), said(0.9, sure=False), said(0.9, sure=False)]
-    predictions = [said(0.1, 0.8), said(0.3, 0.5), said(0.8), said(0.4, 0.3, 0.2, sure=False), said(0.2, 0.6), *of_others]
-    right = [{1}, {0, 4}, {0}, {2}, {9}, set(), set(), set(), set()]
+    of_clothes = [
+        said(0.1, 0.8),
+        said(0.3, 0.5),
+        said(0.8),
+        said(0.4, 0.3, 0.2, sure=False),
+        said(0.15, 0.6, 0.12, 0.1),
+    ]
+    right = [{1}, {0, 4}, {0}, {2}, {3}, set(), set(), set(), set()]
 
-    assert summarize(predictions, right) == [
+    assert summarize([*of_clothes, *of_others], right) == [
         "T-shirt/top  1 of 2 right, too few to say; 2 have a right class among the first three",
         "Trouser      1 of 1 right, too few to say; 1 have a right class among the first three",
         "Pullover     0 of 1 right, too few to say; 1 have a right class among the first three",
-        "Ankle boot   0 of 1 right, too few to say; 0 have a right class among the first three",
+        "Dress        0 of 1 right, too few to say; 0 have a right class among the first three",
         "all          2 of 5 right, too few to say; 4 have a right class among the first three",
         # (|0.8 + 0.8 - 2| + 0.5 + 0.6 + 0.4) / 5
         "confidence   calibration error 0.380; 80.0% are not marked unsure, of which 50.0% are right",
@@ -208,6 +215,17 @@ def test_the_line_of_a_mistake_is_the_files_own(tmp_path: Path) -> None:
         table_of(tmp_path, b'file,accepted_classes,note\na.jpg,1,"two\nlines"\n\nb.jpg,12,\n')
 
 
+def test_the_first_line_says_what_separates_columns(tmp_path: Path) -> None:
+    assert table_of(tmp_path, b'file;accepted_classes\n"a,b,c.jpg";1\n') == [("a,b,c.jpg", {1})]
+    assert table_of(tmp_path, b"SEP=|\r\nfile|accepted_classes\na;b.jpg|1\n") == [("a;b.jpg", {1})]
+
+
+def test_a_name_with_a_backslash_is_no_folder_where_there_is_such_a_file(tmp_path: Path) -> None:
+    (tmp_path / "a\\b.jpg").touch()
+
+    assert table_of(tmp_path, b"file,accepted_classes\na\\b.jpg,1\n") == [("a\\b.jpg", {1})]
+
+
 def test_columns_may_stand_in_any_order_beside_others(tmp_path: Path) -> None:
     assert table_of(tmp_path, b"who,accepted_classes,file\nme,3,a.jpg\n") == [("a.jpg", {3})]
 
@@ -251,6 +269,21 @@ def test_what_systems_keep_beside_photos_is_no_class(photos: Path, capsys: pytes
     assert "._0.png" not in complaints
 
 
+def test_of_equal_probabilities_the_first_class_counts_first() -> None:
+    assert find_hits(np.full((1, 10), 0.1), [{3}])[0].nonzero()[0].tolist() == [3]
+
+
+def test_the_photos_that_can_be_read_are_classified_with_their_classes(photos: Path) -> None:
+    (photos / "8" / "0.png").write_bytes(b"")
+    found = [(photos / "Trouser" / "0.png", {1}), (photos / "8" / "0.png", {8}), (photos / "8" / "1.png", {8})]
+
+    predictions, right = classify(Classifier(), found)
+
+    assert [prediction.kind for prediction in predictions] == ["photo", "photo"]
+    assert (predictions[0].probabilities != predictions[1].probabilities).any()
+    assert right == [{1}, {8}]
+
+
 def test_the_most_probable_class_counts_first_and_then_the_second() -> None:
     said = np.array([[0.1, 0.2, 0.7, *[0] * 7], [0.5, 0.3, 0.2, *[0] * 7]])
 
@@ -277,7 +310,7 @@ def test_a_users_photos_count_as_by_several_contributors_none_of_whom_is_the_dat
 @pytest.mark.parametrize(
     ("text", "classes"),
     [
-        *(("4", {4}), ("9", {9}), ("0", {0}), ("4 or 8 or 2", {2, 4, 8})),
+        *(("4", {4}), ("9", {9}), ("0", {0}), ("4 or 8 or 2", {2, 4, 8}), ("0 1 2 3 4 5 6 7 8 9", set(range(10)))),
         *((text, set()) for text in ("", "OOD", "nan", "NaN", "none", "N/A", "NA", "null", "-")),
     ],
 )
@@ -346,6 +379,34 @@ def test_what_may_be_several_classes_are_classes() -> None:
 def test_a_folder_that_is_no_class_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match=f"'{name}' is no class; folders are named 0 to 9, or t_shirt_top, trouser,"):
         class_of(Path("photos") / name if name else Path())
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("trousrs", "trouser"),
+        ("Sneekers", "sneaker"),
+        ("ankel boots", "ankle_boot"),
+        ("jaens", "trouser"),
+        ("T-Shrit", "t_shirt_top"),
+    ],
+)
+def test_a_misspelt_class_gets_a_suggestion(name: str, meant: str) -> None:
+    with pytest.raises(UsageError, match=rf", or t_shirt_top, .*; did you mean '{meant}'\?$"):
+        class_of(Path(name))
+
+
+@pytest.mark.parametrize("name", ["hats", "shorts", "Skirt", "10", "x"])
+def test_what_is_no_class_at_all_gets_none(name: str) -> None:
+    with pytest.raises(UsageError, match=r"ankle_boot$"):
+        class_of(Path(name))
+
+
+def test_a_name_in_a_table_of_numbers_is_answered_with_its_number(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("file,accepted_classes\na.jpg,snaeker\n")
+
+    with pytest.raises(UsageError, match=r"line 2: accepted_classes is 'snaeker'; write 4, .*; Sneaker is 7$"):
+        find_photos(tmp_path)
 
 
 def test_a_folder_that_is_not_sorted_yet_says_how(photos: Path) -> None:

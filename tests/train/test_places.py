@@ -63,7 +63,8 @@ def problems(folder: Path) -> dict[str, str]:
 
 
 def test_each_array_comes_from_its_own_file(places: Places) -> None:
-    found = load(fill(places.debian))
+    fill(places.debian, LAST)
+    found = load(fill(places.home / "mine"))
 
     arrays = (found.train_images, found.train_labels, found.test_images, found.test_labels)
     assert all((one == other).all() for one, other in zip(arrays, ARRAYS, strict=True))
@@ -145,11 +146,11 @@ def test_a_folder_that_is_given_comes_before_the_environments(places: Places, mo
 
 
 def test_a_place_with_a_damaged_file_is_named_and_passed_over(places: Places, capsys: pytest.CaptureFixture[str]) -> None:
-    fill(places.cache, LAST)
+    fill(places.cache, NAMES[0], LAST)
     fill(places.debian)
 
     assert locate() == places.debian
-    assert capsys.readouterr().err == f"dataset: {places.cache}: {LAST} is missing\n"
+    assert capsys.readouterr().err == f"dataset: {places.cache}: {NAMES[0]} is missing; {LAST} is missing\n"
 
 
 def test_where_a_mirror_is_named_debians_package_is_not_looked_at(places: Places, mirror: Server) -> None:
@@ -205,6 +206,15 @@ def test_where_nothing_helps_each_place_is_named_and_what_to_do(places: Places) 
 def program(places: Places, name: str, text: str) -> None:
     (places.programs / name).write_text(f"#!/bin/sh\n{text}\n")
     (places.programs / name).chmod(0o755)
+
+
+@pytest.mark.parametrize("name", ["apt-get", "dpkg-deb"])
+def test_debians_package_is_for_machines_with_both_programs(name: str, places: Places) -> None:
+    program(places, name, "exit 1")
+
+    with pytest.raises(DatasetError) as caught:
+        locate()
+    assert "Debian" not in str(caught.value)
 
 
 def test_in_the_end_debians_package_is_fetched_without_being_installed(places: Places, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from fmnist_edge.runtimes.formats import format_of
 
 GOLDEN = "golden.npz"
 ABOUT = "about"
-"""Its array that holds a JSON text: the format, and for each artifact and runtime how far the outputs may differ."""
+"""The name of the array with a JSON text: the format, and by how much the outputs of each artifact and runtime may differ."""
 
 MAX_GOLDEN_BYTES = 10_000_000
 """Unpacked; ours has a quarter of a million."""
@@ -75,7 +75,7 @@ class Verdict:
         if self.witness_difference is None:
             cure = f"{cure}, and if that does not help, install another runtime"
         elif self.witness_difference <= self.tolerance:
-            cure = f"{self.witness} computes it rightly, so {self.runtime} does not: install another runtime or version"
+            cure = f"{self.witness} computes it correctly, so {self.runtime} does not: install another runtime or version"
         return f"{self.model}: not what the workstation computed ({self.runtime}: {self.summary}); {cure}"
 
 
@@ -90,7 +90,7 @@ def verify(path: str | os.PathLike[str] | None = None) -> Verdict:
     found = model.session.probabilities(golden.tiles)
     difference = distance(found, golden.outputs)
     witness = open_witness(model)
-    # a runtime or version that the export did not measure may differ as far as any that it did
+    # a runtime or version that the export did not measure may differ by as much as any that it did measure
     largest, mean = (max(values) for values in zip(*golden.tolerances.values(), strict=True))
     tolerance, mean_tolerance = golden.tolerances.get(model.session.runtime, (largest, mean))
     return Verdict(
@@ -129,7 +129,7 @@ def to_lines(verdict: Verdict) -> list[str]:
 
 
 def artifact_like(model: Model) -> str:
-    """The name under which the export knows a file of this format and dtype, whatever it is called here."""
+    """The name that the export gives to a file of this format and dtype, whatever it is called here."""
     dtype = "int8" if model.description["input"]["dtype"] == "int8" else "float"
     return f"fmnist-{dtype}.{format_of(model.path.suffix).name.lower()}"
 
@@ -139,7 +139,7 @@ def read_golden(path: Path, artifact: str, listed: dict[str, str]) -> Golden:
     listed."""
     try:
         content = path.read_bytes()
-        is_listed(path, content, listed)  # raises if it is listed otherwise
+        is_listed(path, content, listed)  # raises if the manifest lists another checksum
         with np.load(io.BytesIO(content)) as arrays:
             if sum(entry.file_size for entry in arrays.zip.infolist()) > MAX_GOLDEN_BYTES:
                 raise ValueError("too large")
@@ -153,14 +153,14 @@ def read_golden(path: Path, artifact: str, listed: dict[str, str]) -> Golden:
         raise ModelError(f"{path}: no such file; copy it from where the model comes from") from None
     except ModelError as error:
         raise type(error)(f"{path}: {error}") from None
-    # numpy's and zipfile's parsers let through whatever a broken file makes them raise
+    # numpy's and zipfile's parsers raise all kinds of exceptions for a broken file
     except Exception:
         raise ModelError(f"{path}: it is damaged, or not a golden set; copy it and the model again, or export again") from None
     return golden
 
 
 def check(golden: Golden) -> None:
-    """Raises ValueError unless the arrays are what they should be."""
+    """Raises ValueError unless the arrays have the expected shapes and types."""
     count = len(golden.tiles)
     wanted: list[tuple[NDArray[Any], str, tuple[int, ...]]] = [
         (golden.tiles, "uint8", (count, TILE_SIZE, TILE_SIZE)),

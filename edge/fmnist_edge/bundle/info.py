@@ -1,10 +1,11 @@
-"""What a model file says of itself, for people. Needs no runtime."""
+"""A model file's self-description as text for people. Needs no runtime."""
 
 import json
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from fmnist_edge.bundle.model import read_model
 from fmnist_edge.runtimes.formats import format_of
 
 WIDTH = 23
@@ -20,20 +21,22 @@ TRAINING = {
     "on photos of others": "on_photos",
     "temperature of logits": "temperature",
     "temperature of photos": "photo_temperature",
+    "odds of photos": "photo_odds",
     "unsure below": "unsure",
     "data set": "dataset",
     "versions": "versions",
 }
-"""How each is called here, and in the description's ``training``."""
+"""The name that is shown, and the key in the description's ``training``."""
 
 REMARKS = {
-    "temperature of logits": ", by which they were divided; it is part of the weights",
-    "temperature of photos": ", by which the logits of photos are divided besides, on the device",
+    "temperature of logits": ", already part of the weights",
+    "temperature of photos": ", by which the device also divides the logits of photos",
+    "odds of photos": ", by which the device multiplies those of a photo's likeliest class",
 }
 
 
 def to_lines(path: Path, content: bytes, description: dict[str, Any]) -> list[str]:
-    """Names and values. content: the file's. Of the description only what ``open_model`` looks at can be relied on."""
+    """Names and values. content: the file's bytes. Only the parts of the description that ``open_model`` checks are reliable."""
     training = description["training"]
     facts = {
         "model": str(path),
@@ -45,6 +48,12 @@ def to_lines(path: Path, content: bytes, description: dict[str, Any]) -> list[st
         **{name: training.get(key) for name, key in TRAINING.items()},
     }
     return [f"{name:{WIDTH}}{to_text(value)}{REMARKS.get(name, '')}" for name, value in facts.items() if value is not None]
+
+
+def in_short() -> str:
+    """The built-in model's recipe and checksum, in a few words. Raises FmnistEdgeError."""
+    _, content, description = read_model()
+    return f"model {to_text(description['training'].get('recipe'))}, SHA-256 {sha256(content).hexdigest()[:12]}"
 
 
 def to_text(value: Any) -> str:

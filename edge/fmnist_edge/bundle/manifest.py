@@ -8,7 +8,7 @@ from fmnist_edge.bundle.untrusted import MAX_MANIFEST_BYTES, configured_keys, pa
 from fmnist_edge.errors import ModelError, SignatureError
 
 FORMAT = 1
-"""Of the manifest, the golden set and parity.json; raised when an old reader would misread new ones. A model file has its own."""
+"""The format of the manifest, the golden set and parity.json; raised when an old reader would misread a new file."""
 
 
 def read_manifest(path: Path) -> dict[str, str]:
@@ -24,19 +24,19 @@ def read_manifest(path: Path) -> dict[str, str]:
         listing = parse(text.decode())
         files = {**listing["files"], **listing.get("proof", {})}
         listed = {name: file["sha256"] for name, file in files.items() if isinstance(file, dict) and "sha256" in file}
-    except (KeyError, TypeError):  # one of something else
+    except (KeyError, TypeError):  # valid JSON, but not a manifest
         return {}
     except (ModelError, ValueError):
         raise ModelError("the manifest.json beside it is damaged; copy or export both again") from None
     if keys:
-        from fmnist_edge.bundle.signature import check  # what it imports, a device without a key need not wait for
+        from fmnist_edge.bundle.signature import check  # slow to import, and a device without a key needs none of it
 
         check(manifest, text, keys)
     return listed
 
 
 def is_listed(path: Path, content: bytes, listed: dict[str, str]) -> bool:
-    """Whether a file is one that ``read_manifest`` found listed.
+    """Whether the manifest lists a file.
 
     Raises ModelError if it is listed with another SHA-256, SignatureError if it is not listed and a key is configured.
     """

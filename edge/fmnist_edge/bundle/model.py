@@ -1,4 +1,4 @@
-"""Opens a model file: reads what it says of itself, and refuses what does not fit, with the reason.
+"""Opens a model file: reads its self-description, and refuses what does not fit, with the reason.
 
 A manifest.json beside the file must agree with it.
 """
@@ -81,7 +81,7 @@ def in_numpy(content: bytes, suffix: str) -> Session | None:
 
 
 def isolated(content: bytes, suffix: str, threads: int) -> Session:
-    from fmnist_edge.runtimes.isolated import IsolatedSession  # what it imports, the usual model need not wait for
+    from fmnist_edge.runtimes.isolated import IsolatedSession  # slow to import, and the built-in model does not need it
 
     return IsolatedSession(content, suffix, threads)
 
@@ -95,7 +95,7 @@ def read_model(path: str | os.PathLike[str] | None = None) -> tuple[Path, bytes,
     path = default_model() if path is None else Path(path)
     try:
         content = read(path, MAX_MODEL_BYTES)
-        is_listed(path, content, read_manifest(path))  # raises if it is listed otherwise
+        is_listed(path, content, read_manifest(path))  # raises if the manifest lists another checksum
         return path, content, read_description(content, path.suffix)
     except ModelError as error:
         raise type(error)(f"{path}: {error}") from None

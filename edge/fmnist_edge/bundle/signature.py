@@ -1,4 +1,4 @@
-"""Who made this model? Where a key is configured, only a bundle whose manifest.json is signed by such a key is run.
+"""Who made this model? If keys are configured, only bundles whose manifest.json is signed by one of them run.
 
 The configuration is a folder, /etc/fmnist-edge or $FMNIST_EDGE_CONFIG. Its file ``allowed_signers`` has a line for each key,
 "fmnist-edge ssh-ed25519 AAAA...", as ssh-keygen(1) describes under ALLOWED SIGNERS. ``accepted`` holds the counter of the
@@ -17,7 +17,7 @@ from fmnist_edge.errors import SignatureError, UsageError
 from fmnist_edge.files import replacing
 
 NAME = "fmnist-edge"
-"""The signer's, and what is signed for (ssh-keygen's namespace): the key's other signatures count for nothing here."""
+"""The signer's name and ssh-keygen's namespace: signatures that the key made for other purposes do not count here."""
 
 TIME_LIMIT = 60
 """Seconds for ssh-keygen, which takes some ms."""
@@ -57,7 +57,7 @@ def check(manifest: Path, text: bytes, keys: Path) -> int:
 
 
 def accepted(keys: Path) -> int:
-    """The counter of the manifest accepted last; 0 if none was yet. Raises SignatureError if that can't be known."""
+    """The counter of the manifest accepted last; 0 if there is none. Raises SignatureError if it can't be read."""
     path = keys.with_name("accepted")
     try:
         return int(path.read_text())
@@ -69,9 +69,9 @@ def accepted(keys: Path) -> int:
 
 
 def accept_counter(model: Path) -> None:
-    """From now on, refuses what was signed before the manifest beside the model. Does nothing if no key is configured.
+    """From now on, models signed before the manifest beside this model are refused. Does nothing if no key is configured.
 
-    Raises SignatureError as ``check`` does, UsageError if it can't be written down.
+    Raises SignatureError as ``check`` does, UsageError if the counter can't be stored.
     """
     keys, manifest = configured_keys(), model.with_name("manifest.json")
     if keys is None:
@@ -84,7 +84,7 @@ def accept_counter(model: Path) -> None:
         with replacing(path) as part, open(part, "w") as file:
             file.write(f"{counter}\n")
             file.flush()
-            os.fsync(file.fileno())  # an empty one after a power cut would refuse all models
+            os.fsync(file.fileno())  # an empty file after a power cut would make the device refuse all models
             os.fchmod(file.fileno(), 0o644)
     except OSError as error:
         raise UsageError(f"{path} can't be written ({error.strerror}); try with sudo") from None

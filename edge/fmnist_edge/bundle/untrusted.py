@@ -1,4 +1,4 @@
-"""Reads files and JSON that may be hostile, within limits; and says whose signature this device asks for."""
+"""Reads files and JSON that may be hostile, within limits; finds the keys by which models must be signed."""
 
 import json
 import os
@@ -13,7 +13,7 @@ MAX_MANIFEST_BYTES = 100_000
 
 
 def read(path: Path, max_bytes: int) -> bytes:
-    """A file's content. Raises ModelError if it is none, larger, or can't be read; what is no file is not even opened."""
+    """A file's content. Raises ModelError if it is not a file (it is not opened then), too large, or can't be read."""
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
@@ -24,12 +24,12 @@ def read(path: Path, max_bytes: int) -> bytes:
             return file.read(status.st_size)
     except FileNotFoundError:
         raise ModelError("no such model file") from None
-    except (OSError, ValueError) as error:  # ValueError: a path that can't be one
+    except (OSError, ValueError) as error:  # ValueError: the path has a NUL byte
         raise ModelError(f"the model can't be read ({getattr(error, 'strerror', None) or error})") from None
 
 
 def parse(text: str) -> Any:
-    """What a JSON text says. Raises ValueError for what is none, and for what Python would take beyond the standard: NaN."""
+    """The value of a JSON text. Raises ValueError for invalid JSON, and for NaN, which Python accepts beyond the standard."""
     try:
         return json.loads(text, parse_constant=int)  # which refuses "NaN" and "Infinity"
     except RecursionError:
@@ -37,13 +37,13 @@ def parse(text: str) -> Any:
 
 
 def configured_keys() -> Path | None:
-    """The file of the keys by which models have to be signed, in the configuration's folder; None if any model may run."""
+    """The file with the keys by which models must be signed, in the configuration's folder; None if any model may run."""
     folder = os.environ.get("FMNIST_EDGE_CONFIG")
     keys = Path(folder or "/etc/fmnist-edge", "allowed_signers")
     try:
         os.lstat(keys)
     except FileNotFoundError:
         return keys if folder else None
-    except OSError:  # there may be one that we can't see
+    except OSError:  # there may be a file that we are not allowed to see
         pass
     return keys

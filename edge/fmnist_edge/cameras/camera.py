@@ -1,4 +1,4 @@
-"""What each kind of camera offers: shots, one after the other, in a thread of their own. A new kind subclasses ``Camera``."""
+"""What each kind of camera offers: shots, one after another, taken in a thread of their own. A new kind subclasses ``Camera``."""
 
 import socket
 import threading
@@ -11,16 +11,17 @@ from PIL import Image
 from fmnist_edge.address import heard, safe_name
 
 POLL_SECONDS = 0.25
-"""Seconds that anything is waited for before it is looked whether it is still wanted, where the wait can't be interrupted."""
+"""Longest wait, in seconds, before checking whether to stop, where a wait can't be interrupted."""
 
 
 @dataclass(frozen=True)
 class FeedOptions:
-    """size, fps: what a camera is asked for; it may deliver another. 640x480 are several times what a tile can show.
+    """size, fps: what a camera is asked for; it may deliver others. 640x480 is several times what a tile can show.
 
-    certificate: that an https:// camera has to show, a PEM file or its SHA-256, where no authority signed it.
-    fast: files as fast as frames are taken, none dropped. patience: seconds without a frame after which a camera or stream counts
-    as lost. pauses: seconds before a lost one is opened again, the first and the longest; each is twice the one before.
+    certificate: a PEM file or SHA-256 that an https:// camera must present, where no authority signed it.
+    fast: read files as fast as frames are taken, without dropping any. patience: seconds without a frame after which a camera or
+    stream counts as lost. pauses: seconds before a lost one is opened again, the first and the longest; each is twice the one
+    before.
     """
 
     size: tuple[int, int] = (640, 480)
@@ -33,7 +34,7 @@ class FeedOptions:
 
 
 class Shot(NamedTuple):
-    """A frame that is not decoded yet. taken, seconds: as a frame's; seconds are None where the source has no time of its own.
+    """A frame that is not decoded yet. taken, seconds: as in a frame; seconds is None if the source has no time of its own.
 
     develop: decodes it; raises SourceError, or what the decoder does, if it is corrupt.
     """
@@ -44,11 +45,11 @@ class Shot(NamedTuple):
 
 
 class Camera:
-    """What frames come from. A thread takes shots until they end, over and over.
+    """A source of frames. A thread takes its shots until they end, and opens it again.
 
     name: without secrets. form: of its frames, known once there is one: ``640x480 yuyv422 at 30``.
-    live: whether it has no end, as cameras and streams. paced: whether frames are due at the times that they carry, as in a file.
-    unrelated: whether one frame says nothing of the next, as with pictures of a folder.
+    live: whether it has no end, like a camera or stream. paced: whether frames are due at their own times, as in a file.
+    unrelated: whether one frame says nothing about the next, as with pictures in a folder.
     """
 
     live, paced, unrelated = True, False, False
@@ -59,7 +60,7 @@ class Camera:
         self.interrupted = threading.Event()
 
     def shots(self) -> Generator[Shot, None, None]:
-        """Opens it, and closes it in the end. Raises SourceError, or whatever its library does."""
+        """Opens the source, yields shots, and closes it. Raises SourceError, or whatever its library does."""
         raise NotImplementedError
 
     def explain(self, error: Exception) -> str:
@@ -71,12 +72,12 @@ class Camera:
         return heard(said, self.source)
 
     def interrupt(self) -> None:
-        """Comes from another thread and makes ``shots`` end, as far as it can."""
+        """Called from another thread: makes ``shots`` end as soon as it can."""
         self.interrupted.set()
 
 
 def capture_time(clock: float | None, now: float) -> float:
-    """When a camera took a frame: its driver's time stamp if that is of the monotonic clock, which no other is near."""
+    """When a camera took a frame: its driver's time stamp, if that is near enough to the monotonic clock to be of it."""
     return clock if clock is not None and now - 1 < clock <= now else now
 
 

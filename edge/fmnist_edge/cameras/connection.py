@@ -1,4 +1,4 @@
-"""Opens URLs as cameras want it: login by digest, certificates that nobody signed, and no proxy within the local network."""
+"""Opens URLs the way cameras need it: digest login, certificates that no authority signed, no proxy within the local network."""
 
 import hashlib
 import ipaddress
@@ -44,7 +44,7 @@ def opener(address: Address, certificate: str | None) -> OpenerDirector:
 
 
 class Login(BaseHandler):
-    """Digest (RFC 7616) and basic. Python's own digest knows MD5 and SHA-1 alone, one offer, and ASCII."""
+    """Digest (RFC 7616) and basic. Python's own digest knows only MD5 and SHA-1, a single offer, and ASCII."""
 
     def __init__(self, address: Address) -> None:
         self._address = address
@@ -52,7 +52,7 @@ class Login(BaseHandler):
         self._nonce, self._count = "", 0
 
     def http_error_401(self, request: Request, file: IO[bytes], code: int, message: str, headers: Message) -> Any:
-        """Asks again, once, and only the camera itself, wherever it has sent us."""
+        """Asks again with a login, once, and only the camera itself, wherever it redirected us."""
         ours, there = urlsplit(self._address.place), urlsplit(f"{request.type}://{request.host}")
         upgraded = (ours.scheme, there.scheme) == ("http", "https")
         same = ours.hostname == there.hostname and (upgraded or (ours.scheme, ours.port) == (there.scheme, there.port))
@@ -92,7 +92,7 @@ class Login(BaseHandler):
 
 
 def digests(headers: list[str]) -> list[dict[str, str]]:
-    """The ways to log in by digest that we know, of all that are offered; the strongest first."""
+    """The digest logins that we support, of all that are offered; the strongest first."""
     offers = []
     for header in headers:
         # several may be in one line
@@ -133,12 +133,12 @@ class PinnedConnection(HTTPSConnection):
         self._wanted = wanted
 
     def connect(self) -> None:
-        """Before anything is sent, a password say."""
+        """Checks the certificate before anything is sent, such as a password."""
         super().connect()
         shown = hashlib.sha256(self.sock.getpeercert(binary_form=True) or b"").hexdigest()
         if shown != self._wanted:
             self.close()
-            raise SourceError(f"it shows another certificate than --certificate names; the SHA-256 of its own is {shown}")
+            raise SourceError(f"its certificate is not the one that --certificate names; its SHA-256 is {shown}")
 
 
 def fingerprint(certificate: str) -> str:
@@ -159,7 +159,7 @@ def fingerprint(certificate: str) -> str:
 
 
 def distrusted(error: ssl.SSLCertVerificationError, address: Address) -> str:
-    """Why a certificate is not taken, and what to do."""
+    """Why a certificate is refused, and what to do."""
     if error.verify_code == 9:  # X509_V_ERR_CERT_NOT_YET_VALID
         return "its certificate is not valid yet by this device's clock; 'timedatectl' says whether the clock is right"
     place = f"{address.host}:{address.port or 443}"
@@ -170,20 +170,20 @@ def distrusted(error: ssl.SSLCertVerificationError, address: Address) -> str:
 
 
 def keep_off_proxies(host: str) -> None:
-    """Tells Python and FFmpeg, for this process, that no proxy leads to a host, if that is on the local network."""
+    """Makes Python and FFmpeg, in this process, bypass proxies for a host on the local network."""
     host, others = host.strip("[]"), os.environ.get("no_proxy", os.environ.get("NO_PROXY", ""))
     if getproxies() and host not in others.split(",") and is_local(host):
         os.environ["no_proxy"] = ",".join(filter(None, [others, host]))
 
 
 def proxy(address: Address) -> str | None:
-    """What a proxy between us and a host is called; None if there is none."""
+    """The proxy between us and a host; None if there is none."""
     used = getproxies().get(address.scheme)
     return safe_name(used if "://" in used else f"http://{used}") if used and not proxy_bypass(address.host) else None
 
 
 def is_local(host: str) -> bool:
-    """Whether a host is on this network: by its number, by its name, or by the number behind its name."""
+    """Whether a host is on this network: by its address, its name, or the address behind its name."""
     if ("." not in host and ":" not in host) or host.lower().endswith(LOCAL_NAMES):
         return True
     with suppress(OSError, ValueError):  # behind some proxies names can't be looked up

@@ -13,13 +13,13 @@ from fmnist_edge.errors import FmnistEdgeError, InputError, RuntimeUnavailableEr
 from fmnist_edge.source import ARCHIVE, AUTO, DEVICE, FOLDER, PATTERN, PICAMERA, SEQUENCE, STDIN, STREAM, TEST, WEB, kind_of
 
 WARM_UP = 1.0
-"""Seconds after which a camera's frame is taken where it is the only one: many begin dark."""
+"""Seconds after which a camera's only frame is taken: many cameras start dark."""
 
 NONE = "no camera is connected; 'fmnist-edge camera test' works without one"
 
 
 def cameras(source: str, options: FeedOptions) -> list[Camera]:
-    """What is to be tried for a source that is watched, in this order; a file of another kind is tried as a video.
+    """The cameras to try for a source, in this order; a file of another kind is tried as a video.
 
     Raises UsageError, SourceError, or RuntimeUnavailableError.
     """

@@ -1,6 +1,6 @@
-"""The newest frame of a camera, a stream or a video: a thread captures and never queues; what is lost is opened again.
+"""The newest frame of a camera, a stream or a video: a thread captures, never queues, and opens a lost source again.
 
-The thread only receives. Where frames stand alone (MJPEG, raw), the one that is asked for is decoded when it is asked for.
+The thread only receives. Frames that stand alone (MJPEG, raw) are decoded only when they are asked for.
 """
 
 import threading
@@ -51,7 +51,7 @@ class Feed(AbstractContextManager["Feed"]):
     def __init__(self, cameras: list[Camera], options: FeedOptions, tell: Callable[[str], None]) -> None:
         self.dropped = self._handed_out = 0
         self.attempts = 0
-        """To open it again, since it was lost."""
+        """Attempts to open it again since it was lost."""
         self._cameras, self._camera = cameras, cameras[0]
         self._options, self._tell = options, tell
         self._messages: deque[str] = deque()
@@ -88,12 +88,12 @@ class Feed(AbstractContextManager["Feed"]):
 
     @property
     def lost(self) -> bool:
-        """Whether it was there, and is not now."""
+        """Whether it was open, and is not now."""
         return self._lost
 
     @property
     def reconnecting(self) -> bool:
-        """Whether it is lost, and its thread opens it again and again: one that hangs in a driver does not."""
+        """Whether it is lost and its thread keeps trying to open it; a thread that hangs in a driver does not."""
         longest = self._options.pauses[1] + 2 * self._options.patience
         return self._lost and time.monotonic() - self._tried_at < longest
 
@@ -128,10 +128,10 @@ class Feed(AbstractContextManager["Feed"]):
             number, shot = newest
             try:
                 image = shot.develop()
-            except InputError as error:  # one picture of several, of which each may have another fault
+            except InputError as error:  # one of several pictures, each of which may have a different fault
                 self._messages.append(printable(str(error)))
                 continue
-            except Exception:  # SourceError, or whatever a decoder's or Pillow's error is
+            except Exception:  # SourceError, or any error of a decoder or Pillow
                 if not self._corrupt:
                     self._say("a corrupt frame; going on with the next")
                 self._corrupt = True
@@ -147,7 +147,7 @@ class Feed(AbstractContextManager["Feed"]):
             return self._changed.wait_for(lambda: self._newest or self._end, max(timeout, 0)) is not None
 
     def _watch(self) -> None:
-        """Ends what has stalled, so that it is opened again."""
+        """Interrupts a stalled source, so that it is opened again."""
         now = time.monotonic()
         if now - self._heard > self._options.patience and not self._camera.paced:
             self._heard, self._stalled, self._corrupt = now, True, False
@@ -167,7 +167,7 @@ class Feed(AbstractContextManager["Feed"]):
                     break
             if self._count and not self.live:
                 if reason != ENDED:
-                    self._say(f"it breaks off ({reason})")
+                    self._say(f"it ended early ({reason})")
                 self._end = EndOfFeed("the end")
             elif not (self._count and self._options.retry):
                 self._end = SourceError("; ".join(problems))
@@ -182,7 +182,7 @@ class Feed(AbstractContextManager["Feed"]):
             self._changed.notify_all()
 
     def _capture(self, camera: Camera) -> str:
-        """Frames until the camera has none. Returns why: a text, since an error would keep alive what it came from."""
+        """Captures until the camera has no more frames. Returns why, as text: an error would keep its frames alive."""
         camera.interrupted.clear()
         self.attempts += self._lost
         self._tried_at, self._stalled, before = time.monotonic(), False, self._count

@@ -1,4 +1,4 @@
-"""Asks for a URL as cameras want it, and says in the user's words why nothing comes. A picture needs no PyAV."""
+"""Requests a URL the way cameras need it, and explains failures in the user's words. A picture needs no PyAV."""
 
 import ssl
 from http.client import HTTPException, HTTPResponse
@@ -20,9 +20,9 @@ CURES = {401: "; name user and password: http://USER:PASSWORD@...", 404: "; look
 
 
 class Url:
-    """An address that may name user and password. Raises UsageError if it can't be meant so.
+    """An address that may name user and password. Raises UsageError if it is malformed.
 
-    certificate: a PEM file or a SHA-256 that an https:// server has to show.
+    certificate: a PEM file or a SHA-256 that an https:// server must present.
     """
 
     def __init__(self, source: str, certificate: str | None) -> None:
@@ -60,7 +60,7 @@ class Url:
 def fetch_picture(source: str, certificate: str | None) -> bytes | None:
     """The bytes of the picture at an address; None if it is a stream. Raises InputError, or UsageError for the address itself.
 
-    What comes is known by its first bytes, not by what the header says of it.
+    The first bytes decide what it is, not the header.
     """
     url = Url(source, certificate)
     try:
@@ -80,7 +80,7 @@ def fetch_picture(source: str, certificate: str | None) -> bytes | None:
 
 
 def first_bytes(response: HTTPResponse) -> bytes:
-    """Enough to know what comes."""
+    """Enough bytes to know what it is."""
     begin = b""
     while len(begin.lstrip()) < mjpeg.ENOUGH and (more := response.read1(mjpeg.READ_AT_ONCE)):
         begin += more
@@ -92,7 +92,7 @@ def content_type(response: HTTPResponse) -> str:
 
 
 def is_stream(kind: str, begin: bytes) -> bool:
-    """Of pictures in parts. kind: the content type that is named."""
+    """The boundary of pictures in parts. kind: the content type."""
     return kind.startswith("multipart/") or (mjpeg.begins(begin) and not mjpeg.is_picture(begin))
 
 

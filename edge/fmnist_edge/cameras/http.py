@@ -1,7 +1,7 @@
 """What a camera sends over HTTP: MJPEG, a picture that is fetched again and again, or a video stream.
 
-Python's HTTP, not FFmpeg's: it checks certificates, knows digest authentication, and can be interrupted. What comes is known by
-its first bytes, not by what the header says of it.
+Python's HTTP, not FFmpeg's: it checks certificates, knows digest authentication, and can be interrupted. The first bytes decide
+what it is, not the header.
 """
 
 import os
@@ -26,11 +26,11 @@ from fmnist_edge.pictures.decode import MAX_PIXELS
 from fmnist_edge.pictures.kinds import is_film
 
 PICTURES_PER_SECOND = 1.0
-"""That are fetched where a URL sends one at a time."""
+"""Fetched from a URL that sends one at a time."""
 
 
 class Web(Video):
-    """Pictures are split here and decoded one by one; all else FFmpeg reads like a file."""
+    """Pictures are split here and decoded one by one; FFmpeg reads everything else like a file."""
 
     def __init__(self, source: str, options: FeedOptions) -> None:
         super().__init__(source, options)
@@ -71,7 +71,7 @@ class Web(Video):
         return super().explain(error) if isinstance(error, av.FFmpegError) else self._url.why(error)
 
     def _pictures(self, boundary: Any) -> Generator[Shot, None, None]:
-        """Of a stream; or of a bare picture, which is fetched again when it is time."""
+        """The pictures of a stream; or a bare picture, which is fetched again and again."""
         while True:
             bare, count = mjpeg.is_picture(self._begin), 0
             for picture in mjpeg.split(self._receive, str(boundary or "")):
@@ -93,7 +93,7 @@ class Web(Video):
         return to_image(next(iter(self._codecs[name].decode(av.Packet(picture))), None))
 
     def read(self, size: int) -> bytes:
-        """For FFmpeg."""
+        """Called by FFmpeg."""
         try:
             return self._receive(size)
         except (OSError, HTTPException, ValueError) as error:
@@ -101,12 +101,12 @@ class Web(Video):
             return b""
 
     def _receive(self, size: int) -> bytes:
-        """What has come, at most so many bytes, none at the end."""
+        """What has arrived, at most so many bytes; none at the end."""
         begin, self._begin = self._begin[:size], self._begin[size:]
         return begin or (self._response.read1(size) if self._response else b"")
 
     def _fetch(self) -> HTTPResponse:
-        """Asks for the URL. ``_begin`` are the first bytes of what comes."""
+        """Requests the URL. ``_begin`` holds the first bytes of the answer."""
         self._response = response = self._url.open(self.timeout)
         self._begin = first_bytes(response)
         return response

@@ -1,4 +1,4 @@
-"""Frames of the Pi's own camera, by picamera2. That comes with the system (apt), not from PyPI."""
+"""Frames of the Pi's own camera, through picamera2, which comes with the system (apt), not from PyPI."""
 
 import importlib
 import logging
@@ -18,7 +18,7 @@ from fmnist_edge.cameras.camera import POLL_SECONDS, Camera, Shot, capture_time
 from fmnist_edge.errors import SourceError, first_line
 
 SYSTEM = "/usr/lib/python3/dist-packages"
-"""Where Debian's packages are, which a venv does not look at."""
+"""Debian's packages, which a virtual environment does not see."""
 
 
 class PiCamera(Camera):
@@ -53,14 +53,14 @@ class PiCamera(Camera):
                 taken = capture_time(stamp / 1e9 if stamp else None, time.monotonic())
                 yield Shot(taken, None, partial(to_image, buffer, form["size"], form["stride"]))
         finally:
-            with suppress(Exception):  # of a camera that it could not open: nothing is left to be done about it
+            with suppress(Exception):  # it could not open the camera, so there is nothing to close
                 camera.close()
 
     def explain(self, error: Exception) -> str:
         if isinstance(error, SourceError):
             return super().explain(error)
         cause = first_line(error.__cause__ if isinstance(error.__cause__, Exception) else error)
-        return f"it does not work ({cause}); 'rpicam-hello' says whether it does at all"
+        return f"it does not work ({cause}); 'rpicam-hello' shows whether the camera works at all"
 
 
 def to_image(buffer: Any, size: tuple[int, int], stride: int) -> Image.Image:
@@ -72,7 +72,7 @@ def to_image(buffer: Any, size: tuple[int, int], stride: int) -> Image.Image:
 
 
 def import_picamera2() -> Any:
-    """Its class Picamera2. Raises SourceError that says what to do.
+    """The class Picamera2. Raises SourceError that says what to do.
 
     In a venv, the system's packages are looked at last, as ``python3 -m venv --system-site-packages`` has it: what the venv
     itself has stays. They are made for the system's own Python alone.
@@ -100,5 +100,5 @@ def why_not(error: Exception) -> str:
 
 
 def found() -> list[dict[str, Any]]:
-    """What picamera2 tells of each camera that is plugged in; USB cameras are none of its own. Raises SourceError."""
+    """What picamera2 reports about each of its cameras, which USB cameras are not. Raises SourceError."""
     return [camera for camera in import_picamera2().global_camera_info() if "/usb" not in camera["Id"]]

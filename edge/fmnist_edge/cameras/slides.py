@@ -14,7 +14,7 @@ from fmnist_edge.pictures.orientation import orientation_of, turn
 from fmnist_edge.pictures.upright import flatten, plain
 
 FPS, SEQUENCE_FPS = 1.0, 30.0
-"""Where nothing else is asked for: slow enough to read each answer; as a film, where pictures are numbered as its frames."""
+"""Pictures a second by default: slow enough to read each answer; for numbered pictures, as in a film."""
 
 Slide = tuple[str, Callable[[], Image.Image]]
 """A picture's name, and what opens it, which raises InputError."""
@@ -42,7 +42,7 @@ class Slides(Camera):
             yield Shot(due, seconds, partial(develop, slide))
 
     def _size(self, slides: Iterable[Slide], seen: list[Slide]) -> str:
-        """Of the first that can be read; ``seen`` gets it, and those before it."""
+        """The size of the first picture that can be read; ``seen`` gets it, and those before it."""
         problem = "there are no pictures in it"
         for slide in slides:
             seen.append(slide)

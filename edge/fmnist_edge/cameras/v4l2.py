@@ -1,4 +1,4 @@
-"""What ``/dev/videoN`` are, as cameras on USB: asked of their drivers, without FFmpeg.
+"""What each ``/dev/videoN`` is, such as a USB camera: asked of its driver, without FFmpeg.
 
 Numbers and structures are those of linux/videodev2.h; they are the same on 32 and 64 bits.
 """
@@ -39,7 +39,7 @@ class Device(NamedTuple):
 
 
 def paths() -> list[str]:
-    """Of the devices, by number."""
+    """The devices' paths, by number."""
     return sorted(map(str, Path("/dev").glob("video[0-9]*")), key=lambda path: int("".join(filter(str.isdigit, path))))
 
 
@@ -52,7 +52,7 @@ def found() -> Iterator[Device]:
 
 
 def look_at(path: str) -> Device:
-    """What a node is, also if another program uses it. Raises OSError if it can't be opened, or is none of V4L2."""
+    """What a device is, even if another program uses it. Raises OSError if it can't be opened, or is not of V4L2."""
     descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK)
     try:
         answer = CAPABILITY.unpack(fcntl.ioctl(descriptor, QUERYCAP, bytes(CAPABILITY.size)))
@@ -81,7 +81,7 @@ def answers(descriptor: int, question: int, form: struct.Struct, *rest: int | by
 
 
 def stop(path: str) -> None:
-    """Ends the stream of a camera that this process has open: who waits for its next frame is let go."""
+    """Ends the stream of a camera that this process has open, and any wait for its next frame."""
     path = os.path.realpath(path)
     for number in os.listdir("/proc/self/fd"):
         with suppress(OSError):

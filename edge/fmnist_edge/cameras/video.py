@@ -1,4 +1,4 @@
-"""Frames out of what FFmpeg reads: video files, RTSP, USB cameras, its test picture; HTTP builds on this."""
+"""Frames of what FFmpeg reads: video files, RTSP, USB cameras, its test picture; HTTP builds on this."""
 
 import os
 import socket
@@ -16,8 +16,9 @@ from PIL import Image
 from fmnist_edge.address import parse
 from fmnist_edge.cameras import v4l2
 from fmnist_edge.cameras.camera import POLL_SECONDS, Camera, Shot, capture_time
-from fmnist_edge.errors import RuntimeUnavailableError, SourceError
+from fmnist_edge.errors import RuntimeUnavailableError, SourceError, did_you_mean
 from fmnist_edge.pictures.decode import MAX_PIXELS
+from fmnist_edge.source import WORDS
 
 try:
     import av
@@ -28,20 +29,20 @@ except ImportError:
 IN_ORDER = "it is no video that can be read from its beginning to its end, as few MP4 files can"
 
 STANDING_ALONE = ("mjpeg", "rawvideo")
-"""Codecs whose frames need no other frame: only those that are wanted are decoded."""
+"""Codecs whose frames need no other frame: only the frames that are asked for are decoded."""
 
 FPS = 30.0
-"""Of the test picture, where nothing else is asked for."""
+"""The test picture's default."""
 
 NO_PROTOCOL = {"protocol_whitelist": "none"}
-"""FFmpeg reads what we have opened, and opens nothing by itself, whatever a playlist in it names."""
+"""FFmpeg reads what we opened, and opens nothing itself, whatever a playlist in it names."""
 
 RTSP = {"protocol_whitelist": "rtsp,rtp,udp,tcp,tls", "rtsp_flags": "prefer_tcp", "fpsprobesize": "0"}
 """Over UDP, which FFmpeg would try first, frames come damaged on a busy wireless network, and not at all through a firewall.
-It would look at 20 frames to find out their rate, which nobody asks for."""
+It would also look at 20 frames to find their rate, which nobody needs."""
 
 RAW_PIXELS = 640 * 480
-"""More don't come uncompressed through USB 2 at 30 frames a second."""
+"""More do not fit through USB 2 uncompressed at 30 frames a second."""
 
 BEHIND = 1.0
 """Seconds that a video may be behind before only its key frames are decoded, until it has caught up."""
@@ -51,7 +52,7 @@ Pictures = Iterator[tuple[float | None, Callable[[], Image.Image]]]
 
 
 class Video(Camera):
-    """A camera whose frames FFmpeg reads. What kind it is, a subclass says in ``target``."""
+    """A camera whose frames FFmpeg reads. A subclass says in ``target`` what to open."""
 
     def target(self) -> dict[str, Any]:
         """What is opened, as ``av.open`` takes it. Raises SourceError or OSError."""
@@ -98,7 +99,7 @@ class Video(Camera):
             try:
                 yield from container.demux(stream)
                 return
-            except av.ExitError:  # nothing came for a moment: time to look whether we are interrupted
+            except av.ExitError:  # nothing arrived for a moment: check whether we are interrupted
                 continue
 
 
@@ -123,6 +124,10 @@ class VideoFile(Video):
             raise SourceError("the file is empty")
         return {"file": FileIO(self.source), "options": NO_PROTOCOL}
 
+    def explain(self, error: Exception) -> str:
+        cure = did_you_mean(self.source, WORDS) if isinstance(error, FileNotFoundError) else ""
+        return f"{super().explain(error)}{cure}"
+
 
 class Piped(Video):
     """A video that another program writes into our stdin."""
@@ -139,11 +144,11 @@ class Piped(Video):
 class Rtsp(Video):
     def target(self) -> dict[str, Any]:
         if (address := parse(self.source)).scheme == "rtsps":
-            from fmnist_edge.cameras.connection import keep_off_proxies  # which takes longer than all that is imported here
+            from fmnist_edge.cameras.connection import keep_off_proxies  # takes longer to import than all the rest here
 
             keep_off_proxies(address.host)  # FFmpeg asks $http_proxy for a way to TLS
         else:
-            socket.getaddrinfo(address.host.strip("[]"), None)  # FFmpeg has no word for a host that does not exist
+            socket.getaddrinfo(address.host.strip("[]"), None)  # FFmpeg does not say that a host does not exist
         return {"file": self.source, "timeout": (self.timeout, POLL_SECONDS), "options": RTSP}
 
     def explain(self, error: Exception) -> str:
@@ -151,7 +156,7 @@ class Rtsp(Video):
 
 
 class V4L2(Video):
-    """A camera that is ``/dev/videoN``, as those on USB."""
+    """A camera at ``/dev/videoN``, such as those on USB."""
 
     def target(self) -> dict[str, Any]:
         device = v4l2.look_at(self.source)
@@ -206,7 +211,7 @@ def seconds_of(packet: Any) -> float | None:
 
 
 def to_image(frame: Any) -> Image.Image:
-    """RGB, turned as the video says that it was filmed."""
+    """RGB, turned as the video's metadata says."""
     if frame is None or frame.is_corrupt:
         raise SourceError("a corrupt frame")
     # PyAV's own to_image copies row by row, in Python: 1 ms more for 640x480

@@ -21,7 +21,7 @@ from fmnist_edge.source import GZIP, IDX, NPY, ZIP
 
 
 def find_in_archive(name: str, begin: bytes, options: Options) -> Iterator[Source]:
-    """Each picture or tile in it, named as ``shoes.zip/left.png`` or ``tiles.npy[3]``. Raises InputError if there are none.
+    """Each picture or tile in it, named like ``shoes.zip/left.png`` or ``tiles.npy[3]``. Raises InputError if it has none.
 
     begin: the file's first bytes.
     """
@@ -46,7 +46,7 @@ def find_pictures(name: str, members: list[str], options: Options) -> Iterator[S
 
 
 def find_tiles(batches: dict[str, NDArray[Any]], options: Options) -> Iterator[Source]:
-    """batches: arrays by name, of which those that may be tiles count."""
+    """batches: arrays by name. Those that can't be tiles are skipped."""
     if options.wanted == "photo":
         raise InputError("it holds tiles, not photos; leave --input photo out")
     tiles = {batch: array for batch, array in batches.items() if array.dtype == np.uint8 and array.shape[-2:] == (TILE_SIZE,) * 2}
@@ -107,7 +107,7 @@ def damage_named() -> Iterator[None]:
         raise InputError((error.strerror or first_line(error)).lower()) from None
     except NotImplementedError as error:  # Windows packs large files with Deflate64
         raise InputError(f"packed in a way that can't be read here ({first_line(error)}); unpack it first") from None
-    # zipfile and numpy let through whatever a broken file makes them raise: BadZipFile, zlib.error, struct.error, ValueError, ...
+    # zipfile and numpy raise many kinds of errors for a broken file: BadZipFile, zlib.error, struct.error, ValueError, ...
     except Exception as error:
         if "password" in str(error):
             raise InputError("it needs a password; unpack it first") from None

@@ -1,4 +1,4 @@
-"""Classifies pictures as they are read: shows each, complains of those that can't be read, and says how it goes."""
+"""Classifies pictures as they are read: prints each answer, reports pictures that can't be read, and shows progress."""
 
 import os
 import signal
@@ -31,7 +31,7 @@ class Progress:
         self.total, self.done, self.began = total, 0, time.monotonic()
 
     def clear(self) -> None:
-        """Makes room for other lines on the same terminal."""
+        """Clears the line for other output on the same terminal."""
         print("\r\033[K", end="", file=sys.stderr, flush=True)
 
     def advance(self, count: int) -> None:
@@ -42,7 +42,7 @@ class Progress:
 
 
 class Tally(NamedTuple):
-    """How it went. failed: of the pictures, could not be read."""
+    """Counts of a run. failed: pictures that could not be read."""
 
     pictures: int
     unsure: int
@@ -81,7 +81,7 @@ def classify_all(
                 elif item.view and save_tiles:
                     save_tile(item.view.tile, save_tiles / f"{name_of_tile(item.name, names)}.png")
                 show(item, next(predictions) if item.view else None, item.milliseconds + milliseconds)
-            if sys.stdout is not None:  # closed by who started us
+            if sys.stdout is not None:  # the parent process may have closed it
                 sys.stdout.flush()
             if progress:
                 progress.advance(len(batch))
@@ -92,7 +92,7 @@ def classify_all(
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Ctrl-C waits until the lines are whole: Python drops the rest of what it writes when it is interrupted."""
+    """Delays Ctrl-C until the lines are complete: an interrupted Python drops the rest of what it writes."""
     came: list[int] = []
     handler = signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
     try:
@@ -110,9 +110,9 @@ def save_tile(tile: Tile, path: Path) -> None:
 
 
 def name_of_tile(name: str, taken: dict[str, str]) -> str:
-    """By the picture and its folders: ``coats/1.jpg`` becomes ``coats_1.jpg``, and more if another picture has that name.
+    """A file name from a picture's path: ``coats/1.jpg`` becomes ``coats_1.jpg``, with a checksum if that name is taken.
 
-    taken: which picture each name was given to, in small letters, since some file systems make no difference.
+    taken: the picture that each name was given to, in lower case, since some file systems ignore case.
     """
     picture = os.path.normpath(name)
     flat = "_".join(part for part in picture.split(os.sep) if part not in ("", "..", "."))

@@ -22,10 +22,10 @@ Panel = tuple[str, Image.Image]
 """A heading, and the picture under it."""
 
 EXPLAINED = "-explained.png"
-"""How what is written is called, behind the picture's name."""
+"""The end of a written file's name, after the picture's."""
 
 EDGE = 10 * TILE_SIZE
-"""Pixels of a panel's edges, so that each of the tile's pixels becomes a square of whole ones."""
+"""Pixels of a panel's edge: a multiple of the tile's, so that each of its pixels becomes a square."""
 
 MARGIN, GAP, TOP = 32, 32, 64
 LABELS, BARS, NUMBERS = 92, 150, 40
@@ -61,7 +61,7 @@ def explain(source: Source, out: Path, classifier: Classifier) -> Prediction:
 
 
 def check_out(out: Path | None, several: bool) -> None:
-    """Raises UsageError if ``out``, a .png or a folder, can't be meant for one picture, or for several."""
+    """Raises UsageError if ``out`` does not fit: a .png is for one picture, a folder for one or several."""
     if out is None:
         return
     if is_folder(out):
@@ -73,7 +73,7 @@ def check_out(out: Path | None, several: bool) -> None:
 
 
 def place_for(name: str, out: Path | None, taken: dict[Path, str]) -> Path:
-    """Where the picture that explains another goes. taken: the names of those before it, by place; it gets this one."""
+    """The path of the picture that explains another. taken: the names of earlier pictures by path; this one is added."""
     if out and not is_folder(out):
         return out
     folder = out or Path()

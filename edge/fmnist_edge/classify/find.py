@@ -1,6 +1,6 @@
-"""From what the command line names to the pictures there, one after the other: what each is called, and what opens it.
+"""Finds the pictures that the command line names, one after another: the name of each, and a function that opens it.
 
-Nothing is read before it is its turn, and nothing is kept, however many there are.
+A picture is read only when its turn comes, and nothing is kept, however many there are.
 """
 
 import codecs
@@ -37,13 +37,13 @@ from fmnist_edge.source import (
 )
 
 CONTROL = rb"[\x01-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f]"
-"""What names hardly have, and files of pictures, archives and videos have among their first bytes. Names may end with 0."""
+"""Bytes that names hardly contain, but pictures, archives and videos have among their first bytes. Names may end with 0."""
 
-NOTHING_FITS = "no such file or directory, and nothing fits it as a pattern"
+NOTHING_FITS = "no such file or directory, and no file matches it as a pattern"
 
 
 def find(arguments: Iterable[str], options: Options) -> Iterator[Source]:
-    """Every picture that the arguments name, in order. "-" stands for the lines of stdin, each an argument too, or a picture."""
+    """Every picture that the arguments name, in order. "-" stands for stdin: more arguments, one per line, or a picture."""
     for source in find_each(arguments, options):
         if options.rotate:
             from fmnist_edge.classify.turns import open_turned
@@ -72,7 +72,7 @@ def find_or_fail(name: str, options: Options) -> Iterator[Source]:
 
 
 def find_in(name: str, kind: Kind, options: Options) -> Iterator[Source]:
-    """The pictures that a source other than stdin is. Raises InputError if there are none."""
+    """The pictures of a source other than stdin. Raises InputError if there are none."""
     if kind.watched and not options.frames:
         raise InputError(how_to_watch(name, kind))
     if kind.watched:
@@ -103,7 +103,7 @@ def picture(path: str, options: Options) -> Source:
 
 
 def open_address(address: str, options: Options) -> Image.Image:
-    """The picture at an address of the web."""
+    """The picture at a web address."""
     from fmnist_edge.cameras.fetch import fetch_picture
 
     certificate = options.certificate if address.lower().startswith("https://") else None
@@ -132,9 +132,9 @@ def numbered(pattern: str) -> list[str]:
 
 
 def find_in_folder(folder: str, options: Options) -> Iterator[Source]:
-    """The pictures in a folder by name, then those in its folders, if that is wanted.
+    """The pictures in a folder by name, then those in its subfolders if ``options.recursive``.
 
-    Links to folders are not followed: they may lead in a circle. Raises InputError if there are no pictures.
+    Links to folders are not followed: they may form a circle. Raises InputError if there are no pictures.
     """
     nothing, waiting = True, [folder]
     while waiting:
@@ -151,7 +151,7 @@ def find_in_folder(folder: str, options: Options) -> Iterator[Source]:
         if options.recursive:
             waiting += [os.path.join(current, name) for name in reversed(folders)]
     if nothing:
-        hint = "" if options.recursive else "; -r looks into its folders too"
+        hint = "" if options.recursive else "; -r searches its subfolders too"
         raise InputError(f"no pictures in this folder ({READABLE}){hint}")
 
 
@@ -172,7 +172,7 @@ def list_folder(folder: str) -> tuple[list[str], list[str]]:
 
 
 def on_stdin() -> Literal["names", "a picture", "nothing"]:
-    """Waits until something comes."""
+    """What stdin holds. Waits for the first bytes."""
     begin = stdin().peek(32)[:32]
     if begin.startswith((codecs.BOM_UTF8, *UTF_16)) or not begin:
         return "names" if begin else "nothing"
@@ -190,7 +190,7 @@ def stdin() -> io.BufferedReader:
 def lines_of_stdin() -> Iterator[str]:
     stream = stdin()
     begin = stream.peek(3)
-    if begin.startswith(UTF_16):  # as Windows PowerShell writes what goes to a file
+    if begin.startswith(UTF_16):  # as Windows PowerShell redirects output
         for text in io.TextIOWrapper(stream, "utf-16", "replace"):
             if name := text.rstrip("\r\n"):
                 yield name
@@ -203,7 +203,7 @@ def lines_of_stdin() -> Iterator[str]:
 
 
 def parts_ended_by_0(stream: io.BufferedReader) -> Iterator[bytes]:
-    """As ``find -print0`` writes names."""
+    """Names as ``find -print0`` writes them."""
     rest = b""
     while content := stream.read1():
         *names, rest = (rest + content).split(b"\0")

@@ -1,4 +1,4 @@
-"""How predictions are shown: to people, as JSON Lines, as CSV."""
+"""Prints predictions: for people, as JSON Lines, or as CSV."""
 
 import json
 import sys
@@ -17,7 +17,7 @@ BAR = 20
 
 class Style(NamedTuple):
     """top_k: classes shown of each picture; everything: all probabilities, in JSON and CSV; names: of the classes;
-    nothing_stands_out: what is said of a photo where that is so."""
+    nothing_stands_out: the remark on a photo in which nothing stands out."""
 
     top_k: int
     everything: bool
@@ -26,7 +26,7 @@ class Style(NamedTuple):
 
 
 RANKED = ("class_id", "label", "confidence")
-"""What a record says of each of the likeliest classes."""
+"""A record's fields for each of the likeliest classes."""
 
 Show = Callable[[Item, Prediction | None, float], None]
 """Prints a picture's prediction, None if it could not be read. The number: milliseconds that reading and classifying took."""
@@ -73,7 +73,7 @@ def as_csv(style: Style) -> Show:
 
     probabilities = style.names if style.everything else ()
     others = [f"{name}_{rank}" for rank in range(2, style.top_k + 1) for name in RANKED]
-    # new columns go to the end: programs may count
+    # new columns go to the end: programs may count columns
     last = ("unsure", "milliseconds", "error", "garment_found", "kind", *others)
     # stdout turns line ends into the system's, as csv would
     writer = csv.DictWriter(
@@ -98,7 +98,7 @@ FORMATS: dict[str, Callable[[Style], Show]] = {"text": as_text, "bars": as_bars,
 
 
 def to_record(name: str, found: Prediction | InputError | None, milliseconds: float, style: Style) -> dict[str, Any]:
-    """What there is to say of a picture in JSON. found: its prediction, or why it can't be read."""
+    """A picture's JSON record. found: its prediction, or why it can't be read."""
     if not isinstance(found, Prediction):
         return {"format": FORMAT, "path": name, "error": str(found)}
     record = {
@@ -122,12 +122,12 @@ def to_record(name: str, found: Prediction | InputError | None, milliseconds: fl
 
 
 def labelled(prediction: Prediction, style: Style) -> list[tuple[str, float]]:
-    """What people are told: the most probable classes' names and probabilities, the first with a question mark if the model is
+    """The names and probabilities of the most probable classes, for people; the first with a question mark if the model is
     unsure."""
     found = [(style.names[number], share) for number, share in prediction.top(style.top_k) if share >= LEAST_TOLD]
     return [(f"{found[0][0]}?", found[0][1]), *found[1:]] if prediction.unsure else found
 
 
 def remark(prediction: Prediction, style: Style) -> str:
-    """What else is to be said of the label."""
+    """What follows the label: that nothing stands out, or nothing."""
     return "" if prediction.garment_found else f" ({style.nothing_stands_out})"

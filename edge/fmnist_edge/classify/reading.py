@@ -1,4 +1,4 @@
-"""Reads pictures that were found, in this process or in several: what each shows, or why it can't be read, in their order."""
+"""Reads the pictures that were found, in this process or in several, in order: what each shows, or why it can't be read."""
 
 import gc
 import io
@@ -20,24 +20,24 @@ if TYPE_CHECKING:
     from subprocess import Popen
 
 CHUNK, LARGEST_CHUNK, CHUNK_MS = 8, 64, 50.0
-"""Pictures that a process gets at once: a few photos, so that they come back soon; as many tiles as take so many milliseconds."""
+"""Pictures that a process gets at once: a few photos, so that results arrive soon, or as many tiles as take CHUNK_MS."""
 
 FIRST = 16
-"""Pictures that are read in this process before others are thought of."""
+"""Pictures that are read in this process before other processes are considered."""
 
 START_MS, LEAST_MS = 400.0, 0.02
-"""What reading the rest must take for other processes to be worth starting; and a picture in it: what takes less is a tile in an
-array, and sending it takes longer."""
+"""Milliseconds that the remaining pictures, and each of them, must take for other processes to be worth starting. A picture that
+takes less is a tile in an array: sending it takes longer than reading it."""
 
-KILLED = "a process that reads pictures was killed; with fewer --jobs less memory is needed"
+KILLED = "a process that reads pictures was killed; fewer --jobs need less memory"
 
 
 class Options(NamedTuple):
-    """How pictures are looked for, and read.
+    """How pictures are found and read.
 
-    rotate: degrees, clockwise, that each is turned by. certificate: that an https:// server has to show.
-    whole: photos are decoded in full, and not only as large as a tile needs. frames: of a video, stream or camera, the next frame
-    is a picture too.
+    rotate: degrees clockwise. certificate: the one that an https:// server must present.
+    whole: decode photos in full, not only as large as a tile needs. frames: the next frame of a video, stream or camera counts as
+    a picture.
     """
 
     recursive: bool = False
@@ -50,7 +50,7 @@ class Options(NamedTuple):
 
 
 class Source(NamedTuple):
-    """A picture that was found. It may be sent to another process. ``open`` and ``read`` raise InputError."""
+    """A picture that was found. It can be sent to another process. ``open`` and ``read`` raise InputError."""
 
     name: str
     open: Callable[[], Image.Image]
@@ -70,7 +70,7 @@ class Item(NamedTuple):
 
 
 def fail(error: InputError) -> NoReturn:
-    """Reads what could not be found."""
+    """Stands for ``Source.open`` where nothing was found."""
     raise error
 
 
@@ -84,9 +84,9 @@ def open_content(content: bytes, options: Options) -> Image.Image:
 
 
 def read_all(sources: Iterable[Source], jobs: int | None = None) -> Iterator[Item]:
-    """Reads each picture in its turn; with several jobs, a few pictures ahead in as many processes.
+    """Reads the pictures in order; with several jobs, in that many processes, a few pictures ahead.
 
-    jobs: if None, one, unless there is so much to do that others are worth starting.
+    jobs: if None, one process, or several if there is enough to do.
     """
     rest = iter(sources)
     if jobs is None:
@@ -97,43 +97,52 @@ def read_all(sources: Iterable[Source], jobs: int | None = None) -> Iterator[Ite
             yield item
         jobs, median = 1, sorted(times)[len(times) // 2]
         if median > LEAST_MS:
-            ahead = list(islice(rest, round(START_MS / median)))
+            worth = max(round(START_MS / median), 1)
+            ahead = list(islice(rest, worth))
             rest = chain(ahead, rest)
-            if len(ahead) == round(START_MS / median):
+            if len(ahead) == worth:
                 jobs = worthwhile_processes()
     yield from map(read_item, rest) if jobs == 1 else read_in_processes(rest, jobs)
 
 
 def worthwhile_processes() -> int:
-    from fmnist_edge.processes import worthwhile  # what it imports, a few pictures need not wait for
+    from fmnist_edge.processes import worthwhile  # a few pictures need not wait for this import
 
     return worthwhile()
 
 
 def read_in_processes(sources: Iterator[Source], jobs: int) -> Iterator[Item]:
-    """Each in its turn gets a chunk, and the next one while its answer is waiting."""
+    """Each in its turn gets a chunk, this process too; the others have the next one while their answer is waiting.
+
+    What reads here need not be started, which takes as long as two thousand tiles.
+    """
     from fmnist_edge.processes import start, stop
 
     try:
-        readers = [start("fmnist_edge.classify.reading:serve()") for _ in range(jobs)]
+        readers = [start("fmnist_edge.classify.reading:serve()") for _ in range(jobs - 1)]
     except OSError:  # a limit on processes or memory
         yield from map(read_item, sources)
         return
     try:
-        busy, size = deque["Popen[bytes]"](), CHUNK
-        for reader in readers * 2:
+        handed_out, size = deque[tuple["Popen[bytes] | None", list[Source]]](), CHUNK
+
+        def hand_out(reader: "Popen[bytes] | None") -> None:
             if chunk := list(islice(sources, size)):
-                send(reader, chunk)
-                busy.append(reader)
-        while busy:
-            reader = busy.popleft()
-            items = receive(reader)
-            if chunk := list(islice(sources, size)):
-                send(reader, chunk)
-                busy.append(reader)
-            yield from items
-            milliseconds = sum(item.milliseconds for item in items) / len(items)
-            size = round(min(max(CHUNK, CHUNK_MS / milliseconds), LARGEST_CHUNK))
+                if reader:
+                    send(reader, chunk)
+                handed_out.append((reader, chunk))
+
+        for reader in [*readers, None] * 2:
+            hand_out(reader)
+        while handed_out:
+            reader, chunk = handed_out.popleft()
+            items = receive(reader) if reader else map(read_item, chunk)
+            hand_out(reader)
+            milliseconds = 0.0
+            for item in items:
+                milliseconds += item.milliseconds
+                yield item
+            size = round(min(max(CHUNK, CHUNK_MS * len(chunk) / milliseconds), LARGEST_CHUNK))
     finally:
         for reader in readers:
             stop(reader)
@@ -154,13 +163,13 @@ def receive(reader: "Popen[bytes]") -> list[Item]:
         reply: list[Item] | Exception = pickle.load(reader.stdout)
     except (OSError, EOFError, pickle.UnpicklingError):
         raise FmnistEdgeError(KILLED) from None
-    if isinstance(reply, Exception):  # a fault of ours
+    if isinstance(reply, Exception):  # a bug of ours
         raise reply
     return reply
 
 
 def serve() -> None:
-    """One of the other processes: reads what it is sent, in its order, until the one that sends has gone."""
+    """The loop of a reading process: reads what it is sent, in order, until the sender is gone."""
     from queue import SimpleQueue
     from threading import Thread
 
@@ -179,7 +188,7 @@ def serve() -> None:
             finally:
                 chunks.put([])
 
-    # while others are read: were chunks left in the pipe, each side could wait until the other has read
+    # in a thread: if chunks stayed in the pipe, both sides could wait for each other
     Thread(target=take).start()
     with open(replies, "wb") as file:
         while chunk := chunks.get():

@@ -1,4 +1,4 @@
-"""Photos that lie on their side or upside down: turned as the user says, or answered whichever way they lie."""
+"""Photos that lie on their side or upside down: turned as the user says, or classified in all four ways."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -15,21 +15,21 @@ CLOCKWISE = {90: Image.Transpose.ROTATE_270, 180: Image.Transpose.ROTATE_180, 27
 
 
 def open_turned(opened: Callable[[], Image.Image], degrees: int) -> Image.Image:
-    """What ``opened`` gives, as its metadata say that it is to be seen, turned clockwise by 90, 180 or 270 degrees."""
+    """The image that ``opened`` returns, turned as its metadata says, and then clockwise by 90, 180 or 270 degrees."""
     image = opened()
     image = turn(image, orientation_of(image)).transpose(CLOCKWISE[degrees])
-    # what the metadata say is done
+    # the metadata has been applied
     image.info = {name: value for name, value in image.info.items() if name == "transparency"}
     return image
 
 
 class AnyWayUp(Classifier):
-    """For pictures of which nobody knows which way is up.
+    """For pictures whose right way up is not known.
 
     Each tile is shown in all four ways; the answer is the geometric mean of the four, which is unsure where they disagree. Of 600
     photos of the clothing dataset (the shipped model has seen them, upright), turned by 90, 180 and 270 degrees, 70% are named
-    rightly, without it 48%; of the fifth that is not marked unsure, 95%, without it 61%. Of the same upright, 69% instead of 84%:
-    so it is for those who don't know. With the arithmetic mean it is 65%, with the most confident way 69% and 77% of the sure.
+    correctly, without it 48%; of the fifth that is not marked unsure, 95%, without it 61%. Of the same upright, 69%, without it
+    84%: so it is not the default. With the arithmetic mean it is 65%, with the most confident way 69% and 77% of the sure.
     """
 
     def predict(self, views: Sequence[View]) -> list[Prediction]:

@@ -4,57 +4,64 @@ import gc
 import os
 import sys
 import warnings
-from typing import Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 
-from fmnist_edge.cli.camera import camera
-from fmnist_edge.cli.classify import classify, explain
-from fmnist_edge.cli.device import bench, doctor, info, status, verify
-from fmnist_edge.cli.page import page
-from fmnist_edge.errors import stop
+from fmnist_edge.cli.commands import SETTINGS, Commands
+from fmnist_edge.errors import reported, stop
 
-
-class Commands(TyperGroup):
-    """Its errors quote arguments, which may be a camera's address with a password."""
-
-    def invoke(self, ctx: Any) -> Any:
-        try:
-            return super().invoke(ctx)
-        except Exception as error:
-            from fmnist_edge.address import mask_addresses
-
-            # a UsageError, whose class has another place in each typer
-            if isinstance(message := getattr(error, "message", None), str):
-                error.message = mask_addresses(message)  # type: ignore[attr-defined]
-            raise
-
-
-app = typer.Typer(cls=Commands, add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(
+    cls=Commands, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, context_settings=SETTINGS
+)
 
 
 def main() -> None:
     # numpy's OpenBLAS starts a thread for each core, which takes 40 of 100 ms of the import; what is multiplied here is tiny
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    gc.disable()  # there is no garbage in what commands import, and looking for it takes a twentieth of the start
-    # file names that are no UTF-8 are printed escaped instead of ending the program
+    gc.disable()  # imports leave no garbage, and looking for it takes a twentieth of the start
+    # file names that are not UTF-8 are printed escaped instead of ending the program
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    warnings.simplefilter("ignore")  # Pillow's, of odd files; what matters is raised
+    warnings.simplefilter("ignore")  # Pillow warns of odd files; what matters is raised
     try:
-        app()
+        with reported("fmnist-edge"):
+            app()
     except ImportError as error:
         stop("fmnist-edge", f"{error.name or 'a package'} can't be imported; 'fmnist-edge doctor' says what to do", 3)
     finally:
-        gc.freeze()  # nor does Python look through it all at the end, which would take a tenth of the whole
+        gc.freeze()  # keeps Python from searching for garbage at exit, which would take a tenth of the whole run
+
+
+def show_version(wanted: bool) -> None:
+    if not wanted:
+        return
+    from fmnist_edge import __version__
+    from fmnist_edge.errors import FmnistEdgeError
+
+    try:
+        from fmnist_edge.bundle.info import in_short
+
+        model = in_short()
+    except (FmnistEdgeError, ImportError) as error:
+        model = f"no model: {error}"
+    print(f"fmnist-edge {__version__} ({model})", flush=True)
+    raise typer.Exit
 
 
 @app.callback()
-def fmnist_edge() -> None:
-    """Classify pictures of clothes on a small computer."""
+def fmnist_edge(
+    version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version and the model, and exit.")
+    ] = False,
+) -> None:
+    """Classify pictures of clothes on a small computer.
 
+    \b
+      fmnist-edge classify shoe.jpg
+      fmnist-edge camera
+      fmnist-edge doctor
 
-for command in (classify, camera, page, verify, info, status, doctor, explain, bench):
-    app.command()(command)
+    'fmnist-edge COMMAND --help' explains a command and has examples.
+    """

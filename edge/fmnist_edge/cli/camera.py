@@ -19,7 +19,7 @@ SAVE_MB = 100
 MOST_FPS = 1000.0
 
 SMOOTH = 0.15
-"""Seconds of a half-life, for what shows the same from one frame to the next."""
+"""The half-life in seconds, for sources whose frames show the same thing one after the other."""
 
 ANIMATED = (".gif", ".apng")
 """Pictures that may be films."""
@@ -32,9 +32,9 @@ def camera(
     sources: Annotated[
         list[str] | None,
         typer.Argument(
-            help="picamera, /dev/videoN or N, a video file, rtsp://... or http(s)://..., FFmpeg's moving 'test' picture; "
-            "pictures, folders, 'patterns*', frames/%04d.png and archives, which are shown in order; '-': a video on stdin, or a "
-            "list of pictures; 'auto', or nothing: the first camera that works; 'list': say which there are.",
+            help="A camera: picamera, /dev/videoN or N; a video file; rtsp://... or http(s)://...; 'test', FFmpeg's moving test "
+            "picture; pictures, folders, 'patterns*', frames/%04d.png and archives, shown in order; '-', a video or a list of "
+            "pictures on stdin; 'auto' or nothing, the first camera that works. 'list' lists the cameras.",
             metavar="[SOURCE...]",
             show_default=False,
         ),
@@ -43,27 +43,28 @@ def camera(
         str | None,
         typer.Option(
             envvar=SOURCE,
-            help="The same of one source. The variable is for passwords: a command line is seen by all users.",
+            metavar="SOURCE",
+            help="One source. Use the variable for an address with a password: all users can read a command line.",
         ),
     ] = None,
     recursive: RecursiveOption = False,
     certificate: CertificateOption = None,
-    size: Annotated[str, typer.Option(help="What the camera is asked for.", metavar="WxH")] = "640x480",
+    size: Annotated[str, typer.Option(help="The frame size to ask the camera for.", metavar="WxH")] = "640x480",
     fps: Annotated[
         float | None,
         typer.Option(
-            min=0.1, help="Frames a second that the camera is asked for; pictures a second, 1 if not given, of %04d.png 30."
+            min=0.1,
+            metavar="N",
+            help="Frames per second to ask the camera for; pictures per second to show, 1 if not given, 30 of %04d.png.",
         ),
     ] = None,
-    roi: Annotated[str | None, typer.Option(help="Look at this part of each frame, in pixels.", metavar="X,Y,W,H")] = None,
+    roi: Annotated[str | None, typer.Option(help="Look only at this part of each frame, in pixels.", metavar="X,Y,W,H")] = None,
     rotate: Annotated[Literal["0", "90", "180", "270"], typer.Option(help="Turn each frame clockwise.")] = "0",
-    mirror: Annotated[bool, typer.Option("--mirror", help="Mirror each frame, left to right, once it is turned.")] = False,
-    input: Annotated[Input, typer.Option(help="What frames are: 28x28 tiles, photos, or find out.")] = "auto",
-    fast: Annotated[bool, typer.Option("--fast", help="Read a file as fast as it goes, and each of its frames.")] = False,
+    mirror: Annotated[bool, typer.Option("--mirror", help="Mirror each frame left to right, after turning it.")] = False,
+    input: Annotated[Input, typer.Option(help="What the frames are: 28x28 tiles, photos, or find out.")] = "auto",
+    fast: Annotated[bool, typer.Option("--fast", help="Classify every frame of a file, as fast as possible.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON Lines on a terminal too.")] = False,
-    on_change: Annotated[
-        bool, typer.Option("--on-change", help="Print only when the label is another, and when it gets sure.")
-    ] = False,
+    on_change: Annotated[bool, typer.Option("--on-change", help="Print only when the label changes or becomes sure.")] = False,
     labels_lang: LanguageOption = "en",
     min_confidence: MinConfidenceOption = None,
     smooth: Annotated[
@@ -71,41 +72,55 @@ def camera(
         typer.Option(
             min=0,
             max=60,
-            help=f"Seconds after which what was seen counts half as much, {SMOOTH} if not given; 0, as for pictures: each alone.",
+            metavar="SECONDS",
+            help=f"The half-life of past frames in the answer, {SMOOTH} if not given. 0: each frame alone, as for pictures.",
         ),
     ] = None,
     idle_fps: Annotated[
         float,
         typer.Option(
-            min=0.1, max=MOST_FPS, help="How often a second to classify while nothing moves; pictures of a folder: each."
+            min=0.1, max=MOST_FPS, metavar="N", help="Classifications per second while nothing moves; pictures of a folder: all."
         ),
     ] = 2,
     empty_scene: Annotated[
         bool,
         typer.Option(
             "--empty-scene",
-            help="In the first second nothing is there; what looks like it later is 'nothing there'. "
-            "Learned anew when 'e' is pressed, or at SIGUSR1.",
+            help="Learn in the first second what the empty scene looks like, and say 'nothing there' when it looks like that "
+            "again. Press 'e' or send SIGUSR1 to learn anew.",
         ),
     ] = False,
     save_unsure: Annotated[
         Path | None,
-        typer.Option(help="Keep frames that the model is unsure of, one a second at most.", metavar="DIR", file_okay=False),
+        typer.Option(help="Save frames that the model is unsure of, at most one per second.", metavar="DIR", file_okay=False),
     ] = None,
     save_mb: Annotated[
         int | None,
-        typer.Option(min=1, help=f"With --save-unsure: megabytes to keep, {SAVE_MB} if not given; the oldest go first."),
+        typer.Option(
+            min=1, metavar="N", help=f"With --save-unsure: keep this many megabytes, {SAVE_MB} if not given; the oldest go first."
+        ),
     ] = None,
-    no_retry: Annotated[bool, typer.Option("--no-retry", help="End when the camera or stream is lost.")] = False,
-    systemd: Annotated[bool, typer.Option("--systemd", help="Tell systemd how it goes, and its watchdog.")] = False,
-    seconds: Annotated[float | None, typer.Option(min=0, help="End after so many seconds.")] = None,
-    frames: Annotated[int | None, typer.Option(min=1, help="End after so many frames.")] = None,
+    no_retry: Annotated[bool, typer.Option("--no-retry", help="Exit when the camera or stream is lost.")] = False,
+    systemd: Annotated[
+        bool, typer.Option("--systemd", help="Report readiness and status to systemd, and feed its watchdog.")
+    ] = False,
+    seconds: Annotated[float | None, typer.Option(min=0, metavar="N", help="Stop after this many seconds.")] = None,
+    frames: Annotated[int | None, typer.Option(min=1, metavar="N", help="Stop after this many frames.")] = None,
     model: ModelOption = None,
 ) -> None:
-    """Say what is before the camera, over and over: on a terminal in one line, else as JSON Lines.
+    """Name the garment in front of a camera, continuously.
 
-    Exit status: 0 the end of the video, of what was asked for, or SIGTERM; 1 the camera or the output is lost; 2 usage; 3 the
-    model is missing or damaged; 130 Ctrl-C.
+    On a terminal, one line is updated in place. Otherwise, or with --json, each answer is a line of JSON.
+
+    \b
+    Examples:
+      fmnist-edge camera
+      fmnist-edge camera http://192.168.1.20:8081/
+      fmnist-edge camera film.mp4 --fast --json > answers.jsonl
+      fmnist-edge camera list
+
+    Exit status: 0 the video ended, --seconds or --frames were reached, or SIGTERM; 1 the camera or the output is lost; 2 usage;
+    3 the model is missing or damaged; 130 Ctrl-C.
     """
     if sources and source and source != os.environ.get(SOURCE):
         raise UsageError("name the source once: by itself, or with --source")
@@ -151,7 +166,7 @@ def camera(
 
 
 def cameras_for(sources: list[str], options: "FeedOptions", recursive: bool, whole: bool) -> "list[Camera]":
-    """What delivers the frames of one source that is watched, or of any number that are pictures."""
+    """The cameras to try for one source that is watched, or one that shows any number of pictures."""
     from fmnist_edge.classify.find import find, on_stdin
     from fmnist_edge.source import OTHER, PICTURE, SEQUENCE, STDIN, WEB, kind_of
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fmnist_edge.classifier import Classifier
 
 MANY = 100
-"""More pictures get a progress bar, on a terminal."""
+"""With more pictures than this, a terminal shows a progress bar."""
 
 
 @reported("fmnist-edge")
@@ -30,29 +30,38 @@ def classify(
     paths: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Pictures, folders, 'patterns*', frames/%04d.png, ZIP archives of pictures, tiles as .npy, .npz or IDX, "
-            "http(s):// pictures; '-': a list of all that on stdin, or a picture's bytes.",
+            help="Pictures, folders, 'patterns*', numbered pictures as frames/%04d.png, ZIP archives, tiles as .npy, .npz or "
+            "IDX, http(s):// addresses. '-' reads a list of these from stdin, or the bytes of one picture.",
             metavar="SOURCE...",
         ),
     ] = None,
     recursive: RecursiveOption = False,
     stdin: Annotated[bool, typer.Option("--stdin", help="The same as '-'.")] = False,
-    input: Annotated[Input, typer.Option(help="What pictures are: 28x28 tiles of Fashion-MNIST, photos, or find out.")] = "auto",
+    input: Annotated[Input, typer.Option(help="What the pictures are: 28x28 Fashion-MNIST tiles, photos, or find out.")] = "auto",
     top_k: Annotated[
         int | None,
-        typer.Option("-k", "--top-k", min=1, max=10, help="How many classes to print of each picture, at most: 3; in CSV 1."),
+        typer.Option(
+            "-k",
+            "--top-k",
+            min=1,
+            max=10,
+            metavar="N",
+            help="Print at most this many classes per picture; 3 if not given, in CSV 1.",
+        ),
     ] = None,
     format: Annotated[
         Literal["text", "bars", "json", "csv"] | None,
-        typer.Option(help="How to print: a line per picture, bars, JSON Lines or CSV. Bars for one picture, text for more."),
+        typer.Option(
+            help="Print a line per picture, bars, JSON Lines or CSV. If not given: bars for one picture, text for several."
+        ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Short for --format json: one object per picture.")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="Short for --format csv: one line per picture.")] = False,
-    all: Annotated[bool, typer.Option("--all", help="With JSON or CSV: the probabilities of all classes too.")] = False,
+    all: Annotated[bool, typer.Option("--all", help="With JSON or CSV: add the probabilities of all classes.")] = False,
     labels_lang: LanguageOption = "en",
     min_confidence: MinConfidenceOption = None,
     save_tiles: Annotated[
-        Path | None, typer.Option(help="Write what the model was shown, as 28x28 PNG files.", metavar="DIR", file_okay=False)
+        Path | None, typer.Option(help="Save the tiles that the model saw, as 28x28 PNG files.", metavar="DIR", file_okay=False)
     ] = None,
     rotate: RotateOption = "0",
     certificate: CertificateOption = None,
@@ -62,20 +71,28 @@ def classify(
             "-j",
             "--jobs",
             min=1,
-            help="Processes that read pictures; if not given, as many as there are cores, when there is much to do.",
+            metavar="N",
+            help="Processes that read pictures. If not given: one per core when there are many pictures.",
         ),
     ] = None,
     max_pixels: Annotated[
-        int, typer.Option(min=1, max=178_000_000, help="Refuse pictures of which more would have to be decoded.")
+        int, typer.Option(min=1, max=178_000_000, metavar="N", help="Refuse pictures of which more pixels must be decoded.")
     ] = 64_000_000,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="On stderr, say only what failed.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print only errors on stderr.")] = False,
     model: ModelOption = None,
 ) -> None:
-    """Say what is on each picture: T-shirt, trouser, pullover, dress, coat, sandal, shirt, sneaker, bag or ankle boot.
+    """Name the garment in each picture.
 
-    A label marked '?' is a guess: the model's confidence is too low to rely on it, or nothing stands out in the photo.
+    There are ten classes: T-shirt, trouser, pullover, dress, coat, sandal, shirt, sneaker, bag and ankle boot. A label with a '?'
+    is a guess: the model's confidence is too low to rely on it, or nothing stands out in the photo.
 
-    Exit status: 0 all classified, 1 some pictures failed (the others are printed), 2 usage, 3 the model is missing or damaged.
+    \b
+    Examples:
+      fmnist-edge classify shoe.jpg
+      fmnist-edge classify photos/ --csv > answers.csv
+      find . -name '*.jpg' -print0 | fmnist-edge classify - --json
+
+    Exit status: 0 all classified; 1 some pictures failed, the others are printed; 2 usage; 3 the model is missing or damaged.
     """
     from itertools import chain, islice
 
@@ -91,7 +108,7 @@ def classify(
     from fmnist_edge.terminal import tell
 
     if not paths and not stdin:
-        raise UsageError("name a picture or a folder, or use --stdin; 'fmnist-edge classify --help' tells more")
+        raise UsageError(name_a_picture("classify", "or use --stdin"))
     if stdin and paths:
         raise UsageError("--stdin takes the place of the paths")
     options_given = {f"--format {format}": format, "--json": "json" if json else None, "--csv": "csv" if csv else None}
@@ -109,7 +126,7 @@ def classify(
     options = Options(recursive, input, max_pixels, degrees(rotate), certificate)
     from_stdin = any(name in ON_STDIN for name in names)
     piped = on_stdin() if from_stdin and len(names) == 1 else "names"
-    # a list on stdin may come slowly, and each answer is wanted before the next path comes
+    # a list on stdin may arrive slowly, and each answer is wanted before the next path
     listed = from_stdin and piped == "names"
     sources = iter([picture_on_stdin(options)]) if stdin and piped == "nothing" else find(names, options)
     first = list(islice(sources, 0 if listed else 2))
@@ -120,7 +137,7 @@ def classify(
     if not (quiet or from_stdin) and sys.stderr is not None and sys.stderr.isatty():
         count = sum(1 for _ in find(names, options))
         progress = Progress(count) if count > MANY else None
-    gc.freeze()  # all of this stays: it need not be looked through again and again
+    gc.freeze()  # all of this stays in use: the collector need not search it again and again
     gc.enable()
     items = read_all(chain(first, sources), 1 if listed and jobs is None else jobs)
     tally = classify_all(items, classifier, show, save_tiles, progress, batch_size=1 if listed else BATCH)
@@ -129,22 +146,34 @@ def classify(
     raise typer.Exit(1 if tally.failed else 0)
 
 
+def name_a_picture(command: str, otherwise: str) -> str:
+    """What to do, for who named none: at a terminal with two examples."""
+    if sys.stdin is None or not sys.stdin.isatty():
+        return f"name a picture or a folder, {otherwise}; 'fmnist-edge {command} --help' explains more"
+    return (
+        f"name a picture or a folder, for example\n  fmnist-edge {command} shoe.jpg\n  fmnist-edge {command} photos/\n"
+        f"'fmnist-edge {command} --help' explains more"
+    )
+
+
 @reported("fmnist-edge")
 def explain(
     pictures: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
-            help="What classify takes; of a video, a stream or a camera (/dev/videoN, picamera, test) the next frame.",
+            help="What classify takes, and videos, streams and cameras (/dev/videoN, picamera, test), of which it takes the next "
+            "frame.",
             metavar="SOURCE...",
         ),
-    ],
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
             "-o",
             "--out",
             readable=False,
-            help="The .png to write, or the folder for several; NAME-explained.png in this folder if not given.",
+            metavar="PATH",
+            help="The .png to write, or the folder for several pictures. If not given: NAME-explained.png in this folder.",
         ),
     ] = None,
     recursive: RecursiveOption = False,
@@ -152,9 +181,15 @@ def explain(
     certificate: CertificateOption = None,
     model: ModelOption = None,
 ) -> None:
-    """Draw a picture that explains an answer: the photo, the garment found in it, the tile, and ten bars.
+    """Draw how an answer came about: photo, garment, tile, ten bars.
 
-    Exit status: 0 drawn, 1 a photo can't be read or a picture not be written, 2 usage, 3 the model is missing or damaged.
+    \b
+    Examples:
+      fmnist-edge explain shoe.jpg
+      fmnist-edge explain photos/ --out explained/
+      fmnist-edge explain /dev/video0
+
+    Exit status: 0 all drawn; 1 a picture can't be read or written; 2 usage; 3 the model is missing or damaged.
     """
     from itertools import chain, islice
 
@@ -165,10 +200,12 @@ def explain(
     from fmnist_edge.contract import NOTHING_STANDS_OUT
     from fmnist_edge.terminal import printable
 
+    if not pictures:
+        raise UsageError(name_a_picture("explain", "a video or a camera"))
     check_certificate(certificate, pictures)
     classifier = kind_of_classifier(rotate)(model)
     found = find(pictures, Options(recursive, rotate=degrees(rotate), certificate=certificate, frames=True))
-    # explanations that lie in a folder are not explained
+    # explanations found in a folder are not explained again
     sources = (source for source in found if source.name in pictures or not source.name.endswith(EXPLAINED))
     first = list(islice(sources, 2))
     if not first and "-" not in pictures:

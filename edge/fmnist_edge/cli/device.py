@@ -16,12 +16,19 @@ def verify(
     model: ModelOption = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     accept: Annotated[
-        bool, typer.Option("--accept", help="From now on, refuse what was signed before this model, if a key is configured.")
+        bool, typer.Option("--accept", help="If a key is configured: from now on, refuse models signed before this one.")
     ] = False,
 ) -> None:
-    """Run the golden tiles beside the model and compare with the outputs that the workstation stored with them.
+    """Check that the model computes here what it did when exported.
 
-    Exit status: 0 the same, 2 usage, 3 not the same, or the model or its golden.npz is missing or damaged.
+    Runs the golden tiles stored beside the model, and compares the outputs with those that the workstation stored.
+
+    \b
+    Examples:
+      fmnist-edge verify
+      fmnist-edge verify --model models/fmnist-float.onnx
+
+    Exit status: 0 the outputs agree; 2 usage; 3 they do not, or the model or its golden.npz is missing or damaged.
     """
     from dataclasses import asdict
 
@@ -40,11 +47,18 @@ def verify(
 @reported("fmnist-edge")
 def info(
     model: ModelOption = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the description as it stands in the file.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the description as stored in the file.")] = False,
 ) -> None:
-    """Say what the model file says of itself. Needs no runtime.
+    """Show the model's self-description: inputs, recipe, data.
 
-    Exit status: 0 all is well, 2 usage, 3 the model is missing or damaged.
+    Needs no runtime.
+
+    \b
+    Examples:
+      fmnist-edge info
+      fmnist-edge info --model models/fmnist-float.onnx --json
+
+    Exit status: 0 the description is shown; 2 usage; 3 the model is missing or damaged.
     """
     from fmnist_edge.bundle.info import to_lines
     from fmnist_edge.bundle.model import read_model
@@ -58,9 +72,16 @@ def status(
     model: ModelOption = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Say how this device is: the model, its signature, whether it verifies, the camera's service, the temperature.
+    """Show the state of this device: model, camera, temperature.
 
-    Exit status: 0 healthy, 2 usage, 3 not.
+    Also the model's signature, and whether 'fmnist-edge verify' succeeds.
+
+    \b
+    Examples:
+      fmnist-edge status
+      fmnist-edge status --json
+
+    Exit status: 0 healthy; 2 usage; 3 not healthy.
     """
     from fmnist_edge.device.status import examine, to_lines
 
@@ -75,9 +96,16 @@ def doctor(
     model: ModelOption = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Look at all that classifying needs: each line is ok, or says what to do.
+    """Check what classifying needs, and say how to fix the rest.
 
-    Exit status: 0 classifying works, 2 usage, 3 it does not.
+    Each line is ok, a note or a problem; problems say what to do. Put its output into a bug report.
+
+    \b
+    Examples:
+      fmnist-edge doctor
+      fmnist-edge doctor --model my-model.tflite
+
+    Exit status: 0 classifying works; 2 usage; 3 it does not.
     """
     from fmnist_edge.device.doctor import examine
 
@@ -91,22 +119,32 @@ def doctor(
         parts = [dict(zip(("state", "part", "text"), finding, strict=True)) for finding in findings]
         print(dumps({"healthy": healthy, "findings": parts}), flush=True)
     if not healthy:
-        stop("fmnist-edge", "classifying does not work here; mend what is marked as a problem, from the top", 3)
+        stop("fmnist-edge", "classifying does not work here; fix what is marked as a problem, from the top", 3)
 
 
 @reported("fmnist-edge")
 def bench(
     model: ModelOption = None,
-    photo: Annotated[Path | None, typer.Option(readable=False, help="The photo to use; a drawn one if not given.")] = None,
-    threads: Annotated[
-        int | None, typer.Option(min=1, max=64, help="Try 1 to N threads; as many as there are cores, at most 4, if not given.")
+    photo: Annotated[
+        Path | None, typer.Option(readable=False, metavar="FILE", help="The photo to use. If not given: a drawn one.")
     ] = None,
-    seconds: Annotated[float, typer.Option(min=0.01, help="How long each step is repeated.")] = 1.0,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object; times in milliseconds.")] = False,
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, max=64, metavar="N", help="Try 1 to N threads. If not given: up to the number of cores, at most 4."),
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=0.01, metavar="N", help="Repeat each step for this many seconds.")] = 1.0,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object, with times in milliseconds.")] = False,
 ) -> None:
-    """Time each step from a photo to a prediction on this device; also start, memory, threads, temperature and throttling.
+    """Time each step from a photo to a prediction on this device.
 
-    Exit status: 0 measured, 1 the photo can't be used, 2 usage, 3 the model is missing or damaged.
+    Also measures start-up, memory, threads, temperature and throttling.
+
+    \b
+    Examples:
+      fmnist-edge bench
+      fmnist-edge bench --photo shoe.jpg --seconds 0.2
+
+    Exit status: 0 measured; 1 the photo can't be used; 2 usage; 3 the model is missing or damaged.
     """
     from fmnist_edge.device.bench import measure, report
     from fmnist_edge.terminal import tell

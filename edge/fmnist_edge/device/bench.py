@@ -33,13 +33,13 @@ Times = dict[str, float]
 """p50_ms, p90_ms and p99_ms of a call, and images_per_second."""
 
 CALLS = (10, 20_000)
-"""So many of each step at least, however slow, and at most: that does for p99, and does not show in the memory."""
+"""The least and the most repetitions of a step: enough for p99, and too few to matter for the memory."""
 
 
 def measure(
     model: Path | None, photo: Path | None, threads: int | None, seconds: float, tell: Callable[[str], None]
 ) -> dict[str, Any]:
-    """Everything, as `--json` prints it; None stands for what this device does not tell.
+    """Everything, as `--json` prints it; None where this device does not report a value.
 
     model, photo: the built-in model and a drawn photo if None. threads: 1 to so many are tried. seconds: for each step, about.
     tell: gets the number and name of each step before it is measured, once model and photo are known to be good. Raises
@@ -105,7 +105,7 @@ def time_steps(classifier: Classifier, photo: Path, seconds: float, begin: Calla
 
 
 def time_calls(call: Callable[[], object], seconds: float, images: int = 1) -> Times:
-    """images: how many one call deals with."""
+    """images: the number that one call processes."""
     call()
     at_least, at_most = CALLS
     times: list[int] = []
@@ -119,7 +119,7 @@ def time_calls(call: Callable[[], object], seconds: float, images: int = 1) -> T
 
 
 def import_runtime(model: Path) -> float:
-    """Milliseconds. numpy is there already."""
+    """Milliseconds. numpy is imported already."""
     began = time.perf_counter()
     with quiet_stderr(), suppress(RuntimeUnavailableError):  # opening the model says what to do
         format_of(model.suffix).load_runtime()
@@ -173,7 +173,7 @@ def report(result: dict[str, Any]) -> str:
 
 
 def told(result: dict[str, Any], key: str, text: Callable[[Any], str]) -> str:
-    """How it was before and after; nothing if the device does not tell."""
+    """The values before and after; "" if the device does not report them."""
     return ", ".join(f"{text(result[when][key])} {when}" for when in ("before", "after") if result[when][key] is not None)
 
 

@@ -1,4 +1,4 @@
-"""What the board tells of itself: its name, temperature and throttling, and the memory that this process has used."""
+"""The board's name, temperature and throttling, and the peak memory of this process."""
 
 import platform
 import re
@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 THROTTLING = ("under-voltage", "frequency capped", "throttled", "soft temperature limit")
-"""What bits 0 to 3 of `vcgencmd get_throttled` say of now, and bits 16 to 19 of before. Source: Raspberry Pi documentation."""
+"""Bits 0 to 3 of `vcgencmd get_throttled` for now, and bits 16 to 19 for earlier. Source: Raspberry Pi documentation."""
 
 
 def health() -> dict[str, Any]:
-    """The processor's temperature in degrees Celsius, and what slows it down, in words; None where that can't be known."""
+    """The processor's temperature in degrees Celsius, and the reasons for throttling in words; None where not known."""
     degrees = re.search(r"temp=([\d.]+)", vcgencmd("measure_temp"))
     flags = re.search(r"throttled=0x([0-9a-fA-F]+)", vcgencmd("get_throttled"))
     return {
@@ -43,7 +43,7 @@ def throttling_reasons(flags: int) -> list[str]:
 
 
 def machine() -> str:
-    """The board's name where the system tells it, as on a Pi."""
+    """The board's name if the system knows it, as on a Pi; otherwise the processor's."""
     try:
         return Path("/proc/device-tree/model").read_text("utf-8").rstrip("\0")
     except (OSError, ValueError):
@@ -51,8 +51,8 @@ def machine() -> str:
 
 
 def peak_memory() -> float:
-    """MB that this process had at most, so far."""
-    with suppress(OSError):  # Linux alone has it; its ru_maxrss counts the memory of the process that started this one
+    """The most MB that this process has used so far."""
+    with suppress(OSError):  # only on Linux, where ru_maxrss would count the memory of the process that started this one
         if found := re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text()):
             return int(found[1]) * 1024 / 1e6
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -16,10 +16,10 @@ from pathlib import Path
 from fmnist_edge.processes import available_megabytes
 
 Finding = tuple[str, str, str]
-"""``ok``, ``note`` or ``problem`` (classifying does not work); the part; what there is to say of it."""
+"""``ok``, ``note`` or ``problem`` (classifying does not work); the part; the text."""
 
 TIME_LIMIT = 120
-"""Seconds for one trial: a Pi Zero takes about ten to import numpy, TensorFlow on a Pi 3 half a minute."""
+"""Seconds for one check: a Pi Zero takes about ten to import numpy, a Pi 3 half a minute to import TensorFlow."""
 
 ENOUGH_MEMORY = 100
 """MB. `classify` of one tile took 54 on x86-64; a large photo takes some more."""
@@ -37,7 +37,7 @@ IMPORT = (
 RUN = (
     "import numpy; from fmnist_edge.bundle.model import open_model; model = open_model(model); session = model.session; "
     "session.probabilities(numpy.zeros((1, 28, 28), numpy.uint8)); why = model.no_runtime; "
-    "print(f'note {session.runtime} alone, which takes longer: {why}') if why else print('ok', session.runtime)"
+    "print(f'note {session.runtime} alone, which is slower: {why}') if why else print('ok', session.runtime)"
 )
 VERIFY = (
     "from fmnist_edge.bundle.golden import verify; verdict = verify(model); "
@@ -45,12 +45,12 @@ VERIFY = (
 )
 CAMERAS = (
     "from fmnist_edge.cameras.v4l2 import found; cameras = [f'{camera.path} ({camera.card})' for camera in found()]; "
-    "print('ok', *cameras) if cameras else print('note none at /dev/video*: it is not connected, or its driver is missing')"
+    "print('ok', *cameras) if cameras else print('note none at /dev/video*: not connected, or its driver is missing')"
 )
 
 
 def examine(model: Path | None) -> Iterator[Finding]:
-    """Findings in the order in which to mend them. model: the built-in one if None."""
+    """Findings in the order in which to fix them. model: the built-in one if None."""
     yield "ok", "Python", f"{platform.python_version()}, {python_bits()} bits, {sys.executable}"
     yield look_at_system()
     yield look_at_memory()
@@ -59,7 +59,7 @@ def examine(model: Path | None) -> Iterator[Finding]:
     if all(state == "ok" for state, _, _ in packages):
         yield from look_at_model(model)
     else:
-        yield "note", "model", "not looked at, nor the runtime: both need numpy and Pillow"
+        yield "note", "model", "not checked, and neither is the runtime: both need numpy and Pillow"
     yield from look_at_cameras()
 
 
@@ -84,7 +84,7 @@ def look_at_memory() -> Finding:
     if megabytes is None:
         return "ok", "memory", "unknown"
     if megabytes < ENOUGH_MEMORY:
-        return "note", "memory", f"{megabytes} MB free; classifying wants {ENOUGH_MEMORY}, so end other programs"
+        return "note", "memory", f"{megabytes} MB free; classifying needs {ENOUGH_MEMORY}; close other programs"
     return "ok", "memory", f"{megabytes:,} MB free"
 
 
@@ -112,7 +112,7 @@ def look_at_model(model: Path | None) -> Iterator[Finding]:
 
 
 def look_at_cameras() -> Iterator[Finding]:
-    worked, said = attempt("from fmnist_edge.cameras.picamera import found; print(len(found()), 'of its cameras found')")
+    worked, said = attempt("from fmnist_edge.cameras.picamera import found; print(len(found()), 'cameras found')")
     yield "ok" if worked else "note", "picamera2", said
     installed = find_spec("av") is not None
     cure = "not installed; for cameras and videos: pip install 'fmnist-edge[camera]'"
@@ -126,7 +126,7 @@ def look_at_cameras() -> Iterator[Finding]:
 
 
 def attempt(program: str, model: Path | None = None) -> tuple[bool, str]:
-    """Runs a Python program where it may crash or hang. Returns whether it worked, and its last line or its error's."""
+    """Runs a Python program in its own process, as it may crash or hang. Returns whether it worked, and its last line."""
     # it imports what would be imported here; `python -c` alone looks into the working directory first
     head = f"import sys; sys.path[:] = {sys.path!r}; model = {str(model) if model else None!r}; "
     environment = {**os.environ, "PYTHONIOENCODING": "utf-8:backslashreplace"}
@@ -138,7 +138,7 @@ def attempt(program: str, model: Path | None = None) -> tuple[bool, str]:
         return False, f"no other Python can be started ({error.strerror})"
     if done.returncode < 0:
         name = signal.Signals(-done.returncode).name
-        return False, f"crashes ({name}): it is built for another processor, or damaged; install an older version, or again"
+        return False, f"crashes ({name}): it is built for another processor, or damaged; install it again, or an older version"
     text = (done.stdout if done.returncode == 0 else done.stderr).decode("utf-8", "replace")
     last = (text.strip() or "it says nothing").splitlines()[-1]
     return done.returncode == 0, re.sub(r"^([\w.]*(Error|Exception)|Original error was): ", "", last)

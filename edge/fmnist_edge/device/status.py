@@ -1,4 +1,4 @@
-"""How is this device? What runs, whether it may, whether it computes rightly, and what the camera's service saw last."""
+"""The state of this device: the model, its signature, whether it computes correctly, and what the camera's service saw last."""
 
 import time
 from hashlib import sha256
@@ -18,19 +18,19 @@ OF_THE_MODEL = ("model", "sha256", "signature", "verified")
 NOT_SET_UP = {
     "signature": "no key is configured: any model may run",
     "verified": "not tried",
-    "uptime_s": "the camera's service does not run",
-    "label": "the camera's service does not run",
-    "temperature_c": "this machine does not tell",
+    "uptime_s": "the camera's service is not running",
+    "label": "the camera's service is not running",
+    "temperature_c": "this machine does not report it",
     "problem": "none",
 }
-"""What None stands for."""
+"""The text for None."""
 
 SILENCE = 30
-"""Seconds without a word of the service that are too many: its watchdog's."""
+"""Seconds of silence after which the service counts as stuck, as for its watchdog."""
 
 
 def examine(model: Path | None) -> dict[str, Any]:
-    """As `--json` prints it; None stands for what can't be known. model: the built-in one if None.
+    """As `--json` prints it; None where a value can't be known. model: the built-in one if None.
 
     ``signature``: valid, refused, or None if no key is configured. ``verified``: whether `verify` holds. ``uptime_s``, ``label``:
     of the camera's service. ``problem``: the first that there is, in a line.
@@ -61,6 +61,6 @@ def examine(model: Path | None) -> dict[str, Any]:
 
 
 def to_lines(status: dict[str, Any]) -> list[str]:
-    """For people: also why something is not known."""
+    """Text for people, with the reason where a value is not known."""
     unread = dict.fromkeys(OF_THE_MODEL, "not known: there is a problem") if status["sha256"] is None else {}
     return [f"{name:15}{(NOT_SET_UP | unread)[name] if value is None else value}" for name, value in status.items()]

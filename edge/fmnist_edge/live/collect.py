@@ -1,7 +1,7 @@
 """Keeps frames of garments that the model was unsure of: sorted into a folder per class, ``train --photos`` learns from them.
 
 DIR/unsure-20260722-101530-123-shirt.jpg is a frame as it was looked at, with the time in UTC and the guess. DIR/.tiles, which the
-training passes over, has what the model was shown of it, by the same name. Files with other names are never touched, and what has
+training skips, has what the model was shown of it, by the same name. Files with other names are never touched, and what has
 been moved into a folder stays.
 """
 
@@ -22,28 +22,28 @@ from fmnist_edge.pictures.tile import View
 
 TILES = ".tiles"
 OURS = re.compile(r"unsure-(\d{8}-\d{6}-\d{3})-[a-z-]+\.(jpg|png)|\.\d+\.part")
-"""A part is what a power cut left."""
+"""A .part file is left by a power cut."""
 
 STAMP = "%Y%m%d-%H%M%S-%f"
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 LAST_YEAR = 9999
-"""That can be written in four digits."""
+"""The last year that has four digits."""
 
 EVERY = 1.0
 """Seconds between two frames that are kept."""
 
 ROOM = 0.9
-"""Of what may be kept, this stays when the oldest go: so that they are looked for once in a while, not each time."""
+"""Share of the limit that remains after the oldest were deleted, so that this is not needed at each frame."""
 
 JPEG_QUALITY = 92
 
 
 class Collection:
-    """A folder for frames, of ``limit`` bytes at most, those of earlier runs included; the oldest go first.
+    """A folder for frames, of at most ``limit`` bytes, including those of earlier runs; the oldest are deleted first.
 
-    tell: gets one line when nothing can be written, and again only after something was.
+    tell: gets one line when writing fails, and another only after it has worked in between.
     """
 
     def __init__(self, folder: Path, limit: int, tell: Callable[[str], None]) -> None:
@@ -70,7 +70,7 @@ class Collection:
         if self._next - EVERY <= now < self._next:
             return
         self._next = now + EVERY
-        # a clock that is behind, as a Pi's until the network is there, must not make it the oldest, which goes first
+        # a clock that is behind, as a Pi's is until the network is up, must not make it the oldest, which is deleted first
         self._newest = max(datetime.now(timezone.utc), self._newest + timedelta(milliseconds=1))
         name = f"unsure-{self._newest.strftime(STAMP)[:-3]}-{re.sub('[^a-z]+', '-', CLASSES[class_id].lower())}"
         try:
@@ -91,7 +91,7 @@ class Collection:
             return f"kept {frames} in {self._folder}{made_room}"
         if self._failed:
             return f"kept no frames in {self._folder}: they can't be saved there"
-        reason = "in those with unsure answers nothing stood out" if self._shapeless else "no answer was unsure"
+        reason = "nothing stood out in the frames with unsure answers" if self._shapeless else "no answer was unsure"
         return f"kept no frames in {self._folder}: {reason}"
 
     def _write(self, path: Path, image: Image.Image, **options: int) -> None:
@@ -103,18 +103,18 @@ class Collection:
         self.size += content.tell()
 
     def recount(self) -> int:
-        """Bytes that are kept; others may have taken some."""
+        """Counts the bytes that are kept again, as others may have removed files."""
         self.size = sum(size for _, _, size in self._kept())
         return self.size
 
     def make_room(self, size: int) -> None:
-        """For so many bytes, by letting the oldest go. Raises OSError if that can't be."""
+        """Deletes the oldest until so many bytes fit. Raises OSError if they can't."""
         if self.size + size <= self.limit:
             return
         if size > self.limit:
             raise OSError(errno.EFBIG, "it alone is larger than all that may be kept")
         kept = sorted(self._kept())
-        self.size = sum(size for _, _, size in kept)  # the user may have taken some
+        self.size = sum(size for _, _, size in kept)  # the user may have removed some
         for _, path, freed in kept:
             if self.size + size <= ROOM * self.limit:
                 break
@@ -123,7 +123,7 @@ class Collection:
             self.size -= freed
 
     def _kept(self) -> list[tuple[str, Path, int]]:
-        """Name, path and bytes of each file of ours; what is gone meanwhile is none."""
+        """Name, path and bytes of each file of ours that is still there."""
         kept = []
         for folder in (self._folder, self._folder / TILES):
             for path in folder.iterdir():
@@ -134,7 +134,7 @@ class Collection:
 
 
 def taken(name: str) -> datetime | None:
-    """What a file of ours says of its time; None if it says nothing, or what no clock shows."""
+    """The time in a file's name; None if there is none, or an impossible one."""
     found = OURS.fullmatch(name)
     with suppress(ValueError):
         stamp = datetime.strptime(found[1] if found and found[1] else "", STAMP).replace(tzinfo=timezone.utc)

@@ -18,7 +18,7 @@ Gray = NDArray[np.float32]
 WIDTH, HEIGHT, SAMPLES = 32, 24, 10
 
 VISIBLE = 5.0
-"""Grays that a pixel must differ by: ``segment.VISIBLE``'s. Where less differs, no garment could be cut out."""
+"""Least difference of a pixel's gray that counts, as in ``segment.VISIBLE``: no garment could be cut out of less."""
 
 NOISE = 6.0
 """Times the median of what a pixel did while the empty scene was learned: four standard deviations, if that was noise."""
@@ -33,25 +33,26 @@ BLACK = 16.0
 """No pixel of a black picture is brighter: the black level of video (ITU-R BT.601), which some cameras leave in."""
 
 LEARNING = 1.0
-"""Seconds that the empty scene is learned from, and that a picture is black before it is said: some cameras begin with black."""
+"""Seconds that the empty scene is learned from, and that a picture is black before that is reported: some cameras start black."""
 
 SETTLING = 0.5
 """Seconds that every frame is looked at after something moved: by then the answer is steady."""
 
 LOOKS = 10.0
-"""Frames a second that are looked at while nothing moves: a new garment waits for a tenth of a second at most."""
+"""Frames a second that are looked at while nothing moves: a new garment waits for at most a tenth of a second."""
 
 FADING = 10.0
 """Seconds in which half of the empty scene is replaced by what it looks like now: shadows wander."""
 
 FROZEN = 10.0
-"""Seconds in which no pixel changes: longer than most streams' distance of key frames, and no living sensor is without noise."""
+"""Seconds without a changing pixel: longer than most streams' key frames are apart, and a working sensor has noise."""
 
 
 class Sight(NamedTuple):
-    """nothing: is there; worth_a_result: or has nothing changed since the last; pause: seconds until the next look is due.
+    """nothing: whether the scene is empty. worth_a_result: whether something has changed, or a result is due. pause: seconds
+    until the next frame is due.
 
-    samples: of the frame's pixels. Where they are the same, so is the frame, as is often so in compressed streams.
+    samples: some of the frame's pixels. If they are the same, so is the frame, as often happens in compressed streams.
     """
 
     nothing: bool
@@ -61,7 +62,7 @@ class Sight(NamedTuple):
 
 
 class Scene:
-    """What came before, with which each frame is compared. idle_fps: results a second while nothing moves."""
+    """What was seen before, which each frame is compared with. idle_fps: results a second while nothing moves."""
 
     def __init__(self, idle_fps: float) -> None:
         self._idle = 1 / idle_fps
@@ -74,7 +75,7 @@ class Scene:
         """What is wrong with the picture."""
 
     def learn(self) -> None:
-        """Takes what is seen in the next second for the empty scene."""
+        """Learns the empty scene from the next second."""
         self._empty = EmptyScene()
 
     def look(self, frame: Image.Image, now: float) -> Sight:
@@ -104,7 +105,7 @@ class Scene:
 
 
 class EmptyScene:
-    """What is seen when nothing is there: learned in a second, and from what looks like it later."""
+    """The scene without a garment: learned in a second, and updated by later frames that look like it."""
 
     def __init__(self) -> None:
         self._lesson: list[Gray] = []
@@ -113,7 +114,7 @@ class EmptyScene:
         self._tolerance: Gray | None = None
 
     def is_like(self, gray: Gray, now: float) -> bool:
-        """Whether a frame shows no more than the empty scene; all do from which that is learned."""
+        """Whether a frame shows only the empty scene. While that is learned, every frame does."""
         since, self._at = now - self._at, now
         if self._tolerance is None:
             self._learn(gray, now)

@@ -1,4 +1,4 @@
-"""Shows the camera's answers: a line that is written anew in place on a terminal, else JSON Lines. Also its messages and keys."""
+"""Shows the camera's answers: one line, updated in place, on a terminal; else JSON Lines. Also its messages and keys."""
 
 import fcntl
 import json
@@ -29,7 +29,7 @@ BAR = 10
 
 
 class Screen:
-    """What is written. as_json: JSON Lines on a terminal too; on_change: only when the label is another, and once
+    """How answers are written. as_json: JSON Lines on a terminal too; on_change: only when the label changes, and once
     more as soon as the model is sure of it."""
 
     def __init__(self, as_json: bool, on_change: bool, language: str) -> None:
@@ -41,15 +41,15 @@ class Screen:
         self._poll = select.poll()
         if sys.stdout is not None:
             self._poll.register(sys.stdout, select.POLLOUT)
-            # a pipe of a single page can be written to when all was read: who reads slowly gets a line that is new, not the
-            # hundreds that fit otherwise
+            # a pipe of a single page can be written to only when all was read: a slow reader gets a new line, not the hundreds
+            # of old ones that would fit
             with suppress(OSError, AttributeError):  # no pipe, or not on Linux
                 fcntl.fcntl(sys.stdout.fileno(), fcntl.F_SETPIPE_SZ, 1)
 
     def ready(self, timeout: float) -> bool:
-        """Waits until a line can be written at once: a frame that is taken before grows old.
+        """Waits until a line can be written at once: a frame that was taken earlier would be old by then.
 
-        timeout: seconds. Raises BrokenPipeError when nobody reads any longer.
+        timeout: seconds. Raises BrokenPipeError when the reader is gone.
         """
         events = self._poll.poll(1000 * timeout) if sys.stdout is not None else [(0, select.POLLOUT)]
         if any(event & (select.POLLERR | select.POLLHUP) for _, event in events):
@@ -57,9 +57,9 @@ class Screen:
         return bool(events)
 
     def show(self, answer: Answer, frame: Frame, dropped: int, fps: float) -> float:
-        """Returns how old the frame is once that is done, in seconds. Raises OSError if it can't be written.
+        """Writes an answer and returns the frame's age in seconds. Raises OSError if it can't be written.
 
-        frame: that the answer is of. dropped: frames that were never looked at; fps: those that are.
+        frame: the one that the answer is about. dropped: frames that were never looked at. fps: of those that are.
         """
         age, sure, same = time.monotonic() - frame.taken, not answer.unsure, answer.class_id == self._shown
         if self.in_place:
@@ -77,7 +77,7 @@ class Screen:
                 print(f"{clear}fmnist-edge: {printable(message)}", file=sys.stderr, flush=True)
 
     def end(self) -> None:
-        """Leaves the last line where it is."""
+        """Keeps the last line on the terminal."""
         if self.in_place and self._shown >= 0:
             print(flush=True)
 
@@ -101,7 +101,7 @@ class Screen:
         }
 
     def _to_line(self, answer: Answer, age: float, dropped: int, fps: float) -> str:
-        """As much of it as the terminal has columns for: the label, its bar or a remark, how it goes, and the next two."""
+        """As much as fits on the terminal: the label, its bar or a remark, rates and age, and the next two labels."""
         found = answer.garment_found or answer.class_id == NOTHING
         width = max(map(columns, self.names)) + 1
         label = f"{self.names[answer.class_id]}{'?' if answer.unsure else ''}"
@@ -116,7 +116,7 @@ class Screen:
             f"{dropped} dropped",
             *(f"{self.names[number]} {two_digits(answer.shares[number])}" for number in others[:2]),
         ]
-        room = shutil.get_terminal_size().columns - 1  # in the last column some terminals go to the next line
+        room = shutil.get_terminal_size().columns - 1  # some terminals wrap at the last column
         while len(parts) > 1 and columns("  ".join(parts)) > room:
             parts.pop()
         line = "  ".join(parts)
@@ -128,9 +128,9 @@ class Screen:
 
 @contextmanager
 def keys(wanted: bool) -> Iterator[Callable[[], str]]:
-    """Gives what returns the keys pressed since it was last called, without Enter, where stdin is a terminal of ours.
+    """Yields a function that returns the keys pressed since its last call, without Enter, if stdin is our terminal.
 
-    One who types while we are in the background means another program: reading then would stop us.
+    While we are in the background, keys are meant for another program, and reading them would stop us.
     """
     if not wanted or sys.stdin is None or not sys.stdin.isatty() or not in_foreground(sys.stdin.fileno()):
         yield str
@@ -138,7 +138,7 @@ def keys(wanted: bool) -> Iterator[Callable[[], str]]:
     terminal = sys.stdin.fileno()
 
     def pressed() -> str:
-        with suppress(OSError):  # the terminal has gone
+        with suppress(OSError):  # the terminal is gone
             if in_foreground(terminal) and select.select([terminal], [], [], 0)[0]:
                 return os.read(terminal, 100).decode(errors="replace")
         return ""

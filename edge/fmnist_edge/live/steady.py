@@ -10,14 +10,14 @@ from fmnist_edge.contract import CLASSES
 from fmnist_edge.pictures.tile import Kind
 
 NOTHING = len(CLASSES)
-"""In the place of a class, where nothing is there."""
+"""Stands for a class when nothing is there."""
 
 HOLD = 0.5
-"""Half-lives that another label must be ahead: then noise, which comes and goes within a frame, changes none."""
+"""Half-lives for which another label must lead, so that noise in single frames does not change the label."""
 
 
 class Answer(NamedTuple):
-    """What is before the camera. ``shares`` is float64 (11,), of the classes and of nothing being there, and sums to 1.
+    """What the camera sees. ``shares`` is float64 (11,), of the classes and of nothing being there, and sums to 1.
 
     garment_found: whether anything stands out from the ground. kind: what the last frame with anything in it was taken for.
     """
@@ -34,15 +34,15 @@ class Answer(NamedTuple):
 
     @property
     def unsure(self) -> bool:
-        """As a prediction's; that nothing is there is no guess."""
+        """As in a prediction. That nothing is there is never a guess."""
         return self.class_id != NOTHING and (not self.garment_found or self.confidence < self.sure_from)
 
 
 class Steady:
-    """The mean of what frames showed, in which a frame counts half as much after each half-life.
+    """The mean of the frames' answers, in which a frame counts half as much after each half-life.
 
-    half_life: seconds; 0: each frame is its own answer. A frame weighs as much as all that came before it, at most: after a pause
-    too, one may be wrong.
+    half_life: seconds; 0: each frame is its own answer. A frame never weighs more than all earlier ones together, even after a
+    pause: a single frame may be wrong.
     """
 
     def __init__(self, half_life: float) -> None:

@@ -1,6 +1,6 @@
-"""Classifies what is before the camera: the newest frame, its tile, the model, a steady answer, shown; over and over.
+"""Classifies what the camera sees, over and over: newest frame, tile, model, steady answer, output.
 
-No frame waits for another. One is taken only when its result can be printed at once, so that none grows old.
+Frames are never queued. A frame is taken only when its result can be printed at once, so that no result is old.
 """
 
 import signal
@@ -26,13 +26,13 @@ from fmnist_edge.pictures.segment import Mask
 from fmnist_edge.pictures.tile import View, Wanted, look_closely
 
 TICK = 0.1
-"""Seconds that anything is waited for, at most, before signals and keys are looked at."""
+"""Longest wait, in seconds, between checks for signals and keys."""
 
 LEARN_KEY = "e"
 
 FAULTS = {
     "black": "the picture is black: is the lens covered, or the light off?",
-    "frozen": "not a pixel of the picture changes any longer: the camera may hang; plug it in again",
+    "frozen": "no pixel of the picture changes any more: the camera may hang; plug it in again",
 }
 
 
@@ -40,8 +40,8 @@ FAULTS = {
 class Options:
     """What is done with frames.
 
-    roi: x, y, width, height of the part that is looked at. rotate: degrees, clockwise. smooth: a half-life in seconds.
-    seconds, frames: after so many it ends; a file's are its own.
+    roi: x, y, width, height of the part that is looked at. rotate: degrees clockwise. smooth: a half-life in seconds.
+    seconds, frames: when to end; a file's seconds are its own.
     """
 
     roi: tuple[int, int, int, int] | None
@@ -54,7 +54,7 @@ class Options:
     seconds: float | None
     frames: int | None
     part: tuple[float, float, float, float] | None = None
-    """Of what roi, rotate and mirror give: left, top, width and height from 0 to 1, whatever size it has."""
+    """A part of what roi, rotate and mirror leave: left, top, width and height as fractions from 0 to 1."""
 
 
 class Seen(NamedTuple):
@@ -70,7 +70,7 @@ class Seen(NamedTuple):
 
 @dataclass
 class Tally:
-    """How it went. ages: how many results were printed when their frames were 0, 1, 2, ... ms old."""
+    """Counts of a run. ages: how many results were printed when their frames were 0, 1, 2, ... ms old."""
 
     frames: int = 0
     ages: NDArray[np.int_] = field(default_factory=lambda: np.zeros(60_000, np.int_))
@@ -102,7 +102,7 @@ class Tally:
 
 @dataclass
 class Watch:
-    """What goes on before a camera. ``run`` it once."""
+    """The loop. ``run`` it once."""
 
     feed: Feed
     classifier: Classifier
@@ -123,7 +123,7 @@ class Watch:
     def run(self, signals: Signals | None = None) -> None:
         """Shows answers until the source ends, enough was seen, or SIGTERM comes; raises KeyboardInterrupt after SIGINT.
 
-        signals: of who runs several, one after the other.
+        signals: of a caller that runs several loops, one after another.
         Raises SourceError, InputError, UsageError, and OSError if the answers can't be written.
         """
         if self.options.empty_scene:
@@ -139,7 +139,7 @@ class Watch:
                         self.take()
             if signals.ending == signal.SIGINT:
                 raise KeyboardInterrupt
-        except BrokenPipeError:  # nobody wants to know any longer
+        except BrokenPipeError:  # the reader is gone
             raise
         except BaseException:
             self.finish()
@@ -147,7 +147,7 @@ class Watch:
         self.finish()
 
     def take(self) -> None:
-        """Waits for a frame, a moment at most, and shows what it says."""
+        """Waits briefly for a frame, and shows its answer."""
         frame = self.feed.next(TICK)
         if frame is None:
             if self.feed.reconnecting:
@@ -181,13 +181,13 @@ class Watch:
         answer = self.steady.update(prediction, self.now)
         self.tally.count_result(self.screen.show(answer, frame, self.feed.dropped, self.tally.fps))
         self.systemd.say("STATUS", self.screen.names[answer.class_id])
-        # what is said may be a guess although each frame is clear, when it is the mean of two garments
+        # the answer may be a guess although each frame is clear: it may be the mean of two garments
         if self.collection and view and prediction and (prediction.unsure or answer.unsure):
             self.collection.add(picture, view, prediction.class_id, self.now)
         return view, mask
 
     def classify(self, picture: Image.Image, samples: bytes) -> tuple[View | None, Mask | None, Prediction | None]:
-        """What the picture shows, None if nothing can be made out; the last answer once more for the same picture."""
+        """What the picture shows, None if nothing can be made out; the last answer again for the same picture."""
         if (key := (picture.size, samples)) != self.classified_key:
             try:
                 view, mask = look_closely(picture, self.options.wanted)
@@ -209,7 +209,7 @@ class Watch:
     def tell_fault(self) -> None:
         fault = self.scene.fault if self.feed.live or self.scene.fault != "frozen" else None
         if fault != self.fault:
-            self.screen.tell(FAULTS[fault] if fault else "the picture is as it should be again")
+            self.screen.tell(FAULTS[fault] if fault else "the picture is normal again")
         self.fault = fault
 
     def finish(self) -> None:

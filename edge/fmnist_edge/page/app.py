@@ -134,13 +134,13 @@ class Page:
     async def scene(self, request: Request) -> Response:
         _, live = self._camera()
         live.learn()
-        return JSONResponse({"ok": True})
+        return Json({"ok": True})
 
     async def roi(self, request: Request) -> Response:
         _, live = self._camera()
         part = read_part((await read_json(request)).get("roi"))
         live.look_at(part)
-        return JSONResponse({"ok": True, "roi": part})
+        return Json({"ok": True, "roi": part})
 
     def _camera(self) -> tuple[Hub, Live]:
         if self.hub is None or self.live is None:
@@ -165,12 +165,12 @@ class Page:
                         raise
                     record = to_record(name, InputError(str(refused)), 0.0, PLAIN)
                 records.append(record)
-        return JSONResponse(records if is_form else records[0])
+        return Json(records if is_form else records[0])
 
     # what is taught
 
     async def overview(self, request: Request) -> Response:
-        return JSONResponse(await run_in_threadpool(self.teaching.overview))
+        return Json(await run_in_threadpool(self.teaching.overview))
 
     async def keep(self, request: Request) -> Response:
         with self.uploads.hold() as held:
@@ -188,7 +188,7 @@ class Page:
     async def _keep(self, content: bytes) -> Response:
         answer, kept = await self.reader.ask({"job": "keep"}, content)
         picture_id = await run_in_threadpool(self.teaching.keep, kept, answer["suffix"], answer)
-        return JSONResponse({"id": picture_id})
+        return Json({"id": picture_id})
 
     async def waiting_picture(self, request: Request) -> Response:
         content, kind = await run_in_threadpool(self.teaching.picture, request.path_params["id"])
@@ -199,13 +199,13 @@ class Page:
         class_id = wanted.get("class_id", -1)
         if class_id is not None and not (type(class_id) is int and 0 <= class_id <= 9):
             raise Refused(400, 'send {"class_id": 0 to 9, or null for none of these}')
-        return JSONResponse({"undo": await run_in_threadpool(self.teaching.teach, request.path_params["id"], class_id)})
+        return Json({"undo": await run_in_threadpool(self.teaching.teach, request.path_params["id"], class_id)})
 
     async def undo(self, request: Request) -> Response:
         token = (await read_json(request)).get("undo")
         if not isinstance(token, str):
             raise Refused(400, 'send {"undo": what the labelling answered}')
-        return JSONResponse({"id": await run_in_threadpool(self.teaching.undo, token)})
+        return Json({"id": await run_in_threadpool(self.teaching.undo, token)})
 
     async def archive(self, request: Request) -> Response:
         disposition = {"Content-Disposition": 'attachment; filename="fmnist-edge-photos.zip"'}
@@ -222,7 +222,7 @@ class Page:
                 if not self._status[1]:
                     raise
         live, metrics = self.live, self.metrics
-        return JSONResponse(
+        return Json(
             {
                 **self._status[1],
                 "source": live and live.name,
@@ -237,7 +237,7 @@ class Page:
 
     async def verify(self, request: Request) -> Response:
         verdict, _ = await self.reader.ask({"job": "verify"}, limit=OPENING)
-        return JSONResponse(verdict)
+        return Json(verdict)
 
     async def metrics_text(self, request: Request) -> Response:
         now = time.monotonic()
@@ -253,7 +253,14 @@ class Page:
             raise Refused(503, "no pictures are read")
         if self.live is not None and not self.live.classifies:
             raise Refused(503, "no answer from the camera")
-        return JSONResponse({"ok": True})
+        return Json({"ok": True})
+
+
+class Json(JSONResponse):
+    """In ASCII, as ``classify --json`` prints it: file names may have bytes that are no UTF-8, which Starlette can't encode."""
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode()
 
 
 class Stream(StreamingResponse):
@@ -328,9 +335,9 @@ def to_png(picture: Image.Image) -> bytes:
 
 
 def error(status: int, message: str) -> JSONResponse:
-    return JSONResponse({"error": message}, status)
+    return Json({"error": message}, status)
 
 
 async def as_json(request: Request, problem: HTTPException) -> Response:
     """What Starlette itself has to say: 404 and 405."""
-    return JSONResponse({"error": problem.detail.lower()}, problem.status_code, problem.headers)
+    return Json({"error": problem.detail.lower()}, problem.status_code, problem.headers)

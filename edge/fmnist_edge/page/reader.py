@@ -30,6 +30,9 @@ OPENING = 120.0
 SECRETS = ("FMNIST_EDGE_PAGE_TOKEN", "FMNIST_EDGE_SOURCE")
 """Of the environment: a camera's address may have a password in it."""
 
+NO_START = "the process that reads pictures ends while it starts; is there memory for it? 'fmnist-edge doctor' says more"
+SLOW_START = f"the process that reads pictures has not started within {OPENING:g} seconds; is the machine overloaded?"
+
 Answer = tuple[dict[str, Any], bytes]
 
 
@@ -80,7 +83,11 @@ class Reader:
         assert self._process.stdout is not None
         self._requests = Connection(os.dup(self._process.stdin.fileno()), readable=False)
         self._replies = Connection(os.dup(self._process.stdout.fileno()), writable=False)
-        opened, _ = self._receive(OPENING)
+        try:
+            opened, _ = self._receive(OPENING)
+        except (OSError, EOFError) as error:  # TimeoutError is an OSError
+            self._end_process()
+            raise FmnistEdgeError(SLOW_START if isinstance(error, TimeoutError) else NO_START) from None
         if "error" in opened:
             self._end_process()
             problem = FmnistEdgeError(opened["error"])
@@ -146,10 +153,9 @@ class Reader:
         with self._lock:
             if self._ended:
                 raise closed()
+            if not self.alive:
+                self._start_or_refuse()
             try:
-                if not self.alive:
-                    self._end_process()
-                    self._start()
                 self._requests.send_bytes(json.dumps(request).encode())
                 self._requests.send_bytes(content)
                 head, body = self._receive(limit)
@@ -166,6 +172,13 @@ class Reader:
         if "error" in head:
             raise Refused(head["status"], head["error"])
         return head, body
+
+    def _start_or_refuse(self) -> None:
+        self._end_process()
+        try:
+            self._start()
+        except FmnistEdgeError as error:
+            raise closed() if self._ended else Refused(503, str(error)) from None
 
     def _receive(self, limit: float) -> Answer:
         if not self._replies.poll(limit):

@@ -161,7 +161,9 @@ class Teaching:
                         name = f"{path.stem}-{place.name}{path.suffix}" if number else path.name
                         try:
                             # a ZIP knows no time before 1980, and a board without a clock no other
-                            entry = zipfile.ZipInfo.from_file(path, f"{folder_name(class_id)}/{name}", strict_timestamps=False)
+                            entry = zipfile.ZipInfo.from_file(
+                                path, f"{folder_name(class_id)}/{as_unicode(name)}", strict_timestamps=False
+                            )
                             archive.writestr(entry, path.read_bytes())
                         except FileNotFoundError:
                             continue
@@ -303,6 +305,11 @@ def slug(label: str) -> str:
 def folder_name(class_id: int | None) -> str:
     """``ankle_boot``."""
     return NONE_OF_THESE if class_id is None else re.sub(r"\W", "_", CLASSES[class_id].lower())
+
+
+def as_unicode(name: str) -> str:
+    """A file's name as a ZIP can have it: each byte that is no UTF-8 as ``%FF``, so that two names remain two."""
+    return re.sub("[\udc80-\udcff]", lambda byte: f"%{ord(byte[0]) - 0xDC00:02X}", name)
 
 
 def plain(name: str) -> str:

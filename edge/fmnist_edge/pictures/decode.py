@@ -21,31 +21,31 @@ logging.getLogger("PIL").addHandler(logging.NullHandler())
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 
 MAX_PIXELS = 64_000_000
-"""Pictures of which more would have to be decoded are refused, so that a small file can't fill the memory.
+"""Pictures that decode to more pixels are refused, so that a small file can't fill the memory.
 
 A JPEG is decoded at an eighth of its width and height if that is enough: one of 200 million pixels takes 3 million.
 """
 
 WORKING_EDGE = 256
-"""Pixels of the longest edge that a photo is shrunk to, at least, before anything else is done to it."""
+"""Pixels of the longest edge that a photo keeps, at least, when it is shrunk before anything else."""
 
 SMALL = 100_000
-"""Bytes of a file that is read at once."""
+"""Bytes of a file that is read in one piece."""
 
 MAX_BYTES = 256_000_000
-"""Of a picture on stdin or in an archive, and of a batch of tiles: more is refused, so that it can't fill the memory."""
+"""Largest picture on stdin or in an archive, and batch of tiles, so that it can't fill the memory."""
 
 TOO_LONG = f"larger than {MAX_BYTES // 10**6} MB; unpack it first"
 
 
 class TooLargeError(InputError):
-    """A picture of which more would have to be decoded than may be."""
+    """A picture that decodes to more pixels than allowed."""
 
 
 def read_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS, whole: bool = False) -> Image.Image:
     """The picture in a file, decoded; a JPEG at a fraction of its size, unless the whole is wanted. Raises InputError."""
     try:
-        # without blocking: a pipe would let us wait for who writes into it
+        # without blocking: opening a pipe would wait for its writer
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         try:
             status = os.fstat(descriptor)
@@ -78,7 +78,7 @@ def decode(file: IO[bytes], max_pixels: int = MAX_PIXELS, whole: bool = False) -
     if not isinstance(problem, InputError | MemoryError) and format_of(begin):
         from fmnist_edge.pictures.mend import mend  # rarely needed
 
-        with suppress(Exception):  # what is wrong was found before
+        with suppress(Exception):  # the first error says what is wrong
             file.seek(0)
             return mend(file.read(MAX_BYTES), lambda content: decode_as_it_is(io.BytesIO(content), max_pixels, whole))
     raise as_input_error(problem, begin) from None
@@ -90,14 +90,14 @@ def decode_as_it_is(file: IO[bytes], max_pixels: int, whole: bool) -> Image.Imag
     if image.format != "JPEG" or not comes_in_one_scan(image, file):
         check_size(image, max_pixels)
     if not whole:
-        image.draft(None, (WORKING_EDGE, WORKING_EDGE))  # many times faster, of a JPEG
+        image.draft(None, (WORKING_EDGE, WORKING_EDGE))  # many times faster for a JPEG
     check_size(image, max_pixels)
     load(image)
     return image
 
 
 def open_jpeg(file: IO[bytes]) -> Image.Image:
-    """Not by ``Image.open``, which refuses 178 million pixels however few are decoded, and looks for frames in the metadata."""
+    """``Image.open`` would refuse 178 million pixels however few are decoded, and look for frames in the metadata."""
     from PIL.JpegImagePlugin import JpegImageFile
 
     file.seek(0)
@@ -119,7 +119,7 @@ def load(image: Image.Image) -> None:
 
 
 def as_input_error(error: Exception, begin: bytes = b"") -> InputError:
-    """Whatever Pillow raises for a picture: its parsers let through what a broken file makes them raise, of any type.
+    """An InputError for whatever Pillow raises: its parsers raise errors of any type for a broken file.
 
     begin: the file's first 16 bytes, if there is one.
     """
@@ -136,7 +136,7 @@ def as_input_error(error: Exception, begin: bytes = b"") -> InputError:
 
 @cache
 def silence_libtiff() -> None:
-    """Keeps libtiff 4.7 from writing to stderr, from C, what it finds wrong in a file. What matters is raised as well.
+    """Keeps libtiff 4.7 from writing warnings to stderr, from C. What matters is raised as well.
 
     For the whole process; stderr itself can't be moved away meanwhile, since other threads may need it.
     """

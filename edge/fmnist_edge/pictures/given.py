@@ -1,4 +1,4 @@
-"""What Python users give as pictures, to what those show: paths, bytes, files, Pillow images and arrays. The rest is refused."""
+"""Turns what Python users give as pictures into views: paths, bytes, files, Pillow images and arrays. The rest is refused."""
 
 import io
 import os
@@ -18,13 +18,13 @@ from fmnist_edge.pictures.tile import View, look, read_picture, view_of
 
 
 class BinaryFile(Protocol):
-    """Whatever gives bytes: an open file, io.BytesIO, a member of a ZIP archive, an answer of urllib."""
+    """Anything that returns bytes: an open file, io.BytesIO, a member of a ZIP archive, an answer of urllib."""
 
     def read(self, size: int, /) -> bytes: ...
 
 
 class ArrayLike(Protocol):
-    """Whatever numpy makes an array of: tensors of PyTorch and TensorFlow, pandas' series."""
+    """Anything that numpy can turn into an array: tensors of PyTorch and TensorFlow, pandas' series."""
 
     def __array__(self) -> NDArray[Any]: ...
 
@@ -50,7 +50,7 @@ CURES = {
     "i": "numbers from 0 to 255: a.astype('uint8')",
     "O": "pictures of different sizes stand in a list, not in an array",
 }
-"""What makes uint8 of other arrays, by their dtype's kind."""
+"""How to turn other arrays into uint8, by their dtype's kind."""
 
 PIECE = 2**20
 """Bytes of a file that are read at once."""
@@ -77,7 +77,7 @@ def each(given: Picture | Iterable[Picture]) -> Iterable[Picture]:
 
 def to_view(picture: Picture) -> View:
     """What one picture shows. Raises InputError if it can't be read, PictureError if it is none."""
-    if isinstance(picture, np.ndarray):  # soon known, and tiles come by the thousand
+    if isinstance(picture, np.ndarray):  # a quick check, as tiles come by the thousand
         return look_at_array(picture)
     if isinstance(picture, str | os.PathLike):
         return look_at_file(picture)
@@ -112,7 +112,7 @@ def look_at_file(path: str | os.PathLike[str]) -> View:
 
 
 def what_to_give(path: str) -> str | None:
-    """What to give in place of a path that the command takes, and which is no picture; None if there is nothing to say."""
+    """What to give instead of a path that only the command takes; None if there is nothing to say."""
     if os.path.isdir(path):
         return "a folder; give the pictures in it, as in classify(Path('photos').glob('*.jpg'))"
     if os.path.lexists(path):
@@ -137,7 +137,7 @@ def look_at_array(array: NDArray[Any]) -> View:
     if is_batch(array.shape):
         raise PictureError(f"{described(array)} are several pictures: give them by themselves, not in a list")
     if array.shape[:2] == (TILE_SIZE, TILE_SIZE) and array.shape[2:] in ((), (1,)):
-        return View(array.reshape(TILE_SIZE, TILE_SIZE).copy(), "tile")  # the caller may go on to write into his array
+        return View(array.reshape(TILE_SIZE, TILE_SIZE).copy(), "tile")  # the caller may write into the array later
     if array.size == 0:
         raise InputError("the picture has no pixels")
     return look(Image.fromarray(array[..., 0] if array.shape[2:] == (1,) else array))

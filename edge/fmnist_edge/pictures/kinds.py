@@ -1,4 +1,4 @@
-"""What is a picture: by its name, for folders, archives and training alike; and by its first bytes, when it can't be read."""
+"""What counts as a picture: by its name, for folders, archives and training alike; and what a file is that can't be read."""
 
 import re
 
@@ -6,7 +6,7 @@ READABLE = "PNG, JPEG, WebP, BMP, GIF or TIFF"
 
 SUFFIXES = (
     *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jif", ".jfif", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff"),
-    # pictures that can't be read here: they are named, so that nobody believes that all is well
+    # pictures that can't be read here: they are listed as failed, so that nobody misses them
     *(".heic", ".heif", ".hif", ".avif", ".jxl", ".jp2", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"),
 )
 
@@ -55,7 +55,7 @@ OTHERS = {
 
 
 def is_picture(name: str) -> bool:
-    """By its suffix. Hidden files are none, such as the ``._IMG_1.JPG`` that macOS puts beside IMG_1.JPG."""
+    """By its suffix. Hidden files are not pictures, such as the ``._IMG_1.JPG`` that macOS puts beside IMG_1.JPG."""
     return name.lower().endswith(SUFFIXES) and not is_kept_aside(name)
 
 
@@ -66,7 +66,7 @@ def is_kept_aside(path: str) -> bool:
 
 
 def format_of(begin: bytes) -> str | None:
-    """Which of the formats that are read here a file has, by its first 16 bytes."""
+    """The format of a file, of those that are read here, by its first 16 bytes."""
     if begin[:4] == b"RIFF" and begin[8:12] == b"WEBP":
         return "WebP"
     return next((name for name, beginning in BEGINNINGS.items() if begin.startswith(beginning)), None)
@@ -81,7 +81,7 @@ def is_film(begin: bytes) -> bool:
 
 
 def why_not(begin: bytes) -> str:
-    """Why a file that is no picture for Pillow can't be read, and what to do, by its first 16 bytes."""
+    """Why a file that Pillow does not take can't be read, and what to do, by its first 16 bytes."""
     if known := format_of(begin):
         return f"damaged, or a kind of {known} that can't be read here; {CONVERT}"
     if is_film(begin):

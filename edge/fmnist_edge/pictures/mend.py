@@ -15,10 +15,10 @@ Decode = Callable[[bytes], Image.Image]
 END_OF_JPEG = b"\xff\xd9"
 
 LAST_ROWS = 1 / 16
-"""Share of its height that a picture may lack at its lower end: cameras lose the last of its blocks, which are 16 rows high."""
+"""Share of its height that a picture may lack at the bottom: cameras lose the last blocks, which are 16 rows high."""
 
 NOISE = bytes(range(255)) * 4
-"""More of a JPEG's blocks, of which nobody knows what they show."""
+"""More of a JPEG's blocks, whose content does not matter."""
 
 TIFF_TAGS_OF_PIXELS = {
     *range(254, 260),
@@ -28,7 +28,7 @@ TIFF_TAGS_OF_PIXELS = {
 
 
 def mend(content: bytes, decode: Decode) -> Image.Image:
-    """The picture without its metadata, all but how it is to be turned. Raises whatever its pixels make ``decode`` raise."""
+    """The picture without its metadata, except its orientation. Raises whatever its pixels make ``decode`` raise."""
     kind = format_of(content[:16])
     if kind == "JPEG":
         return end_jpeg(b"".join(parts_of_jpeg(content)), decode)

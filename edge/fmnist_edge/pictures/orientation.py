@@ -1,4 +1,4 @@
-"""How a picture is to be turned, as cameras write it into the metadata; what they write wrong turns nothing."""
+"""How to turn a picture, as cameras write it into the metadata; an invalid value turns nothing."""
 
 from PIL import Image
 

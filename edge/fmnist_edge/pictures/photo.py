@@ -9,6 +9,9 @@ from fmnist_edge.contract import TILE_SIZE, Tile
 from fmnist_edge.pictures.segment import SEGMENT_EDGE, Mask, find_garment
 from fmnist_edge.pictures.upright import upright
 
+HALF, ANY = ([255 * (value > least) for value in range(256)] for least in (127, 0))
+"""For ``Image.point``: from which value on a mask shows the garment."""
+
 
 class CutOut(NamedTuple):
     """A photo's tile; which pixels show the garment (the upright picture's shape, a few hundred pixels large); and whether one
@@ -29,11 +32,12 @@ def cut_out(image: Image.Image) -> CutOut:
     """
     photo, alpha = upright(image)
     soft_mask, garment_found = garment_of(photo) if alpha is None else (alpha, True)
-    mask = soft_mask.point(lambda value: 255 * (value > 127))
-    negated = ImageChops.multiply(ImageOps.invert(photo.convert("L")), soft_mask)
-    garment = fitted(negated.crop(mask.getbbox()), TILE_SIZE, Image.Resampling.LANCZOS)
+    mask = soft_mask.point(HALF)
+    box = mask.getbbox()
+    negated = ImageChops.multiply(ImageOps.invert(photo.crop(box).convert("L")), soft_mask.crop(box))
+    garment = fitted(negated, TILE_SIZE, Image.Resampling.LANCZOS)
     # Lanczos rings: what it lights up beside the garment stays 0
-    outline = fitted(mask.crop(mask.getbbox()), TILE_SIZE, Image.Resampling.BOX).point(lambda value: 255 * (value > 0))
+    outline = fitted(mask.crop(box), TILE_SIZE, Image.Resampling.BOX).point(ANY)
     tile = Image.new("L", (TILE_SIZE, TILE_SIZE))
     tile.paste(garment, ((TILE_SIZE - garment.width) // 2, (TILE_SIZE - garment.height) // 2), outline)
     return CutOut(np.asarray(tile), np.asarray(mask) > 0, garment_found)

@@ -11,9 +11,9 @@ MOSTLY_OPAQUE = 0.97
 
 
 FULL_SCALES = (1, 255, 4095, 65535)
-"""What white is, where values have more than 8 bits, which the file does not say: the first that none exceeds.
+"""White where values have more than 8 bits, which the file does not say: the first of these that no value exceeds.
 
-Scanners and industrial cameras write 12 bits into 16, numpy's users bytes into anything.
+Scanners and industrial cameras write 12 bits into 16; numpy's users write bytes into anything.
 """
 
 
@@ -25,7 +25,7 @@ def upright(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
 def flatten(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
     """The image, as ``shrink`` gives it, in mode RGB, transparent parts on white, and its alpha in mode L if that is a mask."""
     if image.mode != "RGBA":
-        return image.convert("RGB"), None
+        return image if image.mode == "RGB" else image.convert("RGB"), None
     alpha = image.getchannel("A")
     opaque = np.asarray(alpha) > 127
     is_mask = opaque.any() and opaque.mean() < MOSTLY_OPAQUE
@@ -33,7 +33,7 @@ def flatten(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
 
 
 def shrink(image: Image.Image) -> Image.Image:
-    """The image by whole factors smaller, its longest edge in WORKING_EDGE to twice that, so that what follows is fast.
+    """The image, smaller by a whole factor, its longest edge WORKING_EDGE to twice that, so that what follows is fast.
 
     A large one loses rows and columns first: means over all of its pixels would take longer than everything else.
     Returns mode RGBA if it has transparency of whatever kind; no value has more than 8 bits.
@@ -98,7 +98,7 @@ def to_gray(image: Image.Image) -> Image.Image:
         return image if image.mode == "L" else image.convert("L")
     # Pillow's own conversion to L clips at 255
     values = np.asarray(image, dtype=np.float32)
-    if image.mode == "F":  # NaN and infinity stand for pixels that nobody measured
+    if image.mode == "F":  # NaN and infinity stand for pixels without a measurement
         finite = np.isfinite(values)
         values = np.nan_to_num(values, nan=0, posinf=values.max(initial=0, where=finite), neginf=0)
     full_scale = next((scale for scale in FULL_SCALES if values.max() <= scale), values.max())

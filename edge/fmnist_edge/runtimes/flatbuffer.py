@@ -17,12 +17,12 @@ class Table(NamedTuple):
     start: int
 
     def number(self, field: int, kind: str) -> int:
-        """kind: as struct has it, such as ``<i``. 0 if it is left out."""
+        """kind: a format of struct, such as ``<i``. 0 if the field is absent."""
         place = self._place(field)
         return int(unpack_from(kind, self.content, place)[0]) if place else 0
 
     def array(self, field: int, dtype: str) -> NDArray[Any]:
-        """A vector of numbers, empty if it is left out."""
+        """A vector of numbers, empty if the field is absent."""
         count, start = self._vector(field)
         return np.frombuffer(self.content, dtype, count, start)
 
@@ -33,19 +33,19 @@ class Table(NamedTuple):
         return Table(self.content, self._target(place))
 
     def tables(self, field: int) -> list["Table"]:
-        """A vector of tables, empty if it is left out."""
+        """A vector of tables, empty if the field is absent."""
         count, start = self._vector(field)
         return [Table(self.content, self._target(start + 4 * number)) for number in range(count)]
 
     def _place(self, field: int) -> int:
-        """Where a field's value stands; 0 if it is left out."""
+        """The position of a field's value; 0 if the field is absent."""
         places = self.start - int(unpack_from("<i", self.content, self.start)[0])
         (size,) = unpack_from("<H", self.content, places)
         (offset,) = unpack_from("<H", self.content, places + 4 + 2 * field) if 4 + 2 * field < size else (0,)
         return self.start + int(offset) if offset else 0
 
     def _vector(self, field: int) -> tuple[int, int]:
-        """How many members it has, and where the first stands."""
+        """The number of members, and the position of the first."""
         place = self._place(field)
         if not place:
             return 0, 0

@@ -46,5 +46,5 @@ FORMATS = {
 
 
 def format_of(suffix: str) -> Format:
-    """A file with another suffix is taken for a .tflite; its content will tell."""
+    """A file with another suffix is treated as a .tflite; its content decides."""
     return FORMATS.get(suffix, FORMATS[".tflite"])

@@ -1,4 +1,4 @@
-"""Runs a model that nobody vouches for in a process of its own, where it may crash, hang or fill the memory.
+"""Runs a model that nobody vouches for in its own process, where a crash, a hang or a full memory does no harm.
 
 A hostile file can crash its runtime when it is opened, at a batch of another size, or only where the memory looks different; so a
 trial would prove nothing, and the file never gets into our own process. That is no sandbox: it keeps accidents and vandals out,
@@ -22,13 +22,13 @@ from fmnist_edge.processes import pipes, start, stop
 from fmnist_edge.runtimes.formats import format_of
 
 TIME_LIMIT = 60.0
-"""Seconds that Python's start and the opening may take, and then each batch. It is a second here; cards and Pis can be slow."""
+"""Seconds for starting Python and opening the model, and then for each batch. A second here; Pis and their cards can be slow."""
 
 MEMORY_LIMIT = 2**30
-"""Bytes of its own that the process may have: ten times the largest model that is read."""
+"""Bytes that the process may allocate: ten times the largest model that is read."""
 
 FIRST_BATCHES = (1, 64)
-"""Numbers of tiles that a model must manage before it counts as open."""
+"""Batch sizes that a model must survive before it counts as open."""
 
 MAX_REPLY_BYTES = 100_000_000
 
@@ -68,7 +68,7 @@ class IsolatedSession:
             return self._replies.recv_bytes(MAX_REPLY_BYTES)
         except BaseException as error:
             late = not timer.is_alive()
-            self._process.kill()  # after Ctrl-C too: a late reply would be taken for the next one
+            self._process.kill()  # after Ctrl-C too: a late reply would be mistaken for the next one
             if not isinstance(error, OSError | EOFError):
                 raise
             status = self._process.wait()
@@ -81,7 +81,7 @@ class IsolatedSession:
 
 
 def serve(suffix: str, threads: int) -> None:
-    """The other process: opens the model that comes first, then answers tiles with probabilities as long as some come."""
+    """The other process: opens the model that it is sent first, then answers each batch of tiles with probabilities."""
     given, wanted = pipes()
     requests, replies = Connection(given, writable=False), Connection(wanted, readable=False)
     limit_resources()
@@ -108,11 +108,11 @@ def read_reply(reply: bytes, count: int) -> Probabilities:
         output = np.frombuffer(reply, np.float32).reshape(count, len(CLASSES))
         if ((output >= 0) & (output <= 1.01)).all():
             return output.copy()
-    raise ModelError("its answers are no probabilities")
+    raise ModelError("its answers are not probabilities")
 
 
 def limit_resources() -> None:
     for kind, most in ((resource.RLIMIT_DATA, MEMORY_LIMIT), (resource.RLIMIT_CORE, 0)):
-        # where a stricter limit holds already, that one stays
+        # a stricter limit that is set already stays
         with suppress(ValueError, OSError):
             resource.setrlimit(kind, (most, most))

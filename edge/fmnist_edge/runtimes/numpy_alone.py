@@ -17,10 +17,10 @@ from fmnist_edge.runtimes.flatbuffer import Table, read_root
 Floats = NDArray[np.float32]
 
 FULLY_CONNECTED, RESHAPE, SOFTMAX, GATHER, CAST = 9, 22, 25, 36, 53
-"""The operators in our files, by their numbers in LiteRT's schema.fbs, which the fields' numbers below are from, too."""
+"""The operators in our files, with their numbers in LiteRT's schema.fbs; the fields' numbers below are from there too."""
 
 EXACT = 2**24
-"""Below it float32 holds each integer."""
+"""float32 holds every integer below this exactly."""
 
 
 class NumpySession:
@@ -36,7 +36,7 @@ class NumpySession:
             self._powers = np.exp(-np.arange(256) * graph.scale(softmax.array(1, "<i4")[0])).astype(np.float32)
             self.probabilities(np.zeros((1, TILE_SIZE, TILE_SIZE), np.uint8))
         except (struct.error, LookupError, ValueError):
-            raise ModelError("numpy alone runs no other files than int8 .tflite made by 'python -m export'") from None
+            raise ModelError("numpy alone runs only int8 .tflite files made by 'python -m export'") from None
 
     def probabilities(self, tiles: Tiles) -> Probabilities:
         if len(tiles) == 0:
@@ -79,7 +79,7 @@ class Graph:
         return [operator for kind, operator in self._operators if kind == wanted]
 
     def data(self, tensor: int, dtype: str) -> NDArray[Any]:
-        """What the file holds of a tensor."""
+        """A tensor's constant values in the file."""
         content = self._buffers[self._tensors[tensor].number(2, "<I")].array(0, "u1")
         return content.view(dtype).reshape(self._tensors[tensor].array(0, "<i4"))
 
@@ -92,11 +92,11 @@ class Graph:
 
 
 def values_of_pixels(graph: Graph) -> Floats:
-    """What the first layer gets for each pixel, (256,): itself, or what a table in the file has in its place."""
+    """The first layer's input for each pixel value, (256,): the value itself, or its entry in a table in the file."""
     for operator in graph.operators(GATHER):
         table = operator.array(1, "<i4")[0]
         values = graph.data(table, "<i1").astype(np.float32) - np.float32(graph.zero_point(table))
-        return np.asarray(values[np.arange(256, dtype=np.uint8) ^ SIGN_BIT])  # where it looks is the int8 input's byte
+        return np.asarray(values[np.arange(256, dtype=np.uint8) ^ SIGN_BIT])  # the table is indexed by the byte of the int8 input
     return np.arange(256, dtype=np.float32)
 
 
@@ -108,7 +108,7 @@ def read_layer(graph: Graph, operator: Table) -> Layer:
         raise ValueError
     with_relu, zero_point = operator.table(4).number(0, "<b") == 1, graph.zero_point(output)
     return Layer(
-        kernel=weights.T.copy(),  # BLAS multiplies a few tiles by it faster than by the transposed view
+        kernel=weights.T.copy(),  # for a few tiles, BLAS multiplies by a copy faster than by the transposed view
         bias=biases,
         scale=graph.scale(given) * graph.scale(kernel) / graph.scale(output),
         lowest=0 if with_relu else -128 - zero_point,

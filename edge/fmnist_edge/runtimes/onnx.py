@@ -14,7 +14,7 @@ from fmnist_edge.runtimes.session import MAX_DESCRIPTION_BYTES, Tensor, check_co
 
 
 class OnnxSession:
-    """A .onnx file in onnxruntime. One thread will do: the models are tiny."""
+    """A .onnx file in onnxruntime. One thread is enough: the models are tiny."""
 
     def __init__(self, content: bytes, threads: int = 1) -> None:
         onnxruntime = import_onnxruntime()
@@ -24,7 +24,7 @@ class OnnxSession:
         options.log_severity_level = 4
         try:
             self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        # its exceptions have no common base of their own
+        # onnxruntime's exceptions have no common base class
         except Exception as error:
             raise ModelError(f"{self.runtime} can't run it ({first_line(error)})") from None
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()

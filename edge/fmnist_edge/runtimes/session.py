@@ -1,4 +1,4 @@
-"""What every runtime offers, and what every model file must be like to run in one."""
+"""The interface of every runtime, and the shapes and types that every model file must have."""
 
 from typing import Any, Protocol
 
@@ -18,7 +18,7 @@ class Session(Protocol):
 
     @property
     def runtime(self) -> str:
-        """What runs it, with its version."""
+        """The runtime's name and version."""
         ...
 
     def probabilities(self, tiles: Tiles) -> Probabilities:
@@ -34,7 +34,7 @@ def check_quantization(which: str, details: dict[str, Any], scale: float) -> Non
 
 
 def check_contract(inputs: list[Tensor], outputs: list[Tensor]) -> None:
-    """Raises ModelError unless the model takes and gives what every artifact does."""
+    """Raises ModelError unless the model has the inputs and outputs of every artifact."""
     for dtype in ("float32", "int8"):
         if inputs == [((-1, TILE_SIZE, TILE_SIZE), dtype)] and outputs == [((-1, len(CLASSES)), dtype)]:
             return

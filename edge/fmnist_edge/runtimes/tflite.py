@@ -41,7 +41,7 @@ NEWER_GLIBC = (
 
 
 class TFLiteSession:
-    """A .tflite file in the first TFLite runtime that is installed, or the one named. One thread will do: the models are tiny."""
+    """A .tflite file in the named TFLite runtime, or the first that is installed. One thread is enough: the models are tiny."""
 
     def __init__(self, content: bytes, threads: int = 1, runtime: str | None = None) -> None:
         self._name, self._module = import_tflite(runtime)
@@ -67,7 +67,7 @@ class TFLiteSession:
         return f"{self._name} {version_of(self._name, self._module)}"
 
     def _reserve(self, count: int) -> None:
-        """Makes room for the input of so many tiles; new arrays at each call would cost a twentieth of its time."""
+        """Allocates the input for this many tiles; new arrays in each call would cost a twentieth of its time."""
         self._values = np.empty((count, TILE_SIZE, TILE_SIZE), np.int8 if self._quantized else np.float32)
         self._bytes = self._values.view(np.uint8)
 
@@ -120,11 +120,11 @@ def what_to_install(bits: int, python: tuple[int, int], machine: str) -> str:
 
 
 def version_of(name: str, module: ModuleType) -> str:
-    from importlib.metadata import PackageNotFoundError, version  # takes longer to import than the model to open
+    from importlib.metadata import PackageNotFoundError, version  # importing it takes longer than opening the model
 
     try:
         return version(name)
-    except PackageNotFoundError:  # a build under another name, from a distribution for one
+    except PackageNotFoundError:  # a build with another name, for example from a distribution
         return getattr(module, "__version__", "of unknown version")
 
 
@@ -144,11 +144,11 @@ def find_description(content: bytes) -> tuple[str, str]:
         with zipfile.ZipFile(io.BytesIO(end)) as archive:
             entry = archive.getinfo(DESCRIPTION)
             archive_start = len(content) - len(end) + min(member.header_offset for member in archive.infolist())
-            # as it was written: what is compressed may unpack to gigabytes, whatever size it claims
+            # stored, as export writes it: a compressed member may unpack to gigabytes, whatever size it claims
             if entry.compress_type != zipfile.ZIP_STORED:
                 raise ValueError("compressed")
             text = archive.read(entry).decode()
-    # its parser lets through whatever a broken archive makes it raise: BadZipFile, KeyError, struct.error, ...
+    # zipfile raises all kinds of exceptions for a broken archive: BadZipFile, KeyError, struct.error, ...
     except Exception:
         raise ModelError("it is truncated, or was not made by 'python -m export': it does not describe itself") from None
     # nothing but the flatbuffer stands before the archive's first member

@@ -91,6 +91,8 @@ def test_a_checksum_that_does_not_fit_is_damage() -> None:
         {"temperature": 1},
         {"photo_temperature": 1e-6},
         {"photo_temperature": 1e6, "temperature": 2},
+        {"photo_odds": 1},
+        {"photo_odds": 1e6, "photo_temperature": 0.8},
         {"unsure": {"tile": 0, "photo": 1}},
         {"unsure": {"photo": 0.0, "tile": 1.0}, "temperature": 1.5},
     ],
@@ -105,6 +107,7 @@ def test_a_calibration_within_its_limits_is_used(training: dict[str, Any]) -> No
     [
         *({"temperature": temperature} for temperature in (0.9e-6, 1e6 + 0.5, -1, "1", None, True)),
         *({"photo_temperature": temperature} for temperature in (0.9e-6, 1e6 + 0.5, -1, "1", None, True)),
+        *({"photo_odds": odds} for odds in (0.99, 0, 1e6 + 0.5, -2, "2", None, True)),
         *({"unsure": {"tile": tile, "photo": 0.5}} for tile in (-0.01, 1.01, "0.5", None, True)),
         *({"unsure": {"tile": 0.5, "photo": photo}} for photo in (-0.01, 1.01, "0.5", None, True)),
         *({"unsure": unsure} for unsure in (None, 0.5, ["tile", "photo"], {}, {"tile": 0.5}, {"photo": 0.5})),
@@ -114,7 +117,7 @@ def test_a_calibration_within_its_limits_is_used(training: dict[str, Any]) -> No
 )
 def test_a_calibration_that_cannot_be_used_is_refused(training: object) -> None:
     assert not is_calibration(training)
-    assert refusal(training=training) == "it does not say rightly when it is unsure; export it again"
+    assert refusal(training=training) == "its confidence thresholds or temperatures are missing or wrong; export it again"
 
 
 @pytest.mark.parametrize(("value", "is_one"), [(1, True), (2, True), (1.5, True), (0.99, False), (2.01, False), (True, False)])

@@ -122,7 +122,7 @@ def test_other_weights_fail_even_if_the_checksum_was_made_to_fit(folder: Path) -
 def test_a_model_that_gives_no_numbers_fails(folder: Path) -> None:
     (folder / "broken.onnx").write_bytes(float_onnx(with_first_kernel(lambda kernel: kernel * np.nan)))
 
-    assert complaint(folder / "broken.onnx") == f"fmnist-edge: {folder}/broken.onnx: its answers are no probabilities"
+    assert complaint(folder / "broken.onnx") == f"fmnist-edge: {folder}/broken.onnx: its answers are not probabilities"
 
 
 def test_without_a_golden_set_it_says_where_to_get_it(listed: Path) -> None:

@@ -369,5 +369,5 @@ def test_what_is_not_as_the_manifest_says_is_not_signed(device: Device) -> None:
     result = main_of("export.sign", "--models", device.models, "--key", device.folder / "owner")
 
     assert result.returncode == 3
-    assert "fmnist-int8.onnx: it is of another export than the manifest" in result.stderr
+    assert "fmnist-int8.onnx: it is from another export than the manifest" in result.stderr
     assert (device.models / "manifest.json").read_bytes() == before

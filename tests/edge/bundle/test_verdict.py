@@ -145,7 +145,7 @@ def test_a_runtime_that_computes_wrongly_is_named_by_a_witness(
 
     assert not found.holds
     assert found.witness_difference == pytest.approx(0, abs=1 / 256)
-    cure = f"numpy {np.__version__} computes it rightly, so {RUNTIME} does not: install another runtime or version"
+    cure = f"numpy {np.__version__} computes it correctly, so {RUNTIME} does not: install another runtime or version"
     assert found.complaint.endswith(f"; {cure}")
 
 

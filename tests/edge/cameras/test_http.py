@@ -211,7 +211,7 @@ def test_a_camera_with_the_certificate_that_was_named_is_watched(https: str, cer
 
 def test_a_camera_with_another_certificate_is_refused(https: str) -> None:
     with pytest.raises(
-        SourceError, match=r"it shows another certificate than --certificate names; the SHA-256 of its own is [0-9a-f]{64}$"
+        SourceError, match=r"its certificate is not the one that --certificate names; its SHA-256 is [0-9a-f]{64}$"
     ):
         shots(https, certificate="00" * 32)
 

@@ -138,7 +138,10 @@ def test_what_libcamera_says_is_told_with_what_to_try() -> None:
     error.__cause__ = OSError("Device or resource busy")
     camera = PiCamera("picamera", FeedOptions())
 
-    assert camera.explain(error) == "it does not work (Device or resource busy); 'rpicam-hello' says whether it does at all"
+    assert (
+        camera.explain(error)
+        == "it does not work (Device or resource busy); 'rpicam-hello' shows whether the camera works at all"
+    )
     assert camera.explain(SourceError("no picamera2")) == "no picamera2"
 
 

@@ -168,7 +168,7 @@ def test_a_film_that_breaks_off_says_so_and_ends(open_feed: Callable[..., Feed])
     with suppress(EndOfFeed):
         take(source, lambda: False)
 
-    assert said == ["scripted: it breaks off (half a frame)"]
+    assert said == ["scripted: it ended early (half a frame)"]
 
 
 def test_corrupt_frames_are_said_once_until_one_is_whole_again(open_feed: Callable[..., Feed]) -> None:

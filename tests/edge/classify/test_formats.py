@@ -216,4 +216,5 @@ def test_json_and_csv_say_whether_anything_stands_out(capsys: pytest.CaptureFixt
 
 
 def test_each_format_has_its_name() -> None:
-    assert {"text": as_text, "bars": as_bars, "json": as_json, "csv": as_csv} == FORMATS
+    named = {"text": as_text, "bars": as_bars, "json": as_json, "csv": as_csv}
+    assert named.items() <= FORMATS.items()

@@ -59,7 +59,7 @@ def test_with_recursion_its_folders_follow_by_name_depth_first() -> None:
 
 
 def test_a_folder_without_pictures_says_so_and_how_to_look_deeper() -> None:
-    assert found("empty", "b.png") == [f"empty: no pictures in this folder ({PICTURES}); -r looks into its folders too", "b.png"]
+    assert found("empty", "b.png") == [f"empty: no pictures in this folder ({PICTURES}); -r searches its subfolders too", "b.png"]
     assert found("empty", recursive=True) == [f"empty: no pictures in this folder ({PICTURES})"]
 
 
@@ -81,7 +81,7 @@ def test_a_pattern_is_what_fits_it_by_name() -> None:
 
 
 def test_a_pattern_that_nothing_fits_says_so() -> None:
-    assert found("*.jpg") == ["*.jpg: no such file or directory, and nothing fits it as a pattern"]
+    assert found("*.jpg") == ["*.jpg: no such file or directory, and no file matches it as a pattern"]
 
 
 def test_a_file_whose_name_looks_like_a_pattern_is_that_file(tree: Path) -> None:
@@ -226,7 +226,7 @@ def test_numbered_pictures_come_by_number_and_gaps_do_not_matter(tree: Path) -> 
 
     assert found("f%d/%d.png") == ["f%d/8.png", "f%d/9.png", "f%d/11.png"]
     assert found("f%d/%03d.png") == ["f%d/011.png"]
-    nothing = "no such file or directory, and nothing fits it as a pattern"
+    nothing = "no such file or directory, and no file matches it as a pattern"
     assert found("%d.jpg", "gone/%d.png", "my%20dir/a.png") == [
         *(f"{name}: {nothing}" for name in ("%d.jpg", "gone/%d.png", "my%20dir/a.png"))
     ]

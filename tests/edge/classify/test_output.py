@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from fmnist_edge import Classifier
+from fmnist_edge.classify.output import FORMATS
 from support.commands import FMNIST_EDGE, fmnist_edge
 from train.dataset import Dataset
 
@@ -90,6 +91,14 @@ def test_bars_can_be_had_of_several_pictures_and_text_of_one(shoes: Path) -> Non
     assert text.startswith("000.png: ")
 
 
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_can_be_chosen(name: str) -> None:
+    result = fmnist_edge("classify", "--format", name, "docs/shoe.png")
+
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -97,7 +106,7 @@ def test_bars_can_be_had_of_several_pictures_and_text_of_one(shoes: Path) -> Non
         (["--format", "text", "--csv", "x.png"], "--format text or --csv, not both"),
         (["--all", "x.png"], "--all goes with --json or --csv"),
         (["--stdin", "x.png"], "--stdin takes the place of the paths"),
-        ([], "name a picture or a folder, or use --stdin; 'fmnist-edge classify --help' tells more"),
+        ([], "name a picture or a folder, or use --stdin; 'fmnist-edge classify --help' explains more"),
     ],
 )
 def test_options_that_do_not_go_together_are_a_usage_error(arguments: list[str], message: str) -> None:

@@ -2,12 +2,14 @@
 
 import io
 import os
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from functools import partial
 from itertools import count
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from PIL import Image
 from fmnist_edge.classify import reading
 from fmnist_edge.classify.reading import CHUNK, FIRST, LARGEST_CHUNK, Options, Source, fail, open_content, read_all, read_item
 from fmnist_edge.errors import FmnistEdgeError, InputError
+from support.commands import ROOT
 
 TILE = np.arange(784, dtype=np.uint16).reshape(28, 28).astype(np.uint8) // 8
 
@@ -206,7 +209,7 @@ def test_a_reading_process_that_is_killed_is_one_line_that_says_what_to_do() -> 
     with pytest.raises(FmnistEdgeError) as caught:
         list(read_all([*sources(2), killed], jobs=2))
 
-    assert str(caught.value) == "a process that reads pictures was killed; with fewer --jobs less memory is needed"
+    assert str(caught.value) == "a process that reads pictures was killed; fewer --jobs need less memory"
     assert caught.value.exit_status == 1
 
 
@@ -237,8 +240,16 @@ def test_many_photos_are_read_by_several_processes_without_being_asked(monkeypat
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1})
     photos = [slow_source(number) for number in range(FIRST + 60)]
 
-    assert processes_of(photos) == 3
+    assert processes_of(photos) == 2
     assert processes_of(photos[: FIRST + 10]) == 1
+
+
+def test_a_slow_picture_that_is_the_last_starts_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "START_MS", 0.0)  # as if reading it had taken a second
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1})
+
+    # not marked slow: it fails if a process is started
+    assert processes_of([slow_source(0)]) == 1
 
 
 def test_tiles_that_are_read_soon_are_read_here() -> None:
@@ -273,3 +284,15 @@ def test_those_that_read_end_with_the_one_that_waits() -> None:
         except ProcessLookupError:
             return
     pytest.fail("it reads on")
+
+
+def test_the_lines_for_several_machines_answer_without_ray_too() -> None:
+    """`make bulk-test` runs them with it, which takes minutes."""
+    (program,) = re.findall(r"```python\n(import sys.*?)\nfolder, out = ", (ROOT / "docs" / "bulk.md").read_text(), re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(program.replace("import ray\n", ""), names)
+
+    answer = names["Answer"]()({"path": ["shoe.png", "bad.png"], "bytes": [(ROOT / "docs" / "shoe.png").read_bytes(), b"bad"]})
+
+    assert answer["label"] == ["Sneaker", ""]
+    assert [bool(error) for error in answer["error"]] == [False, True]

@@ -99,7 +99,7 @@ def test_without_proc_memory_is_the_systems_own_figure(root: Path) -> None:
     ("kilobytes", "finding"),
     [
         (100 * 1024, ("ok", "memory", "100 MB free")),
-        (100 * 1024 - 1, ("note", "memory", "99 MB free; classifying wants 100, so end other programs")),
+        (100 * 1024 - 1, ("note", "memory", "99 MB free; classifying needs 100; close other programs")),
         (3_500_000, ("ok", "memory", "3,417 MB free")),
     ],
 )

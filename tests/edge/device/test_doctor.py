@@ -86,7 +86,7 @@ def test_a_missing_numpy_is_a_problem_and_the_rest_is_still_looked_at(tmp_path: 
 
     assert said["numpy"] == "problem: No module named 'numpy'; pip install --force-reinstall numpy"
     assert said["Pillow"].startswith("ok: ")
-    assert said["model"] == "note: not looked at, nor the runtime: both need numpy and Pillow"
+    assert said["model"] == "note: not checked, and neither is the runtime: both need numpy and Pillow"
     assert {"runtime", "verify"}.isdisjoint(said)
     assert said["camera"].startswith(LOOKED_FOR_CAMERAS)
 
@@ -120,7 +120,7 @@ def test_without_a_runtime_numpy_alone_will_do_and_it_says_which_to_install(tmp_
     said = findings(status=0, environment=without_runtime(tmp_path))
 
     cure = "no TFLite runtime works here; pip install ai-edge-litert"
-    assert said["runtime"] == f"note: numpy {np.__version__} alone, which takes longer: {cure}"
+    assert said["runtime"] == f"note: numpy {np.__version__} alone, which is slower: {cure}"
     assert said["verify"].startswith("ok: 100.00% of 256 tiles")
 
 

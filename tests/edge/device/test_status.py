@@ -47,7 +47,7 @@ def test_people_get_a_line_for_each() -> None:
     assert f"model          {INT8}" in lines
     assert "verified       True" in lines
     assert "signature      no key is configured: any model may run" in lines
-    assert "label          the camera's service does not run" in lines
+    assert "label          the camera's service is not running" in lines
     assert "problem        none" in lines
     assert not any(line.endswith(("-", "None")) for line in lines)
 

@@ -249,7 +249,7 @@ def test_in_the_end_it_says_why_none_was_kept(tmp_path: Path) -> None:
 
     kept.add(FRAME, View(TILE, "photo", garment_found=False), SHIRT, 0)
     assert frames(tmp_path) == []
-    assert kept.summary() == f"kept no frames in {tmp_path}: in those with unsure answers nothing stood out"
+    assert kept.summary() == f"kept no frames in {tmp_path}: nothing stood out in the frames with unsure answers"
 
     full, _ = collection(tmp_path, 10)
     add(full)

@@ -332,7 +332,7 @@ def test_a_black_picture_is_said_once_and_when_it_is_over(
 
     _, said = watched(capfd, film)
 
-    assert said[:-1] == [f"fmnist-edge: {FAULTS['black']}", "fmnist-edge: the picture is as it should be again"]
+    assert said[:-1] == [f"fmnist-edge: {FAULTS['black']}", "fmnist-edge: the picture is normal again"]
 
 
 def test_frames_of_which_it_is_unsure_are_kept_as_they_were_looked_at(

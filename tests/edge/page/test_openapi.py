@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import shutil
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -132,6 +134,16 @@ def test_status_and_verdict_are_answered_as_described(ask: Asker) -> None:
     assert status["device"]["verified"] is True
     assert status["model"]["classes"]
     assert verdict["ok"] is True
+
+
+def test_a_model_whose_path_is_no_utf_8_is_told_too(tmp_path: Path) -> None:
+    model = tmp_path / os.fsdecode(b"mod\xe8le.tflite")
+    shutil.copy(MODELS / "fmnist-int8.tflite", model)
+
+    with served(tmp_path, model=model) as (page, _):
+        status = as_described(page.get("/api/status"), "/api/status", "get")
+
+    assert os.fsencode(status["device"]["model"]) == os.fsencode(model)
 
 
 def test_teaching_is_answered_as_described(ask: Asker, photo: bytes) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from fmnist_edge.errors import FmnistEdgeError
 from fmnist_edge.page import reader as reader_module
 from fmnist_edge.page.reader import Reader, Refused
 from support.commands import MODELS
@@ -80,3 +81,33 @@ def test_closed_while_it_reads_it_does_not_start_again(reader: Reader) -> None:
     with pytest.raises(Refused):
         reader.ask_now(JOB, SHOE)
     assert not reader.alive
+
+
+def test_one_that_ends_while_it_starts_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONHOME", "/nowhere")  # Python ends at once
+
+    with pytest.raises(FmnistEdgeError, match="ends while it starts; is there memory for it"):
+        Reader(MODELS / "fmnist-int8.tflite", None, "en")
+
+
+def test_one_that_does_not_start_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader_module, "OPENING", 0.0)
+
+    with pytest.raises(FmnistEdgeError, match="has not started within"):
+        Reader(MODELS / "fmnist-int8.tflite", None, "en")
+
+
+def test_a_picture_is_not_blamed_for_a_process_that_does_not_start_and_the_next_is_read(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert reader._process is not None
+    reader._process.kill()
+    reader._process.wait()
+
+    with monkeypatch.context() as patch:
+        patch.setenv("PYTHONHOME", "/nowhere")
+        with pytest.raises(Refused, match="ends while it starts") as caught:
+            reader.ask_now(JOB, SHOE)
+
+    assert caught.value.status == 503
+    assert reader.ask_now(JOB, SHOE)[0]["label"] == "Sneaker"

@@ -342,6 +342,21 @@ def test_the_archive_takes_any_date_and_passes_over_what_can_not_be_read(tmp_pat
     assert told == [f"{broken}: not in the ZIP, it can't be read (Input/output error)"]
 
 
+def test_names_that_are_no_utf_8_are_written_so_that_no_photo_takes_another_s_place(tmp_path: Path) -> None:
+    (tmp_path / "coat").mkdir()
+    for name in (b"caf\xe9.jpg", b"caf\xe8.jpg", "caf\u00e9.jpg".encode()):
+        (tmp_path / "coat" / os.fsdecode(name)).write_bytes(name)
+
+    content = b"".join(Teaching(tmp_path, MEGABYTE).archive(pytest.fail))
+
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        assert {name: archive.read(name) for name in archive.namelist()} == {
+            "coat/caf%E9.jpg": b"caf\xe9.jpg",
+            "coat/caf%E8.jpg": b"caf\xe8.jpg",
+            "coat/caf\u00e9.jpg": "caf\u00e9.jpg".encode(),
+        }
+
+
 def test_an_empty_archive_is_one_too(tmp_path: Path) -> None:
     with zipfile.ZipFile(io.BytesIO(b"".join(Teaching(tmp_path, MEGABYTE).archive(pytest.fail)))) as archive:
         assert archive.namelist() == []

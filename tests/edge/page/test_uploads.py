@@ -51,7 +51,7 @@ def form(*pictures: tuple[str, bytes], part: str = "picture", **changes: Any) ->
 def test_a_body_is_a_picture_whatever_it_is_called(kind: str | None) -> None:
     headers = {"content_type": kind} if kind else {}
 
-    assert read(b"pic", b"ture", **headers) == ([Upload("picture", b"picture")], False)
+    assert read(b"pict", b"ure", **headers) == ([Upload("picture", b"picture")], False)
 
 
 def test_a_form_may_have_several_pictures_and_other_parts() -> None:

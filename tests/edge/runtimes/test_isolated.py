@@ -134,7 +134,7 @@ def test_a_model_that_hangs_at_one_picture_is_given_up_there(tmp_path: Path, mon
 def test_a_model_that_answers_nonsense_to_one_picture_is_named(tmp_path: Path) -> None:
     classifier = Classifier(onnx(tmp_path, helper.make_node("Acos", ["sum"], ["number"])))
 
-    with pytest.raises(ModelError, match="its answers are no probabilities"):
+    with pytest.raises(ModelError, match="its answers are not probabilities"):
         classifier.classify(WHITE)
 
 
@@ -260,7 +260,7 @@ def test_a_calibration_that_cannot_be_used_is_refused(name: str, tmp_path: Path)
     path = tmp_path / "model.tflite"
     path.write_bytes(attach_description(flatbuffer(), describe("int8", SAYS_NOTHING_GOOD[name])))
 
-    with pytest.raises(ModelError, match="it does not say rightly when it is unsure"):
+    with pytest.raises(ModelError, match="its confidence thresholds or temperatures are missing or wrong"):
         open_model(path)
 
 

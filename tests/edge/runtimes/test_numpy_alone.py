@@ -77,5 +77,5 @@ def test_sums_that_float32_does_not_hold_exactly_are_refused(monkeypatch: pytest
 
 
 def refused(content: bytes) -> None:
-    with pytest.raises(ModelError, match=r"numpy alone runs no other files than int8 \.tflite made by 'python -m export'"):
+    with pytest.raises(ModelError, match=r"numpy alone runs only int8 \.tflite files made by 'python -m export'"):
         NumpySession(content)

@@ -53,12 +53,12 @@ def test_each_tile_has_its_row() -> None:
 def test_what_is_no_probability_is_no_answer(value: float) -> None:
     with pytest.raises(ModelError) as caught:
         read_reply(reply(0.5, value), 1)
-    assert str(caught.value) == "its answers are no probabilities"
+    assert str(caught.value) == "its answers are not probabilities"
 
 
 @pytest.mark.parametrize(("content", "count"), [(b"", 1), (reply(), 2), (reply() + reply(), 1), (reply()[:-1], 1)])
 def test_an_answer_of_another_length_is_none(content: bytes, count: int) -> None:
-    with pytest.raises(ModelError, match="its answers are no probabilities"):
+    with pytest.raises(ModelError, match="its answers are not probabilities"):
         read_reply(content, count)
 
 
@@ -165,7 +165,7 @@ def test_a_model_whose_answers_are_none_is_refused_before_it_gets_a_picture(monk
     with served(".twice", b"") as (said, _, _):
         pass
 
-    assert said == {"error": "its answers are no probabilities", "unavailable": False}
+    assert said == {"error": "its answers are not probabilities", "unavailable": False}
 
 
 class Twice:

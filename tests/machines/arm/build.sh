@@ -1,6 +1,6 @@
 #!/bin/bash
 # Builds a stand-in for a Raspberry Pi OS 12 in FOLDER: Debian bookworm with Python 3.11 for ARCHITECTURE, in qemu's user mode, and
-# FOLDER/venv with the wheel, installed by that Python's own pip as the README says. No root, chroot or binfmt is needed: python3 is
+# FOLDER/venv with the wheel, installed by that Python's own pip as docs/install.md says. No root, chroot or binfmt is needed: python3 is
 # a script of this machine that runs the Arm program, so that FOLDER/venv/bin/fmnist-edge runs like any other command.
 # All but the wheel itself is built once, and kept until one of the files that say how changes.
 # usage: build.sh armhf|arm64 FOLDER WHEEL
@@ -12,8 +12,8 @@ mkdir -p "$2"
 cd "$2"
 here=$(pwd -P)
 if [ "$1" = armhf ]; then
-  # the README's lines; what apt is to install, mmdebstrap does
-  lines=$(sed -n '/^<!-- 32 bits -->/,/^<!-- end -->/{/^[a-z]/p}' "$repository/README.md")
+  # the page's lines; what apt is to install, mmdebstrap does
+  lines=$(sed -n '/^<!-- 32 bits, /,/^```$/{/^[a-z]/p}' "$repository/docs/install.md")
   qemu=qemu-arm-static cpu=cortex-a7 packages=$(sed -n 's/^sudo apt install //p' <<<"$lines")
   lines=$(grep -v '^sudo ' <<<"$lines")
 else

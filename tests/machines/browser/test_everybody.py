@@ -3,6 +3,7 @@
 import io
 import os
 from collections.abc import Callable, Iterator
+from math import inf
 
 import pytest
 from PIL import Image
@@ -15,6 +16,9 @@ from support.film_camera import GARMENTS, FilmCamera
 pytestmark = pytest.mark.slow
 
 VIEWS = ("live", "try", "teach", "device")
+
+FRESH, ATTEMPTS = 60, 20
+"""Milliseconds that a frame is old where the machine has nothing else to do, and how often that is waited for."""
 
 DESK, PHONE = {"width": 1100, "height": 760}, {"width": 320, "height": 640}
 
@@ -36,7 +40,8 @@ def full(browser: Browser, address: str, camera: FilmCamera, tmp_path_factory: p
     page.goto("/#live")
     camera.part = GARMENTS["T-shirt/top"]
     expect(page.locator("#live .name")).to_have_text("T-shirt/top")
-    pictures = [tmp_path_factory.mktemp("pictures") / f"{name}.jpg" for name in ("left", "right")]
+    folder = tmp_path_factory.mktemp("pictures")
+    pictures = [folder / f"IMG_20261126_07153{number}.jpg" for number in range(2)]  # as phones call them
     for picture, label in zip(pictures, ("Bag", "Trouser"), strict=True):
         picture.write_bytes(camera.frames[GARMENTS[label][20]])
     page.get_by_role("link", name="Try").click()
@@ -87,6 +92,9 @@ def test_nothing_is_cut_off_on_a_phone_and_a_finger_finds_each_button(full: Page
             "all => all.filter((one) => one.checkVisibility()).map((one) => one.offsetHeight)"
         )
         assert min(heights) >= 24
+    go(full, "try")
+    for row in full.locator("#rows tr").all():
+        assert (row.bounding_box() or {"height": inf})["height"] < 60  # a line each, however long the name
 
 
 def test_a_phone_has_a_button_for_its_own_camera(browser: Browser, address: str) -> None:
@@ -139,6 +147,22 @@ def test_pictures_of_the_views_are_small_enough_for_docs(full: Page, camera: Fil
 
     for view in VIEWS:
         go(full, view)
+        if view == "live":
+            expect(full.locator("#live .name")).to_have_text("Trouser")
         path = ROOT / os.environ["SCREENSHOTS"] / f"page-{view}.png"
-        Image.open(io.BytesIO(full.screenshot(full_page=True))).convert("RGB").quantize(128).save(path, optimize=True)
+        Image.open(io.BytesIO(picture_of(full, view))).convert("RGB").quantize(128).save(path, optimize=True)
         assert path.stat().st_size < 80_000
+
+
+def picture_of(page: Page, view: str) -> bytes:
+    """Of Live, if it comes soon, at a moment at which nothing else keeps the machine busy: it is the page that is to be seen."""
+    for _ in range(ATTEMPTS):
+        before, picture, after = age(page), page.screenshot(full_page=True), age(page)
+        if view != "live" or max(before, after) < FRESH:
+            break
+    return picture
+
+
+def age(page: Page) -> int:
+    """Milliseconds, as the page says it."""
+    return int((page.locator("#age").text_content() or "").split()[0])  # also while another view is shown

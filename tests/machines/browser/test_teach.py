@@ -68,7 +68,7 @@ def test_two_quick_keys_label_one_picture_and_one_that_somebody_moved_is_not_und
         teach.evaluate(
             "for (const key of '78') document.getElementById('teach').dispatchEvent(new KeyboardEvent('keydown', { key }))"
         )
-    expect(teach.locator("#announcer")).to_have_text("Kept as Sneaker. 3 pictures left.")
+    expect(teach.locator("#done")).to_have_text("Kept as Sneaker. 3 pictures left.")
     expect_count(teach, "Bag", 0)
     expect(teach.locator("#trouble")).to_be_hidden()
 
@@ -77,6 +77,29 @@ def test_two_quick_keys_label_one_picture_and_one_that_somebody_moved_is_not_und
 
     expect(teach.locator("#trouble")).to_contain_text("There is nothing to undo")
     expect(teach.locator("#undo")).to_be_disabled()
+
+
+def test_a_choice_can_be_undone_after_the_page_was_loaded_again(teach: Page) -> None:
+    teach.locator("#choices").get_by_role("button", name="Coat").click()
+    expect_count(teach, "Coat", 1)
+
+    teach.reload()
+    teach.get_by_role("button", name="Undo “Coat”").click()
+
+    expect_count(teach, "Coat", 0)
+    expect(teach.locator("#queue button")).to_have_count(WAITING)
+
+
+def test_where_no_picture_waits_one_that_another_phone_keeps_comes_by_itself(
+    page: Page, camera: FilmCamera, tmp_path: Path
+) -> None:
+    with started(tmp_path, "--source", "none") as (ask, _):
+        page.goto(f"http://127.0.0.1:{ask.port}/#teach")
+        expect(page.get_by_role("heading", name="No picture waits")).to_be_visible()
+
+        ask.post("/api/teach", camera.frames[GARMENTS["Bag"][20]], Content_Type="image/jpeg")
+
+        expect(page.locator("#guess")).to_have_text("The model says Bag")
 
 
 def test_a_frozen_picture_and_one_that_was_tried_wait_to_be_taught(page: Page, camera: FilmCamera, tmp_path: Path) -> None:
@@ -100,11 +123,11 @@ def test_a_frozen_picture_and_one_that_was_tried_wait_to_be_taught(page: Page, c
 
 def test_three_are_taught_one_is_undone_and_the_rest_is_learned_from(teach: Page, dataset: Dataset, tmp_path: Path) -> None:
     teach.keyboard.press("7")
-    expect(teach.locator("#announcer")).to_have_text("Kept as Sneaker. 3 pictures left.")
+    expect(teach.locator("#done")).to_have_text("Kept as Sneaker. 3 pictures left.")
     teach.locator("#choices").get_by_role("button", name="Bag").click()
-    expect(teach.locator("#announcer")).to_have_text("Kept as Bag. 2 pictures left.")
+    expect(teach.locator("#done")).to_have_text("Kept as Bag. 2 pictures left.")
     teach.keyboard.press("n")
-    expect(teach.locator("#announcer")).to_have_text("Kept as none of these. One picture left.")
+    expect(teach.locator("#done")).to_have_text("Kept as none of these. One picture left.")
     for label in ("Sneaker", "Bag", "None of these"):
         expect_count(teach, label, 1)
 
@@ -128,6 +151,6 @@ def expect_to_learn_from(folder: Path, dataset: Dataset) -> None:
     photos = read_photos(folder)
     assert sorted(int(classes.argmax()) for classes in photos.accepted) == [7, 8]
 
-    recipe = replace(RECIPES["standard"], teacher=None, hidden=(8,), epochs=1)
+    recipe = replace(RECIPES["standard"], taught=False, hidden=(8,), epochs=1)
     _, holdout = fit(recipe, dataset.train_images[:500], dataset.train_labels[:500], photos=photos)
     assert holdout.said_of_photos.shape == (2, 10)

@@ -1,12 +1,17 @@
 """The token, as somebody meets it who comes with a phone."""
 
+import zipfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from fmnist_edge.contract import CLASSES
+from support.commands import ROOT
 from support.pages import started
+from train.photos import find_photos
 
 pytestmark = pytest.mark.slow
 
@@ -55,6 +60,33 @@ def test_who_has_the_token_alone_types_it(guarded: Guarded, stranger: Page, barr
     stranger.get_by_label("Token").press("Enter")
 
     expect(stranger.get_by_role("link", name="Teach")).to_be_visible()
+
+
+def test_a_stranger_on_a_phone_classifies_a_shoe_corrects_the_answer_and_has_a_zip(
+    guarded: Guarded, browser: Browser, tmp_path: Path
+) -> None:
+    """One command, one link."""
+    context = browser.new_context(viewport={"width": 390, "height": 664}, is_mobile=True, has_touch=True)
+    phone = context.new_page()
+    phone.goto(f"{guarded.address}?token={guarded.token}")
+    phone.get_by_role("link", name="Try", exact=True).tap()
+    with phone.expect_file_chooser() as chooser:
+        phone.get_by_role("button", name="Take a photo").tap()
+    chooser.value.set_files(ROOT / "docs" / "shoe.png")
+    expect(phone.locator("#try .name")).to_have_text("Sneaker")
+    phone.get_by_role("button", name="Keep to teach").tap()
+    expect(phone.locator("#done")).to_have_text("Kept. It waits in Teach.")
+
+    phone.get_by_role("link", name="Teach", exact=True).tap()
+    phone.get_by_role("button", name="Ankle boot").tap()
+    expect(phone.locator("#done")).to_have_text("Kept as Ankle boot. No picture waits any longer.")
+    with phone.expect_download() as download:
+        phone.get_by_role("link", name="Download all").tap()
+
+    with zipfile.ZipFile(download.value.path()) as archive:
+        archive.extractall(tmp_path)
+    assert [classes for _, classes in find_photos(tmp_path)] == [{CLASSES.index("Ankle boot")}]
+    context.close()
 
 
 def test_a_page_that_is_known_no_longer_asks_for_the_token_again(guarded: Guarded, stranger: Page) -> None:

@@ -7,7 +7,8 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from PIL import Image
+from playwright.sync_api import Page, Route, expect
 
 from support.commands import ROOT, fmnist_edge
 from support.film_camera import GARMENTS, FilmCamera
@@ -143,6 +144,78 @@ def test_a_file_s_name_is_text_whatever_is_in_it(trial: Page, pictures: list[Pat
 
     rows = list(csv.reader(io.StringIO(download.value.path().read_text(encoding="utf-8-sig"))))
     assert [row[0] for row in rows[1:]] == [page_name, f"'{formula}"]
+
+
+def test_a_photo_that_was_taken_sideways_stands_upright_and_so_does_its_outline(
+    trial: Page, pictures: list[Path], tmp_path: Path
+) -> None:
+    with Image.open(pictures[2]) as upright:
+        exif = upright.getexif()
+        exif[0x0112] = 6
+        upright.rotate(90, expand=True).save(tmp_path / "sideways.jpg", exif=exif)
+
+    trial.set_input_files("#files", tmp_path / "sideways.jpg")
+
+    expect(trial.locator("#try .name")).to_have_text("Trouser")
+    photo, outline = (trial.locator(place).bounding_box() for place in ("#photo img", "#photo .outline"))
+    assert photo
+    assert outline
+    assert photo["width"] > photo["height"]
+    assert outline["width"] < outline["height"]
+
+
+def test_a_scan_that_is_too_large_and_a_kind_of_picture_that_the_device_does_not_know_are_made_fit_by_the_browser(
+    trial: Page, pictures: list[Path], tmp_path: Path
+) -> None:
+    with Image.open(pictures[2]) as small:
+        small.convert("L").resize((5760, 4320)).save(tmp_path / "scan.png", compress_level=1)  # 24.9 million pixels
+    (tmp_path / "drawing.svg").write_text(
+        '<svg xmlns="http://www.w3.org/2000/svg" width="300" height="400"><rect width="300" height="400" fill="#ddd"/>'
+        '<path d="M90 40H210L220 360H170L150 120L130 360H80Z" fill="#222"/></svg>'
+    )
+
+    trial.set_input_files("#files", [tmp_path / "scan.png", tmp_path / "drawing.svg"])
+
+    expect(trial.locator("#rows tr").nth(0)).to_have_text(re.compile(r"scan.pngTrouser\??"))
+    expect(trial.locator("#rows tr").nth(1)).to_have_text(re.compile(r"drawing.svgTrouser\??"))
+    expect(trial.locator("#photo-name")).to_have_text("scan.png, as a JPEG that this browser made")
+
+
+def test_a_picture_that_is_kept_is_kept_once(trial: Page, pictures: list[Path]) -> None:
+    trial.set_input_files("#files", pictures[:2])
+    expect(trial.locator("#rows tr")).to_have_count(2)
+
+    trial.get_by_role("button", name="Keep to teach").click()
+
+    expect(trial.get_by_role("button", name="Kept to teach")).to_be_disabled()
+    trial.get_by_role("button", name="Bag.jpg").click()
+    expect(trial.get_by_role("button", name="Keep to teach")).to_be_enabled()
+
+
+def test_a_connection_that_is_lost_is_tried_again_and_told_meanwhile(trial: Page, pictures: list[Path]) -> None:
+    lost = [True]
+    trial.route("**/api/classify*", lambda route: route.abort() if lost and lost.pop() else route.continue_())
+
+    trial.set_input_files("#files", pictures[1])
+
+    expect(trial.locator("#working")).to_contain_text(
+        "The device does not answer. Is it on, and in this network? Trying again in 1 s."
+    )
+    expect(trial.locator("#try .name")).to_have_text("Bag")
+    expect(trial.locator("#working")).to_be_hidden()
+
+
+def test_a_file_that_has_gone_meanwhile_is_named(trial: Page, pictures: list[Path]) -> None:
+    def answer(route: Route) -> None:
+        pictures[1].unlink(missing_ok=True)
+        route.continue_()
+
+    trial.route("**/api/classify*", answer)
+
+    trial.set_input_files("#files", pictures[:2])
+
+    expect(trial.locator("#rows tr").nth(0)).to_contain_text("Sneaker")
+    expect(trial.locator("#rows tr").nth(1)).to_contain_text("be read any more")
 
 
 def test_a_device_that_is_busy_is_asked_again(trial: Page, pictures: list[Path]) -> None:

@@ -19,6 +19,7 @@ from pis import Network, Pi, must
 
 from support.bundles import INT8, another_bundle
 from support.commands import MODELS, ROOT
+from support.docs import named
 
 pytestmark = pytest.mark.slow
 
@@ -306,22 +307,21 @@ def test_a_device_with_a_key_takes_only_what_is_signed_and_nothing_older(fleet: 
     assert serves
 
 
-def the_readmes(fleet: Fleet, block: str, **environment: str) -> list[subprocess.CompletedProcess[str]]:
+def the_pages(fleet: Fleet, page: str, block: str, **environment: str) -> list[subprocess.CompletedProcess[str]]:
     """Its commands as they stand there, with pi4 for raspberrypi.local."""
     environment |= {**fleet.environment(), "SOURCE": "test"}
     address = fleet.pis[3].address
     environment["ANSIBLE_SSH_COMMON_ARGS"] += f" -o HostName={address} -o HostKeyAlias={address}"
-    (found,) = re.findall(rf"<!-- {block} -->\n```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     # no terminal: ssh-keygen would ask for a passphrase there
     options = {"environment": environment, "timeout": 900, "stdin": subprocess.DEVNULL, "start_new_session": True}
-    return [fleet.network.run("sh", "-c", line, **options) for line in found.splitlines()]
+    return [fleet.network.run("sh", "-c", line, **options) for line in named(page, block).text.splitlines()]
 
 
-def test_the_readmes_commands_do_what_it_says(fleet: Fleet) -> None:
+def test_the_pages_commands_do_what_it_says(fleet: Fleet) -> None:
     pi = fleet.pis[3]
     before = pi.release()
 
-    deployed, model, rollback, status = the_readmes(fleet, "deploy")
+    deployed, model, rollback, status = the_pages(fleet, "docs/deploy.md", "deploy")
 
     assert [deployed.returncode, model.returncode, rollback.returncode] == [0, 0, 0]
     assert (recap(deployed, "changed"), recap(model, "changed")) == ([3], [0])
@@ -329,11 +329,11 @@ def test_the_readmes_commands_do_what_it_says(fleet: Fleet) -> None:
     assert re.search(r"raspberrypi.local +0\.1\.0 +[0-9a-f]{10} +True", status.stdout)
 
 
-def test_the_readmes_commands_let_a_device_trust_a_key(fleet: Fleet, tmp_path: Path) -> None:
+def test_the_pages_commands_let_a_device_trust_a_key(fleet: Fleet, tmp_path: Path) -> None:
     pi, models = fleet.pis[3], fleet.model("trusted")
     (tmp_path / ".ssh").mkdir()
 
-    results = the_readmes(fleet, "trust", HOME=str(tmp_path), MODELS=str(models))
+    results = the_pages(fleet, "docs/signing.md", "trust", HOME=str(tmp_path), MODELS=str(models))
     unsigned = fleet.make("deploy-model", f"MODELS={fleet.model('not-trusted')}", "ARGS=--limit pi4")
     other = fleet.make("trust", "ARGS=--limit pi4", f"KEY={fleet.folder}/key")
     serves = pi.serves() and pi.verifies()

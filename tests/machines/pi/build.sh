@@ -24,7 +24,7 @@ if [ "$key" != "$(cat built 2>/dev/null)" ]; then
   # as a tar archive, so that all files are ours, whoever we are
   mmdebstrap --quiet --variant=extract --skip=check/qemu --architectures=arm64 \
     --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr \
-    --include=libc-bin,libstdc++6,python3,python3-libcamera,python3-prctl,coreutils,dash,kmod,v4l-utils,busybox-static,"linux-image-arm64${pages:+-$pages}" \
+    --include=libc-bin,libstdc++6,python3,python3-libcamera,python3-prctl,coreutils,curl,dash,kmod,v4l-utils,busybox-static,"linux-image-arm64${pages:+-$pages}" \
     --include=base-files,base-passwd,bash,grep,gzip,libpam-modules,mount,openssh-server,sed,sudo,systemd,tar,udev,util-linux \
     trixie - 2>mmdebstrap.log | tar -x --no-same-owner -C root --exclude './dev/*' || { tail mmdebstrap.log >&2; exit 1; }
 
@@ -32,7 +32,7 @@ if [ "$key" != "$(cat built 2>/dev/null)" ]; then
   mkdir -p root/opt/venv/bin "$site"
   ln -s /usr/bin/python3 root/opt/venv/bin/python
   printf 'home = /usr/bin\ninclude-system-site-packages = false\nversion = 3.13\n' >root/opt/venv/pyvenv.cfg
-  arm "$site" "$wheel[camera]"
+  arm "$site" "$wheel[camera,page]"
 
   # picamera2 stands among the system's packages; it imports pidng, which is for raw pictures, and pykms, for a screen
   system=root/usr/lib/python3/dist-packages

@@ -8,12 +8,16 @@ import os
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from support.commands import ROOT
+from support.film import scene
+from train.dataset import Dataset
 
 PAGES = os.environ.get("PAGES", "")
 """Empty, or 16k: of the memory, as on a Pi 5."""
@@ -68,10 +72,53 @@ class Pi:
             raise RuntimeError(f"the machine has stopped:\n{self.console.read_text()}") from error
         return subprocess.CompletedProcess(command, status, stdout, stderr)
 
+    def start(self, command: str) -> str:
+        """A shell's command that goes on. Returns its process's number."""
+        return self.run("sh", "-c", f"({command}) & echo $!").stdout.strip()
+
+    def end(self, process: str) -> None:
+        """With SIGTERM, and waits for it."""
+        self.run("busybox", "kill", process)
+        wait_for(lambda: self.run("test", "-e", f"/proc/{process}/exe").returncode == 1)
+
     def stop(self) -> None:
         self.commands.close()
         self.machine.kill()
         self.machine.wait()
+
+
+class Webcam:
+    """What is before the camera at /dev/video0: vivid shows there what comes to /dev/video1. YU12 it hands on unchanged."""
+
+    def __init__(self, pi: Pi, dataset: Dataset) -> None:
+        self.pi, self.dataset = pi, dataset
+        for device in ("/dev/video0", "/dev/video1"):
+            pi.run("v4l2-ctl", "-d", device, "--set-dv-bt-timings", "index=4")  # 25 frames a second
+        pi.run("v4l2-ctl", "-d", "/dev/video0", "--set-ctrl", "hdmi_000_0_is_connected_to=2,osd_text_mode=2")
+        self.show(0)
+        self.plug_in()
+
+    def plug_in(self) -> None:
+        self.pi.start(
+            "exec v4l2-ctl -d /dev/video1 --set-fmt-video-out=width=640,height=480,pixelformat=YU12,field=none "
+            "--stream-out-mmap --stream-loop --stream-from=/tmp/shown >/dev/null 2>&1"
+        )
+
+    def show(self, class_id: int) -> None:
+        """Two frames, with a camera's noise, are shown in turns."""
+        bright = np.asarray(scene(self.dataset, class_id).convert("L").resize((640, 480)), np.float32)
+        noisy = bright + 2 * np.random.default_rng(0).standard_normal((2, *bright.shape))
+        frames = np.full((2, 720, 640), 128, np.uint8)
+        frames[:, :480] = (16 + 219 / 255 * noisy).clip(16, 235)
+        (self.pi.share / "picture").write_bytes(frames.tobytes())
+        self.pi.run("dd", "if=picture", "of=/tmp/shown", "bs=1M", "conv=notrunc")
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 200) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.2)
 
 
 @pytest.fixture(scope="session")
@@ -87,3 +134,8 @@ def pi(share: Path) -> Iterator[Pi]:
     machine = Pi(share)
     yield machine
     machine.stop()
+
+
+@pytest.fixture(scope="session")
+def webcam(pi: Pi, dataset: Dataset) -> Webcam:
+    return Webcam(pi, dataset)

@@ -1,13 +1,10 @@
 """`fmnist-edge camera` in the emulated Pi: a V4L2 camera that shows what the tests draw, and picamera2 on a virtual camera."""
 
 import json
-import time
-from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
-from machine import Pi
+from machine import Pi, Webcam, wait_for
 
 from fmnist_edge.contract import CLASSES
 from support.film import scene
@@ -17,40 +14,15 @@ pytest_plugins = ["machine"]
 
 
 class Watched:
-    """`fmnist-edge camera` in the machine, which goes on, and the picture before it. vivid's loop hands on YU12 unchanged."""
+    """`fmnist-edge camera` in the machine, which goes on."""
 
-    def __init__(self, pi: Pi, dataset: Dataset) -> None:
-        self.pi, self.dataset = pi, dataset
-        for device in ("/dev/video0", "/dev/video1"):
-            pi.run("v4l2-ctl", "-d", device, "--set-dv-bt-timings", "index=4")  # 25 frames a second
-        pi.run("v4l2-ctl", "-d", "/dev/video0", "--set-ctrl", "hdmi_000_0_is_connected_to=2,osd_text_mode=2")
-        self.show(0)
-        self.plug_in()
-        self.process = self.start("exec fmnist-edge camera --source /dev/video0 --json >camera.jsonl 2>camera.err")
+    def __init__(self, webcam: Webcam) -> None:
+        self.pi, self.show, self.plug_in = webcam.pi, webcam.show, webcam.plug_in
+        self.process = self.pi.start("exec fmnist-edge camera --source /dev/video0 --json >camera.jsonl 2>camera.err")
         wait_for(lambda: self.labels() == [CLASSES[0]])
 
-    def start(self, command: str) -> str:
-        """Its process's number."""
-        return self.pi.run("sh", "-c", f"({command}) & echo $!").stdout.strip()
-
-    def plug_in(self) -> None:
-        self.start(
-            "exec v4l2-ctl -d /dev/video1 --set-fmt-video-out=width=640,height=480,pixelformat=YU12,field=none "
-            "--stream-out-mmap --stream-loop --stream-from=/tmp/shown >/dev/null 2>&1"
-        )
-
-    def show(self, class_id: int) -> None:
-        """Two frames, with a camera's noise, are shown in turns."""
-        bright = np.asarray(scene(self.dataset, class_id).convert("L").resize((640, 480)), np.float32)
-        noisy = bright + 2 * np.random.default_rng(0).standard_normal((2, *bright.shape))
-        frames = np.full((2, 720, 640), 128, np.uint8)
-        frames[:, :480] = (16 + 219 / 255 * noisy).clip(16, 235)
-        (self.pi.share / "picture").write_bytes(frames.tobytes())
-        self.pi.run("dd", "if=picture", "of=/tmp/shown", "bs=1M", "conv=notrunc")
-
     def stop(self) -> None:
-        self.pi.run("busybox", "kill", self.process)
-        wait_for(lambda: self.pi.run("test", "-e", f"/proc/{self.process}/exe").returncode == 1)
+        self.pi.end(self.process)
 
     def results(self) -> list[dict[str, object]]:
         return [json.loads(line) for line in (self.pi.share / "camera.jsonl").read_text().splitlines(True) if line.endswith("\n")]
@@ -64,16 +36,9 @@ class Watched:
         return (self.pi.share / "camera.err").read_text()
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 200) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.2)
-
-
 @pytest.fixture(scope="module")
-def watched(pi: Pi, dataset: Dataset) -> Watched:
-    return Watched(pi, dataset)
+def watched(webcam: Webcam) -> Watched:
+    return Watched(webcam)
 
 
 def test_the_camera_names_each_garment_that_it_is_shown(watched: Watched) -> None:
@@ -97,7 +62,7 @@ def test_unplugged_while_streaming_and_plugged_in_again_it_goes_on(watched: Watc
     watched.show(3)
     wait_for(lambda: watched.labels()[-1] == "Dress")
 
-    watched.start("exec sleep 5 </dev/video1")  # the driver reconnects when all have closed it
+    watched.pi.start("exec sleep 5 </dev/video1")  # the driver reconnects when all have closed it
     watched.pi.run("v4l2-ctl", "-d", "/dev/video0", "--set-ctrl", "disconnect=0")
     wait_for(lambda: "lost" in watched.said())
     watched.show(7)

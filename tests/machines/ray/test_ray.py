@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from support.commands import ROOT, fmnist_edge
+from support.docs import named
 from train.dataset import Dataset
 
 pytestmark = pytest.mark.slow
@@ -103,8 +104,7 @@ def kill(node: "subprocess.Popen[bytes]") -> None:
 
 
 def program_of_the_page(folder: Path) -> Path:
-    (text,) = re.findall(r"<!-- bulk.py -->\n```python\n(.*?)```", PAGE, re.DOTALL)
-    (folder / "bulk.py").write_text(text)
+    (folder / "bulk.py").write_text(named("docs/bulk.md", "bulk.py").text)
     return folder / "bulk.py"
 
 

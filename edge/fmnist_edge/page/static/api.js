@@ -30,7 +30,7 @@ export async function reach(path, options) {
     response = await fetch(path, options);
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Error("The device does not answer. Is it on, and in this network?");
+    throw Object.assign(new Error("The device does not answer. Is it on, and in this network?"), { lost: true });
   }
   if (response.status === 401) location.reload();
   return response;

@@ -12,6 +12,7 @@ export async function show() {
   hide();
   try {
     const status = await get("api/status");
+    byId("looking").hidden = true;
     showStatus(status);
     notice(byId("trouble"), "");
   } catch (error) {

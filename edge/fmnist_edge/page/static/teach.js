@@ -2,17 +2,25 @@
 
 import { barOf, inWords } from "./answer.js";
 import { get, postJson } from "./api.js";
-import { announce, byId, complain, make, onClick } from "./dom.js";
+import { announce, byId, complain, make, notice, onClick, tell } from "./dom.js";
 
 const SHOWN = 24;
 /** Pictures of the queue, at most: the others come when these are done. */
 
+const EVERY = 3000;
+/** Milliseconds between two looks, while no picture waits or the device does not answer. */
+
 const NONE = null;
+
+const STORED = "taught";
 
 let teaching = null;
 let current = null;
-const done = [];
+const done = stored();
 /** What can be undone, the last at the end: {token, label, id}. */
+
+let timer = null;
+let lost = false;
 
 const postponed = new Set();
 
@@ -29,12 +37,41 @@ async function alone(act) {
   }
 }
 
+/** Outlives a page that is loaded again, as phones do with one that was not looked at for a while. */
+function stored() {
+  try {
+    return JSON.parse(sessionStorage.getItem(STORED)) ?? [];
+  } catch {
+    return []; // this browser keeps nothing
+  }
+}
+
+function store() {
+  try {
+    sessionStorage.setItem(STORED, JSON.stringify(done));
+  } catch {
+    // this browser keeps nothing
+  }
+}
+
 export async function show() {
+  hide();
   try {
     await refresh();
+    if (lost) notice(byId("trouble"), "");
+    lost = false;
   } catch (error) {
     complain(error);
+    lost = true;
+    lookAgain();
   }
+}
+
+export const hide = () => clearTimeout(timer);
+
+function lookAgain() {
+  hide();
+  if (!byId("teach").hidden && !document.hidden) timer = setTimeout(show, EVERY);
 }
 
 async function refresh(wish = current) {
@@ -44,6 +81,7 @@ async function refresh(wish = current) {
   current = waiting.find(({ id }) => id === wish)?.id ?? first?.id ?? null;
   showQuestion();
   showCounts();
+  if (current === null) lookAgain();
 }
 
 function showQuestion() {
@@ -88,6 +126,7 @@ function showCounts() {
     `${megabytes(bytes)} of ${megabytes(limit)} MB are used.`,
   ].join(" ");
   byId("download").hidden = !taught;
+  store();
   const last = done.at(-1);
   byId("undo").disabled = !last;
   byId("undo").textContent = last ? `Undo “${last.label}”` : "Undo";
@@ -117,7 +156,7 @@ async function choose(classId, label) {
   const { undo } = await postJson(`api/teach/${encodeURIComponent(id)}`, { class_id: classId });
   done.push({ token: undo, label, id });
   await refresh(null);
-  announce(`Kept as ${label}. ${left()}`);
+  tell(`Kept as ${label}. ${left()}`);
 }
 
 const capital = (text) => text[0].toUpperCase() + text.slice(1);

@@ -1,12 +1,23 @@
 // Try: pictures that are dropped, pasted, chosen or photographed are classified; several become a table.
 
 import { answerIn, inWords, spoken, twoDigits } from "./answer.js";
-import { post } from "./api.js";
+import { post, sleep } from "./api.js";
 import { save, toCsv } from "./csv.js";
 import { announce, byId, make, notice, onClick, tell } from "./dom.js";
 
+const PAUSES = [1, 2, 4, 8, 15, 15];
+/** Seconds before a picture is sent again to a device that does not answer. */
+
+const TOO_SLOW = 408;
+const TOO_LARGE = 413;
+const UNKNOWN = 415;
+/** What HTTP calls pictures that the device does not take, though this browser may be able to read them. */
+
+const LONGEST = 2048;
+/** Pixels of the longest edge of what is made of these. */
+
 const results = [];
-/** {file, address, record}; a record has an `error` if the picture can't be read. */
+/** {file, content, address, record, kept}; content: what was sent. A record has an `error` if the picture can't be read. */
 
 const waiting = [];
 let working = false;
@@ -23,7 +34,8 @@ async function classify(files) {
   while (waiting.length) {
     notice(byId("working"), `Classifying picture ${done + 1} of ${done + waiting.length} …`);
     const file = waiting.shift();
-    const result = { file, address: URL.createObjectURL(file), record: await recordOf(file) };
+    const address = URL.createObjectURL(file);
+    const result = { file, address, kept: false, ...(await answered(file, address)) };
     results.push(result);
     addRow(result);
     if (done === 0) select(result);
@@ -34,23 +46,68 @@ async function classify(files) {
   notice(byId("working"), "");
 }
 
-async function recordOf(file) {
+/** The record, and the content that it is of: the file, or the JPEG that this browser made of it. */
+async function answered(file, address) {
   try {
-    return await post("api/classify?explain=1", file);
+    return { content: file, record: await recordOf(file) };
   } catch (error) {
-    return { error: error.message };
+    const smaller = [TOO_SLOW, TOO_LARGE, UNKNOWN].includes(error.status) && (await toJpeg(address));
+    if (!smaller) return { content: file, record: { error: error.message } };
+    return { content: smaller, record: await recordOf(smaller).catch(({ message }) => ({ error: message })) };
   }
+}
+
+async function recordOf(blob) {
+  const content = await bytesOf(blob);
+  for (const pause of PAUSES) {
+    try {
+      return await post("api/classify?explain=1", content);
+    } catch (error) {
+      if (!error.lost) throw error;
+      notice(byId("working"), `${error.message} Trying again in ${pause} s.`);
+      await sleep(1000 * pause);
+    }
+  }
+  return post("api/classify?explain=1", content);
+}
+
+/** Read before it is sent: a file that has gone meanwhile looks like a device that does not answer. */
+async function bytesOf(blob) {
+  try {
+    return new Blob([await blob.arrayBuffer()], { type: blob.type });
+  } catch {
+    throw new Error("This file can’t be read any more.");
+  }
+}
+
+/** An iPhone's HEIC, a scan of 30 MB: upright and smaller, as a JPEG; null if this browser can't read it either. */
+async function toJpeg(address) {
+  const image = make("img", { src: address });
+  try {
+    await image.decode();
+  } catch {
+    return null;
+  }
+  const scale = Math.min(1, LONGEST / Math.max(image.naturalWidth, image.naturalHeight));
+  const [width, height] = [image.naturalWidth, image.naturalHeight].map((edge) => Math.max(1, Math.round(scale * edge)));
+  const canvas = make("canvas", { width, height });
+  const pen = canvas.getContext("2d");
+  pen.fillStyle = "white"; // JPEG knows nothing transparent
+  pen.fillRect(0, 0, width, height);
+  pen.drawImage(image, 0, 0, width, height);
+  return new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", 0.92));
 }
 
 function select(result) {
   selected = result;
-  const { file, address, record } = result;
+  const { file, content, address, record } = result;
   results.forEach((other) => other.row.classList.toggle("selected", other === result));
   byId("tried").hidden = false;
   byId("drop").classList.add("small");
-  byId("photo-name").textContent = file.name;
+  byId("photo-name").textContent = content === file ? file.name : `${file.name}, as a JPEG that this browser made`;
   byId("photo").replaceChildren("error" in record ? picture(file, address) : explained(result));
   byId("keep-tried").hidden = byId("try-answer").hidden = "error" in record;
+  showKept();
   byId("photo-error").textContent = record.error ?? "";
   if (!("error" in record)) showAnswer(record);
   announce("error" in record ? `${file.name}: ${record.error}` : `${file.name}: ${spoken(record)}`);
@@ -90,7 +147,7 @@ function addRow(result) {
   const { file, address, record } = result;
   const image = make("img", { src: address, alt: "", width: 40, height: 40 });
   image.addEventListener("error", () => image.remove());
-  const name = make("button", { type: "button", className: "plain" }, image, make("span", { textContent: file.name }));
+  const name = make("button", { type: "button", className: "plain" }, image, make("span", { textContent: file.name, title: file.name }));
   name.addEventListener("click", () => select(result));
   const cells =
     "error" in record
@@ -156,8 +213,17 @@ addEventListener("paste", (event) => {
 
 byId("save-csv").addEventListener("click", () => save("clothes.csv", table(), "text/csv"));
 
+/** Once is enough: a second time it would be another picture. */
+function showKept() {
+  byId("keep-tried").disabled = selected.kept;
+  byId("keep-tried").textContent = selected.kept ? "Kept to teach" : "Keep to teach";
+}
+
 onClick(byId("keep-tried"), async () => {
-  await post("api/teach", selected.file);
+  const result = selected;
+  await post("api/teach", result.content);
+  result.kept = true;
+  showKept();
   tell("Kept. It waits in Teach.");
 });
 
