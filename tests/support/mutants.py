@@ -90,14 +90,14 @@ def folder_of(module: str) -> Path:
     return FOLDER / module.removesuffix(".py").replace("/", ".")
 
 
-def digest(module: str, tests: list[str]) -> str:
+def digest(module: str, tests: list[str], slow: bool) -> str:
     """Of all on which a module's results rest, as far as they do not lie deeper."""
-    return sha256(b"".join((ROOT / path).read_bytes() for path in [module, *tests]) + CONFIG.encode()).hexdigest()
+    return sha256(b"".join((ROOT / path).read_bytes() for path in [module, *tests]) + f"{CONFIG}{slow}".encode()).hexdigest()
 
 
 def prepare(module: str, tests: list[str], slow: bool) -> Path:
     """Makes the module's folder, unless it is there and nothing has changed. slow: with the tests that are marked so."""
-    folder, wanted = folder_of(module), digest(module, tests)
+    folder, wanted = folder_of(module), digest(module, tests, slow)
     stamp = folder / "digest"
     if stamp.exists() and stamp.read_text() == wanted:
         return folder

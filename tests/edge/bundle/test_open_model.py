@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fmnist_edge.bundle import model
-from fmnist_edge.bundle.model import default_model, open_model, read_model
+from fmnist_edge.bundle.model import default_model, open_model, open_witness, read_model
 from fmnist_edge.errors import ModelError, RuntimeUnavailableError, SignatureError
 from fmnist_edge.runtimes.isolated import IsolatedSession
 from fmnist_edge.runtimes.onnx import OnnxSession
@@ -30,6 +30,16 @@ def test_the_model_that_is_named_is_opened_and_says_what_it_is() -> None:
     assert opened.description["input"]["dtype"] == "float32"
     assert isinstance(opened.session, OnnxSession)
     assert {"fmnist-float.onnx", "golden.npz"} < opened.listed.keys()
+    assert (opened.vouched_for, opened.no_runtime) == (True, None)
+
+
+def test_the_witness_of_an_int8_model_is_numpy_and_others_have_none() -> None:
+    witness = open_witness(open_model())
+
+    assert witness is not None
+    assert witness.runtime == f"numpy {np.__version__}"
+    assert open_witness(open_model(MODELS / "fmnist-float.tflite")) is None
+    assert open_witness(open_model(MODELS / "fmnist-int8.onnx")) is None
 
 
 def test_a_path_may_be_text() -> None:
@@ -50,9 +60,13 @@ def test_a_model_that_nobody_vouches_for_runs_in_a_process_of_its_own_with_the_s
     shutil.copy(model, copy)
     tiles = np.random.default_rng(0).integers(0, 256, (3, 28, 28), np.uint8)
 
-    session = open_model(copy).session
+    opened = open_model(copy)
+    session = opened.session
 
     assert isinstance(session, IsolatedSession)
+    assert (opened.path, opened.listed, opened.vouched_for, opened.no_runtime) == (copy, {}, False, None)
+    assert opened.description == open_model(model).description
+    assert open_witness(opened) is None
     np.testing.assert_array_equal(session.probabilities(tiles), open_model(model).session.probabilities(tiles))
 
 
@@ -137,6 +151,9 @@ def test_without_a_runtime_numpy_alone_runs_an_int8_model_that_is_vouched_for() 
     opened = open_model()
 
     assert opened.session.runtime == f"numpy {np.__version__}"
+    assert (opened.path, opened.vouched_for) == (INT8, True)
+    assert opened.description["classes"]
+    assert "golden.npz" in opened.listed
     assert opened.no_runtime is not None
     assert opened.no_runtime.startswith("no TFLite runtime works here; pip install ai-edge-litert")
 
