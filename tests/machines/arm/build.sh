@@ -11,6 +11,7 @@ wheel=$(realpath "$3")
 mkdir -p "$2"
 cd "$2"
 here=$(pwd -P)
+system=$here/root
 if [ "$1" = armhf ]; then
   # the page's lines; what apt is to install, mmdebstrap does
   lines=$(sed -n '/^<!-- 32 bits, /,/^```$/{/^[a-z]/p}' "$repository/docs/install.md")
@@ -38,7 +39,7 @@ rm root/usr/bin/python3
 cat >root/usr/bin/python3 <<SCRIPT
 #!/bin/sh
 unset PYTHONPATH
-QEMU_CPU=$cpu exec $qemu -L $here/root -0 "\$0" $here/root/usr/bin/python3.11 "\$@"
+QEMU_CPU=$cpu exec $qemu -L $system -0 "\$0" $system/usr/bin/python3.11 "\$@"
 SCRIPT
 chmod +x root/usr/bin/python3
 
@@ -57,5 +58,5 @@ else
 fi
 
 cp "$wheel" .
-PATH=$here/root/usr/bin:$PATH bash -euc "$lines" >log 2>&1 || { tail log >&2; exit 1; }
+PATH=$system/usr/bin:$PATH bash -euc "$lines" >log 2>&1 || { tail log >&2; exit 1; }
 echo "$key" >built
