@@ -56,7 +56,7 @@ class Prediction:
     @property
     def confidence(self) -> float:
         """Its probability, 0 to 1."""
-        return float(self.probabilities.max())
+        return max(self.probabilities.tolist())  # of ten numbers, sooner than numpy
 
     @property
     def unsure(self) -> bool:
@@ -66,7 +66,8 @@ class Prediction:
     def top(self, count: int) -> list[tuple[int, float]]:
         """The ``count`` most probable classes with their probabilities, the best first; equal ones in class order."""
         probabilities: list[float] = self.probabilities.tolist()
-        return sorted(enumerate(probabilities), key=lambda pair: -pair[1])[:count]
+        ranked = sorted(range(len(probabilities)), key=probabilities.__getitem__, reverse=True)
+        return [(class_id, probabilities[class_id]) for class_id in ranked[:count]]
 
     def __repr__(self) -> str:
         path = f", {self.path!r}" if self.path else ""

@@ -1,11 +1,11 @@
 """A model file's self-description as text for people. Needs no runtime."""
 
 import json
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from fmnist_edge.bundle.model import read_model
+from fmnist_edge.checksum import sha256
 from fmnist_edge.runtimes.formats import format_of
 
 WIDTH = 23

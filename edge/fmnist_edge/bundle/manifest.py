@@ -1,10 +1,10 @@
 """The manifest.json beside a model: which files belong to one export, by their SHA-256."""
 
 import os
-from hashlib import sha256
 from pathlib import Path
 
 from fmnist_edge.bundle.untrusted import MAX_MANIFEST_BYTES, configured_keys, parse, read
+from fmnist_edge.checksum import sha256
 from fmnist_edge.errors import ModelError, SignatureError
 
 FORMAT = 1

@@ -7,12 +7,12 @@ import time
 import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
 from PIL import Image
 
+from fmnist_edge.checksum import sha256
 from fmnist_edge.classifier import BATCH, Classifier, batches
 from fmnist_edge.classify.output import Show
 from fmnist_edge.classify.reading import Item

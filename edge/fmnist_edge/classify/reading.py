@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 CHUNK, LARGEST_CHUNK, CHUNK_MS = 8, 64, 50.0
 """Pictures that a process gets at once: a few photos, so that results arrive soon, or as many tiles as take CHUNK_MS."""
 
+AHEAD = 32
+"""Chunks that are handed out or read, and not handed on yet."""
+
 FIRST = 16
 """Pictures that are read in this process before other processes are considered."""
 
@@ -112,9 +115,9 @@ def worthwhile_processes() -> int:
 
 
 def read_in_processes(sources: Iterator[Source], jobs: int) -> Iterator[Item]:
-    """Each in its turn gets a chunk, this process too; the others have the next one while their answer is waiting.
+    """The others have two chunks each. This process hands on what is read, in order, and reads while the next answer is not here.
 
-    What reads here need not be started, which takes as long as two thousand tiles.
+    So nobody waits for a process that starts, which takes as long as two thousand tiles.
     """
     from fmnist_edge.processes import start, stop
 
@@ -124,28 +127,41 @@ def read_in_processes(sources: Iterator[Source], jobs: int) -> Iterator[Item]:
         yield from map(read_item, sources)
         return
     try:
-        handed_out, size = deque[tuple["Popen[bytes] | None", list[Source]]](), CHUNK
+        handed_out, size = deque["Popen[bytes] | list[Item]"](), CHUNK
 
-        def hand_out(reader: "Popen[bytes] | None") -> None:
+        def hand_out(reader: "Popen[bytes]") -> None:
             if chunk := list(islice(sources, size)):
-                if reader:
-                    send(reader, chunk)
-                handed_out.append((reader, chunk))
+                send(reader, chunk)
+                handed_out.append(reader)
 
-        for reader in [*readers, None] * 2:
+        for reader in readers * 2:
             hand_out(reader)
         while handed_out:
-            reader, chunk = handed_out.popleft()
-            items = receive(reader) if reader else map(read_item, chunk)
-            hand_out(reader)
-            milliseconds = 0.0
-            for item in items:
-                milliseconds += item.milliseconds
-                yield item
-            size = round(min(max(CHUNK, CHUNK_MS * len(chunk) / milliseconds), LARGEST_CHUNK))
+            while not is_here(handed_out[0]) and len(handed_out) < AHEAD and (chunk := list(islice(sources, size))):
+                handed_out.append(items := list(map(read_item, chunk)))
+                size = next_size(items)
+            first = handed_out.popleft()
+            if isinstance(first, list):
+                yield from first
+            else:
+                items = receive(first)
+                hand_out(first)
+                yield from items
+                size = next_size(items)
     finally:
         for reader in readers:
             stop(reader)
+
+
+def next_size(chunk: list[Item]) -> int:
+    return round(min(max(CHUNK, CHUNK_MS * len(chunk) / sum(item.milliseconds for item in chunk)), LARGEST_CHUNK))
+
+
+def is_here(chunk: "Popen[bytes] | list[Item]") -> bool:
+    """Whether it is read: here, or by a process whose answer begins to come."""
+    from select import select
+
+    return isinstance(chunk, list) or bool(select([chunk.stdout], [], [], 0)[0])
 
 
 def send(reader: "Popen[bytes]", chunk: list[Source]) -> None:

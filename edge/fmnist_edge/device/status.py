@@ -1,7 +1,6 @@
 """The state of this device: the model, its signature, whether it computes correctly, and what the camera's service saw last."""
 
 import time
-from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 from fmnist_edge.bundle.golden import verify
 from fmnist_edge.bundle.model import read_model
 from fmnist_edge.bundle.untrusted import configured_keys
+from fmnist_edge.checksum import sha256
 from fmnist_edge.device.board import health
 from fmnist_edge.errors import FmnistEdgeError, SignatureError
 from fmnist_edge.live.pulse import read_pulse

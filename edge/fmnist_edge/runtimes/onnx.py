@@ -2,12 +2,12 @@
 
 import importlib
 import re
-from hashlib import sha256
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from fmnist_edge.checksum import sha256
 from fmnist_edge.contract import DESCRIPTION, INPUT, OUTPUT, Probabilities, Tiles, to_input, to_probabilities
 from fmnist_edge.errors import ModelError, RuntimeUnavailableError, first_line
 from fmnist_edge.runtimes.session import MAX_DESCRIPTION_BYTES, Tensor, check_contract

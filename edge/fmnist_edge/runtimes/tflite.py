@@ -5,13 +5,13 @@ import io
 import os
 import sys
 import zipfile
-from hashlib import sha256
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fmnist_edge.checksum import sha256
 from fmnist_edge.contract import (
     CLASSES,
     DESCRIPTION,
@@ -152,4 +152,4 @@ def find_description(content: bytes) -> tuple[str, str]:
     except Exception:
         raise ModelError("it is truncated, or was not made by 'python -m export': it does not describe itself") from None
     # nothing but the flatbuffer stands before the archive's first member
-    return text, sha256(content[:archive_start]).hexdigest()
+    return text, sha256(memoryview(content)[:archive_start]).hexdigest()

@@ -16,7 +16,20 @@ import pytest
 from PIL import Image
 
 from fmnist_edge.classify import reading
-from fmnist_edge.classify.reading import CHUNK, FIRST, LARGEST_CHUNK, Options, Source, fail, open_content, read_all, read_item
+from fmnist_edge.classify.reading import (
+    AHEAD,
+    CHUNK,
+    FIRST,
+    LARGEST_CHUNK,
+    Item,
+    Options,
+    Source,
+    fail,
+    next_size,
+    open_content,
+    read_all,
+    read_item,
+)
 from fmnist_edge.errors import FmnistEdgeError, InputError
 from support.commands import ROOT
 
@@ -145,7 +158,7 @@ def test_other_processes_are_thought_of_where_the_rest_takes_four_tenths_of_a_se
 
 def test_what_was_chosen_by_measurement_is_as_it_was_measured() -> None:
     assert (reading.FIRST, reading.START_MS, reading.LEAST_MS) == (16, 400, 0.02)
-    assert (CHUNK, LARGEST_CHUNK, reading.CHUNK_MS) == (8, 64, 50)
+    assert (CHUNK, LARGEST_CHUNK, reading.CHUNK_MS, AHEAD) == (8, 64, 50, 32)
 
 
 @pytest.mark.slow
@@ -165,7 +178,7 @@ def test_several_processes_do_not_run_through_all_names_at_once() -> None:
     asked: list[str] = []
 
     def watched() -> Iterator[Source]:
-        for source in sources(1000):
+        for source in sources(10_000):
             asked.append(source.name)
             yield source
 
@@ -173,25 +186,29 @@ def test_several_processes_do_not_run_through_all_names_at_once() -> None:
     next(items)
     items.close()  # type: ignore[attr-defined]
 
-    assert CHUNK == 8  # more would come back late
-    assert len(asked) == 5 * CHUNK
+    assert len(asked) <= (AHEAD + 1) * LARGEST_CHUNK
 
 
 @pytest.mark.slow
-def test_tiles_are_sent_in_larger_chunks_than_photos() -> None:
-    asked: list[str] = []
+def test_nobody_waits_for_a_slower_process() -> None:
+    everything = [Source(f"{number}.png", partial(slow_elsewhere, os.getpid()), "tile") for number in range(10 * CHUNK)]
 
-    def watched() -> Iterator[Source]:
-        for source in sources(250):
-            asked.append(source.name)
-            yield source
+    items = list(read_all(everything, jobs=2))
 
-    items = read_all(watched(), jobs=2)
-    for _ in range(CHUNK + 1):
-        next(items)
+    assert [item.name for item in items] == [source.name for source in everything]
+    assert sum(int(item.view.tile.view("u4")[0, 0]) == os.getpid() for item in items if item.view) == 8 * CHUNK
 
-    assert 6 * CHUNK < len(asked) <= 5 * CHUNK + LARGEST_CHUNK
-    assert [item.name for item in items] == [f"{number}.png" for number in range(CHUNK + 1, 250)]
+
+def slow_elsewhere(here: int) -> Image.Image:
+    return process_number(0 if os.getpid() == here else 0.1)
+
+
+@pytest.mark.parametrize(("milliseconds", "size"), [(0.01, LARGEST_CHUNK), (1.0, 50), (5.0, 10), (16.0, CHUNK)])
+def test_tiles_are_sent_in_larger_chunks_than_photos(milliseconds: float, size: int) -> None:
+    """More photos would come back late."""
+    read = Item("picture", None, None, milliseconds)
+
+    assert next_size([read] * CHUNK) == next_size([read] * LARGEST_CHUNK) == size
 
 
 @pytest.mark.slow

@@ -92,11 +92,16 @@ class Webcam:
 
     def __init__(self, pi: Pi, dataset: Dataset) -> None:
         self.pi, self.dataset = pi, dataset
-        for device in ("/dev/video0", "/dev/video1"):
-            pi.run("v4l2-ctl", "-d", device, "--set-dv-bt-timings", "index=4")  # 25 frames a second
+        pi.run("v4l2-ctl", "-d", "/dev/video1", "--set-dv-bt-timings", "index=4")
+        self.forget_sizes()
         pi.run("v4l2-ctl", "-d", "/dev/video0", "--set-ctrl", "hdmi_000_0_is_connected_to=2,osd_text_mode=2")
         self.show(0)
         self.plug_in()
+
+    def forget_sizes(self) -> None:
+        """And 25 frames a second. Asked for a small picture, vivid fills a corner of larger ones until its timings change."""
+        for index in (3, 4):
+            self.pi.run("v4l2-ctl", "-d", "/dev/video0", "--set-dv-bt-timings", f"index={index}")
 
     def plug_in(self) -> None:
         self.pi.start(

@@ -87,6 +87,7 @@ def test_a_phones_photo_gets_the_commands_answer(page: Page, share: Path) -> Non
 
 
 def test_to_the_network_it_shows_the_camera_and_asks_for_the_token(pi: Pi, webcam: Webcam) -> None:
+    webcam.forget_sizes()
     webcam.show(3)
 
     with started(pi, 8643, "--source /dev/video0 --host 0.0.0.0") as page:
