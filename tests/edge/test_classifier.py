@@ -17,6 +17,7 @@ from fmnist_edge import Classifier
 from fmnist_edge.classifier import BATCH, BATCH_SECONDS, Prediction, batches
 from fmnist_edge.contract import Tile
 from fmnist_edge.errors import InputError, PictureError, UsageError
+from fmnist_edge.notebook import to_html
 from fmnist_edge.pictures.tile import View
 from support.commands import MODELS
 from support.described import described, write_manifest
@@ -272,9 +273,22 @@ def test_a_notebook_shows_the_tile_and_a_bar_for_each_class_in_question(classifi
     assert len(shown.findall(".//tr")) == (found.probabilities >= 0.005).sum()
 
 
+def test_in_a_notebook_the_most_probable_class_comes_first_and_each_bar_is_as_long_as_its_class_is_probable() -> None:
+    probabilities = np.array([0.125, 0, 0.25, 0, 0.005, 0, 0.62, 0, 0, 0])
+
+    shown = ElementTree.fromstring(to_html("Shirt", probabilities.tolist(), None, None))
+
+    rows = [("".join(row.itertext()), row.find(".//div")) for row in shown.iter("tr")]
+    assert [text for text, _ in rows] == ["Shirt0.62", "Pullover0.25", "T-shirt/top0.12", "Coat0.01"]
+    assert [bar.attrib["style"][:12] for _, bar in rows if bar is not None] == [
+        *("width: 99px;", "width: 40px;", "width: 20px;", "width: 1px; "),
+    ]
+
+
 def test_a_notebook_says_of_what_is_not_there_nothing() -> None:
     page = Prediction(prediction(8, 1).probabilities, 0.5, garment_found=False)._repr_html_()
 
+    assert "".join(ElementTree.fromstring(page).itertext()) == "Bag? (nothing stands out)Bag>0.99"
     assert "img" not in page
     assert "<small>" not in page
     assert "Bag? (nothing stands out)" in page

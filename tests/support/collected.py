@@ -78,6 +78,8 @@ def measure(session: pytest.Session) -> tuple[dict[str, set[str]], dict[str, flo
     class Notes:
         def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
             seconds[report.nodeid] = seconds.get(report.nodeid, 0) + report.duration
+            if report.failed:
+                print(f"{report.nodeid}:\n{report.longreprtext}", file=sys.__stderr__, flush=True)
             for function in state()._stats:
                 reached.setdefault(function, set()).add(report.nodeid)
             state()._stats.clear()
@@ -150,6 +152,7 @@ def by_function(mutants: dict[str, int | None]) -> Iterator[tuple[str, list[str]
 
 
 def main() -> int:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it, and tests send it
     set_mutant_under_test("mutant_generation")
     copy_src_dir()
     copy_also_copy_files()

@@ -194,11 +194,12 @@ def report(modules: list[str], table: dict[str, Any], in_full: bool) -> None:
             print(f"| {module} | {result.waiting if result else 'all'} not tried yet | | | | | |")
             continue
         reviewed = {name: entry["reason"] for entry in table["survivors"].get(module, []) for name in entry["mutants"]}
-        new[module] = [survivor for survivor in result.survivors if survivor.name not in reviewed]
+        reasons = [reviewed.get(survivor.name) or find_kind(survivor, table["kinds"]) for survivor in result.survivors]
+        new[module] = [survivor for survivor, reason in zip(result.survivors, reasons, strict=True) if not reason]
         names = {survivor.name for survivor in result.survivors}
         stale += [f"{module}: {name}" for name in reviewed if name not in names]
-        reasons = Counter(reviewed[survivor.name].partition(":")[0] for survivor in result.survivors if survivor.name in reviewed)
-        told = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
+        counts = Counter(reason.partition(":")[0] for reason in reasons if reason)
+        told = ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items()))
         print_row(module, result.mutants, result.caught, told, len(new[module]), result.seconds)
         total.update(
             {"mutants": result.mutants, "caught": result.caught, "new": len(new[module]), "seconds": round(result.seconds)}
@@ -209,6 +210,12 @@ def report(modules: list[str], table: dict[str, Any], in_full: bool) -> None:
             print_as_entries(module, survivors)
     for line in stale:
         print(f"listed, and no survivor any longer: {line}")
+
+
+def find_kind(survivor: Survivor, kinds: list[dict[str, Any]]) -> str | None:
+    """The reason of the kind that it is of, if that is one of those that are the same in every module."""
+    fitting = (kind["reason"] for kind in kinds if any(re.search(pattern, survivor.change) for pattern in kind["changes"]))
+    return next(fitting, None)
 
 
 def print_row(name: str, mutants: int, caught: int, reasons: str, new: int, seconds: float) -> None:
