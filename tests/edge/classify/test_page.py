@@ -168,6 +168,12 @@ def test_of_a_photo_its_garment_is_drawn_too(classifier: Classifier, tmp_path: P
     np.testing.assert_array_equal(found.probabilities, classifier.classify(photo)[0].probabilities)
 
 
+def test_a_tile_that_is_said_to_be_a_photo_is_explained_as_one(classifier: Classifier, tmp_path: Path) -> None:
+    explain(Source("tile.png", partial(Image.fromarray, TILE), "photo"), tmp_path / "why.png", classifier)
+
+    assert Image.open(tmp_path / "why.png").width == 32 + 3 * 312 + 92 + 150 + 40 + 32
+
+
 def refusal(kind: type[FmnistEdgeError], photo: Path, out: Path, classifier: Classifier) -> str:
     with pytest.raises(kind) as caught:
         explain(named(photo), out, classifier)
@@ -202,6 +208,9 @@ def test_what_is_written_is_a_png_or_for_several_pictures_goes_into_a_folder(tmp
     check_out(tmp_path / "new" / "folder", several=True)
 
     assert (tmp_path / "new" / "folder").is_dir()
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match=r"explanations can't be saved there"):
+        check_out(tmp_path / "file" / "folder", several=True)
     with pytest.raises(UsageError, match=r"why\.jpg must end in \.png$"):
         check_out(tmp_path / "why.jpg", several=False)
     with pytest.raises(UsageError, match=r"why\.png is one file, but there are several pictures; name a folder with --out$"):
