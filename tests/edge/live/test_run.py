@@ -34,6 +34,9 @@ from support.commands import MODELS
 from support.film import scene, write_film
 from train.dataset import Dataset
 
+# a screen asks whether its stdout is ready; the mutants' tests have none that could say so, but this one
+pytestmark = pytest.mark.usefixtures("capfd")
+
 TROUSER, SNEAKER = 1, 7
 
 
