@@ -15,7 +15,7 @@ from fmnist_edge.cameras import mjpeg
 from fmnist_edge.cameras.camera import FeedOptions
 from fmnist_edge.cameras.devices import cameras
 from fmnist_edge.cameras.feed import Feed
-from fmnist_edge.cameras.mjpeg import codec_of, is_picture, split
+from fmnist_edge.cameras.mjpeg import begins, codec_of, is_picture, split
 from fmnist_edge.errors import SourceError
 from support.camera_server import answering, send_forever
 
@@ -28,7 +28,7 @@ def encoded(form: str, seed: int, **options: object) -> bytes:
 
 
 PREVIEW = encoded("jpeg", 0)
-JPEGS = [encoded("jpeg", 1), encoded("jpeg", 2, restart_marker_rows=1), encoded("jpeg", 3, exif=b"Exif\0\0" + PREVIEW)]
+JPEGS = [encoded("jpeg", 1), encoded("jpeg", 2, restart_marker_blocks=1), encoded("jpeg", 3, exif=b"Exif\0\0" + PREVIEW)]
 PNGS = [encoded("png", seed) for seed in (1, 2, 3)]
 MULTIPART = "multipart/x-mixed-replace; boundary=frame"
 
@@ -160,11 +160,23 @@ def test_it_does_not_matter_in_what_pieces_it_comes(dialect: str, pieces: int) -
     assert split_all(content, pieces) == JPEGS
 
 
-@pytest.mark.parametrize("dialect", ["as it should be", "no length", "pictures and nothing else"])
-def test_a_picture_does_not_wait_for_the_next(dialect: str) -> None:
-    come = iter([DIALECTS[dialect](JPEGS[0])])  # and then nothing: to ask again would be an error
+WITH_FILL_BYTES = JPEGS[0].replace(b"\xff\xda", b"\xff\xff\xff\xda", 1)
 
-    assert next(split(lambda size: next(come), "frame")) == JPEGS[0]
+
+@pytest.mark.parametrize(
+    ("dialect", "picture"),
+    [
+        ("as it should be", JPEGS[0]),
+        ("no length", JPEGS[0]),
+        ("nothing after the picture", JPEGS[0]),
+        *[("pictures and nothing else", picture) for picture in (*JPEGS, WITH_FILL_BYTES, PNGS[0])],
+        *[("pictures and nothing else", saved(form, 100)) for form in ("bmp", "webp")],
+    ],
+)
+def test_a_picture_does_not_wait_for_the_next(dialect: str, picture: bytes) -> None:
+    come = iter([DIALECTS[dialect](picture)])  # and then nothing: to ask again would be an error
+
+    assert next(split(lambda size: next(come), "frame")) == picture
 
 
 def test_a_picture_that_lacks_its_end_ends_at_the_boundary_and_costs_no_other() -> None:
@@ -174,16 +186,70 @@ def test_a_picture_that_lacks_its_end_ends_at_the_boundary_and_costs_no_other() 
     assert split_all(b"".join(parts)) == [broken, JPEGS[1]]
 
 
+@pytest.mark.parametrize("boundary", ["frame", " --frame "])
+def test_a_picture_that_lacks_its_end_ends_at_the_announced_boundary_if_none_has_come_yet(boundary: str) -> None:
+    content = DIALECTS["the boundary after the picture (ESP32-CAM)"](JPEGS[1])
+    broken = JPEGS[0][:-2]
+
+    assert split_all(headed("Content-Type: image/jpeg") + broken + b"\r\n--frame\r\n" + content, boundary=boundary) == [
+        broken,
+        JPEGS[1],
+    ]
+
+
+def test_a_boundary_in_letters_that_no_header_has_is_none() -> None:
+    assert split_all(b"".join(JPEGS), boundary="\N{SNOWMAN}") == JPEGS
+
+
+def test_neither_a_wrong_length_nor_a_lacking_end_costs_the_next_picture() -> None:
+    broken = JPEGS[0][:-2]
+    parts = [headed("--frame", length(broken, -40)) + broken + b"\r\n", DIALECTS["as it should be"](JPEGS[1])]
+
+    assert split_all(b"".join(parts)) == [broken, JPEGS[1]]
+
+
+def test_what_looks_like_a_short_boundary_in_a_picture_does_not_end_it() -> None:
+    picture = encoded("jpeg", 1, comment=b"--frame")
+
+    assert split_all(DIALECTS["no length"](picture) + DIALECTS["no length"](JPEGS[1])) == [picture, JPEGS[1]]
+
+
+def test_a_longer_boundary_ends_a_picture_without_a_line_feed_before_it() -> None:
+    broken = JPEGS[0][:-2]
+    parts = [headed("--frames") + broken, headed("--frames") + JPEGS[1]]
+
+    assert split_all(b"".join(parts)) == [broken, JPEGS[1]]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (JPEGS[0], True),
+        (b"\r\n" + PNGS[0], True),
+        (b"--frame\r\n", True),
+        (b"\r\nContent-Length: 9\r\n", True),
+        (b"content-type: image/jpeg\n", True),
+        (b"<html>", False),
+        (b"Content-Language: en\r\n", False),
+    ],
+)
+def test_pictures_and_their_parts_are_known_by_how_they_begin(content: bytes, expected: bool) -> None:
+    assert begins(content) is expected
+
+
 def test_half_a_picture_at_the_end_of_a_stream_is_none() -> None:
     content = DIALECTS["as it should be"](JPEGS[0]) + DIALECTS["as it should be"](JPEGS[1])[:-2000]
 
     assert split_all(content) == [JPEGS[0]]
 
 
+SMALL = saved("png", 100)
+
+
 @settings(max_examples=200, deadline=None)
 @given(
     st.lists(
-        st.one_of(st.binary(max_size=50), st.sampled_from([b"\xff\xd8\xff", b"--frame\r\n", b"Content-Length: 9\r\n\r\n", *PNGS]))
+        st.one_of(st.binary(max_size=50), st.sampled_from([b"\xff\xd8\xff", b"--frame\r\n", b"Content-Length: 9\r\n\r\n", SMALL]))
     )
 )
 def test_no_stream_is_too_odd(parts: list[bytes]) -> None:
