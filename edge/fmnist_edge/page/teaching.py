@@ -114,7 +114,7 @@ class Teaching:
                 name = f"kept-{datetime.now(timezone.utc).strftime('%Y%m%d-%H%M%S-%f')[:-3]}"
                 path = move(part, self._folder, name, suffix)
             except OSError as error:
-                raise Refused(507, f"the picture can't be saved ({error.strerror})") from None
+                raise Refused(507, f"the picture can't be saved ({error.strerror or error})") from None
             finally:
                 with suppress(OSError):
                     part.unlink(missing_ok=True)
@@ -183,7 +183,7 @@ class Teaching:
         except FileNotFoundError:
             raise Refused(404, "there is no such picture: it may have been labelled already") from None
         except OSError as error:
-            raise Refused(507, f"the picture can't be moved ({error.strerror})") from None
+            raise Refused(507, f"the picture can't be moved ({error.strerror or error})") from None
 
     def _find(self, picture_id: str) -> Path:
         path = find_picture(picture_id, self._folder) if ID.fullmatch(picture_id) else None

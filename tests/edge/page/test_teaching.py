@@ -5,6 +5,7 @@ import io
 import os
 import time
 import zipfile
+from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,37 @@ def test_none_of_these_is_a_label_too_and_the_training_passes_over_it(tmp_path: 
     assert [classes for _, classes in find_photos(tmp_path)] == [{SNEAKER}]
 
 
+def test_none_of_these_can_be_undone_too(tmp_path: Path) -> None:
+    teaching = Teaching(tmp_path, MEGABYTE)
+    kept = teaching.keep(b"cup", ".jpg", ANSWER)
+
+    assert teaching.undo(teaching.teach(kept, None)) == kept
+    assert (waiting(teaching), counts(teaching)) == ([kept], {})
+
+
+def test_each_class_is_named_in_the_overview_though_there_are_none_of_it(tmp_path: Path) -> None:
+    classes = Teaching(tmp_path, MEGABYTE).overview()["classes"]
+
+    assert classes[:-1] == [{"class_id": number, "label": label, "count": 0} for number, label in enumerate(CLASSES)]
+    assert classes[-1] == {"class_id": None, "label": "none of these", "count": 0}
+
+
+def test_a_picture_is_named_by_the_time_in_utc_as_the_camera_s_frames_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "Pacific/Auckland")
+    time.tzset()
+    try:
+        before = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S")
+        kept = Teaching(tmp_path, MEGABYTE).keep(b"cup", ".jpg", ANSWER)
+        after = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S")
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+    assert before <= kept[5:20] <= after
+
+
 def test_every_class_has_a_folder_that_the_training_knows(tmp_path: Path) -> None:
     teaching = Teaching(tmp_path, MEGABYTE)
     for class_id in range(10):
@@ -101,13 +133,43 @@ def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
     teaching = Teaching(tmp_path, MEGABYTE)
     kept = teaching.keep(b"x", ".jpg", ANSWER)
     undo = teaching.teach(kept, COAT)
-    for attempt in (lambda: teaching.teach(kept, COAT), lambda: teaching.picture(kept), lambda: teaching.undo(f"9.{kept}")):
-        with pytest.raises(Refused) as caught:
+    for attempt in (lambda: teaching.teach(kept, COAT), lambda: teaching.picture(kept), lambda: teaching.picture("../secret")):
+        with pytest.raises(Refused, match=r"^there is no such picture: it may have been labelled already$") as caught:
             attempt()
         assert caught.value.status == 404
     teaching.undo(undo)
-    with pytest.raises(Refused):
-        teaching.undo(undo)
+    for token in (undo, f"9.{kept}", kept, f"4.{kept}.jpg", "4.../../secret", "none.", ""):
+        with pytest.raises(Refused, match=r"^there is nothing to undo: that picture is not in its class's folder$") as caught:
+            teaching.undo(token)
+        assert caught.value.status == 404
+
+
+def test_a_picture_that_another_browser_has_just_labelled_is_not_there_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    teaching = Teaching(tmp_path, MEGABYTE)
+    kept = teaching.keep(b"x", ".jpg", ANSWER)
+
+    def gone(path: Path, target: Path) -> Path:
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory")
+
+    monkeypatch.setattr(Path, "rename", gone)
+    with pytest.raises(Refused, match=r"^there is no such picture: it may have been labelled already$") as caught:
+        teaching.teach(kept, COAT)
+    assert caught.value.status == 404
+
+
+def test_a_thousand_pictures_of_one_name_are_enough(tmp_path: Path) -> None:
+    teaching = Teaching(tmp_path, MEGABYTE)
+    kept = teaching.keep(b"x", ".jpg", ANSWER)
+    (tmp_path / "coat").mkdir()
+    for number in range(1000):
+        (tmp_path / "coat" / f"{kept}{f'-{number}' if number else ''}.jpg").write_bytes(b"y")
+
+    with pytest.raises(Refused, match=r"^the picture can't be moved \(a thousand pictures have this name\)$"):
+        teaching.teach(kept, COAT)
+    (tmp_path / "coat" / f"{kept}-999.jpg").unlink()
+    assert teaching.teach(kept, COAT) == f"4.{kept}-999"
 
 
 def test_the_limit_counts_everything_and_names_a_way_out(tmp_path: Path) -> None:
@@ -170,6 +232,17 @@ def test_a_picture_that_does_not_fit_costs_no_frame(tmp_path: Path) -> None:
 
     assert len(waiting(teaching)) == 1
     assert collection.limit == MEGABYTE
+
+
+@pytest.mark.parametrize(("size", "frames"), [(500_000, 5), (500_001, 4)])
+def test_no_frame_goes_for_a_picture_that_just_fits(tmp_path: Path, size: int, frames: int) -> None:
+    for number in range(5):
+        (tmp_path / f"unsure-20261126-040208-{number:03}-shirt.jpg").write_bytes(b"x" * 100_000)
+    teaching = Teaching(tmp_path, MEGABYTE)
+    teaching.collect(Collection(tmp_path, MEGABYTE, pytest.fail))
+
+    assert teaching.keep(b"x" * size, ".jpg", ANSWER) in waiting(teaching)
+    assert len(waiting(teaching)) == 1 + frames
 
 
 def test_what_a_power_cut_left_is_taken_away(tmp_path: Path) -> None:
@@ -340,6 +413,27 @@ def test_the_archive_takes_any_date_and_passes_over_what_can_not_be_read(tmp_pat
         assert archive.namelist() == ["coat/old.jpg", "coat/zebra.jpg"]
         assert archive.getinfo("coat/old.jpg").date_time[0] == 1980
     assert told == [f"{broken}: not in the ZIP, it can't be read (Input/output error)"]
+
+
+def test_the_archive_passes_over_what_is_moved_away_meanwhile(tmp_path: Path) -> None:
+    (tmp_path / "coat").mkdir()
+    for name in "abc":
+        (tmp_path / "coat" / f"{name}.jpg").write_bytes(name.encode())
+
+    chunks = Teaching(tmp_path, MEGABYTE).archive(pytest.fail)
+    first = next(chunks)
+    (tmp_path / "coat" / "b.jpg").unlink()
+
+    with zipfile.ZipFile(io.BytesIO(first + b"".join(chunks))) as archive:
+        assert archive.namelist() == ["coat/a.jpg", "coat/c.jpg"]
+
+
+def test_a_link_to_a_picture_elsewhere_is_none_that_waits(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere.jpg").write_bytes(b"x")
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "kept-20261126-040208-123.jpg").symlink_to(tmp_path / "elsewhere.jpg")
+
+    assert waiting(Teaching(tmp_path / "photos", MEGABYTE)) == []
 
 
 def test_names_that_are_no_utf_8_are_written_so_that_no_photo_takes_another_s_place(tmp_path: Path) -> None:
