@@ -4,8 +4,10 @@ import io
 import os
 import socket
 import ssl
+import time
 from base64 import b64encode
 from http.server import BaseHTTPRequestHandler
+from urllib.error import URLError
 
 import pytest
 from PIL import Image
@@ -15,7 +17,7 @@ from fmnist_edge.cameras.camera import in_words
 from fmnist_edge.cameras.fetch import Url, fetch_picture
 from fmnist_edge.classify.find import find
 from fmnist_edge.classify.reading import Options
-from fmnist_edge.errors import InputError, UsageError
+from fmnist_edge.errors import InputError, SourceError, UsageError
 from support.camera_server import answering, jpeg, send_once
 
 
@@ -59,7 +61,9 @@ def test_of_pictures_one_after_the_other_the_first_counts() -> None:
         (None, b"--x\r\nContent-Type: image/jpeg\r\n\r\n" + jpeg(), "a stream; watch it with: fmnist-edge camera http://{}/a"),
         ("video/mp4", b"\0\0\0\x20ftypisom\0\0\x02\0", "a stream; watch it with: fmnist-edge camera http://{}/a"),
         ("text/html", b"<p>Please log in</p>", "it sends text/html, not a picture; is the path right?"),
+        ("Text/HTML ; charset=utf-8", b"<p>Please log in</p>", "it sends text/html, not a picture; is the path right?"),
         (None, b"<!doctype html><p>Please log in</p>", "it sends a web page, not a picture; is the path right?"),
+        (None, b"\r\n <!doctype html><p>Please log in</p>", "it sends a web page, not a picture; is the path right?"),
         (None, b"", "it sends nothing"),
         ("image/heic", b"\0\0\0\x18ftypheic\0\0\0\0", "not a PNG, JPEG, WebP, BMP, GIF or TIFF picture, but HEIC; "),
         ("image/jpeg", jpeg()[:300], "the picture is truncated or damaged"),
@@ -76,6 +80,80 @@ def test_what_is_larger_than_fits_is_refused(monkeypatch: pytest.MonkeyPatch) ->
     for content in (saved("tiff"), b"\xff\xd8\xff\xe0" + bytes(200_000)):
         with answering(lambda handler, content=content: send_once(handler, None, content)) as place:  # type: ignore[misc]
             assert refusal(f"http://{place}/a").startswith("it sends a picture larger than ")
+
+
+def test_what_just_fits_is_read_whole_and_what_does_not_is_refused_by_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (fetch.MAX_BYTES, fetch.TIMEOUT) == (256_000_000, 7.5)
+    content = b"II*\0" + bytes(2_000_000)
+    with answering(lambda handler: send_once(handler, None, content)) as place:
+        monkeypatch.setattr(fetch, "MAX_BYTES", len(content))
+        assert fetch_picture(f"http://{place}/a", None) == content
+        monkeypatch.setattr(fetch, "MAX_BYTES", len(content) - 1)
+        with pytest.raises(InputError, match=r"^it sends a picture larger than 2 MB$"):
+            fetch_picture(f"http://{place}/a", None)
+
+
+def test_a_picture_that_comes_in_small_pieces_is_whole() -> None:
+    def slowly(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.end_headers()
+        for piece in (b"\r\n", jpeg()[:3], jpeg()[3:7], jpeg()[7:]):
+            handler.wfile.write(piece)
+            time.sleep(0.02)
+
+    with answering(slowly) as place:
+        assert fetch_picture(f"http://{place}/", None) == jpeg()
+
+
+def test_a_server_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch, "TIMEOUT", 0.1)
+    with answering(lambda handler: time.sleep(0.5)) as place:
+        assert refusal(f"http://{place}/a") == in_words(TimeoutError(), "")
+
+
+@pytest.mark.parametrize(
+    ("status", "complaint"),
+    [(404, "404 Not Found; look for the right path"), (503, "503 Service Unavailable"), (418, "418 I'm a Teapot")],
+)
+def test_what_the_server_says_is_passed_on(status: int, complaint: str) -> None:
+    def refuse(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(status)
+        handler.end_headers()
+
+    with answering(refuse) as place:
+        assert refusal(f"http://{place}/a") == complaint
+
+
+def test_the_server_is_asked_for_the_path_as_it_was_written_but_for_what_no_path_may_have() -> None:
+    asked = []
+
+    def note(handler: BaseHTTPRequestHandler) -> None:
+        asked.append(handler.path)
+        send_once(handler, None, jpeg())
+
+    with answering(note) as place:
+        fetch_picture(f"http://{place}/caf\N{LATIN SMALL LETTER E WITH ACUTE}/a%20b?x=[1]&y=%41#there", None)
+
+    assert asked == ["/caf%C3%A9/a%20b?x=[1]&y=%41"]
+
+
+def test_a_server_that_speaks_something_else_is_called_that() -> None:
+    def mumble(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(b"mumble\r\n")
+
+    with answering(mumble) as place:
+        assert refusal(f"http://{place}/a") == "it does not speak HTTP as it should (mumble)"
+        said = refusal(f"https://{place}/a")
+    assert said.startswith("it does not speak HTTPS as it should (")
+    assert said.endswith("); is it http://?")
+
+
+def test_other_errors_keep_their_words() -> None:
+    url = Url("http://h/", None)
+
+    assert url.why(URLError("no host given")) == "no host given"
+    assert url.why(ValueError("a strange address")) == "it does not speak HTTP as it should (a strange address)"
+    assert url.why(SourceError("it sends too much")) == "it sends too much"
 
 
 def test_a_photo_with_too_many_pixels_is_refused() -> None:
