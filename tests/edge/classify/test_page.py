@@ -78,9 +78,43 @@ def test_the_threshold_is_a_line_across_the_bars_and_none_is_none() -> None:
 
     x = LEFT + 60
     assert (with_line[TOP : TOP + EDGE + 4, x] == INK).all()
+    assert (with_line[TOP + EDGE + 4, x] != INK).any()
     assert not (with_line[TOP : TOP + EDGE, x + 2] == INK).all(1).any()
     assert count(with_line[TOP + EDGE + 6 :], INK) > 20  # what it means
     assert count(without[TOP + EDGE :], INK) == 0
+
+
+def rows_with(page: Pixels, colour: tuple[int, int, int], columns: slice) -> set[int]:
+    """The classes in whose rows the columns have the colour."""
+    found = np.nonzero((page[TOP : TOP + EDGE, columns] == colour).all(2).any(1))[0]
+    return set((found * len(CLASSES) // EDGE).tolist())
+
+
+@pytest.mark.parametrize(("sure_from", "colour"), [(0, BLUE), (0.9, ORANGE)])
+def test_the_label_and_the_number_of_the_winner_alone_have_its_colour(sure_from: float, colour: tuple[int, int, int]) -> None:
+    probabilities = np.array([0.02, 0.125, 0.0625, 0.7, 0, 0.0925, 0, 0, 0, 0], np.float32)
+
+    page = drawn(Prediction(probabilities, sure_from))
+
+    labels, numbers = slice(LEFT - 92, LEFT), slice(LEFT + 150, LEFT + 190)
+    assert (rows_with(page, colour, labels), rows_with(page, INK, labels)) == ({3}, set(range(10)) - {3})
+    assert (rows_with(page, colour, numbers), rows_with(page, INK, numbers)) == ({3}, {0, 1, 2, 5})
+
+
+def extent(page: Pixels, colour: tuple[int, int, int]) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of all that has a colour."""
+    rows, columns = np.nonzero((page == colour).all(2))
+    return int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1
+
+
+def test_bars_lie_on_grounds_of_one_size() -> None:
+    probabilities = np.array([0.5, 0, 0, 0, 0, 0, 0, 0, 0, 0.5], np.float32)
+
+    page = drawn(Prediction(probabilities, 0))[:, LEFT - 4 : LEFT + 154]
+
+    first, last = page[TOP : TOP + 28], page[TOP + 252 : TOP + 280]
+    assert extent(first, BLUE) == extent(last, GRAY) == (4, 4, 79, 23)
+    assert extent(first, EMPTY) == extent(last, EMPTY) == (79, 4, 154, 23)
 
 
 def test_panels_stand_beside_each_other_and_the_page_is_as_wide_as_they_need() -> None:
@@ -100,7 +134,13 @@ def test_a_narrow_picture_stands_in_the_middle_of_its_panel() -> None:
     rows, columns = np.nonzero((page == (1, 2, 3)).all(2))
     assert (rows.min(), rows.max() + 1) == (TOP, TOP + EDGE)
     assert (columns.min(), columns.max() + 1) == (32 + 70, 32 + 210)
-    assert tuple(page[TOP + 5, 32 + 5]) == EMPTY
+    assert extent(page[:, : LEFT - 92], EMPTY) == (32, TOP, 32 + EDGE, TOP + EDGE)
+
+
+def test_a_wide_picture_does_too() -> None:
+    page = np.asarray(draw([("Wide", Image.new("RGB", (200, 100), (1, 2, 3)))], prediction(7, 0.9)))
+
+    assert extent(page, (1, 2, 3)) == (32, TOP + 70, 32 + EDGE, TOP + 210)
 
 
 def marked(mask: NDArray[np.bool_], garment_found: bool) -> tuple[list[str], Pixels, Pixels]:
