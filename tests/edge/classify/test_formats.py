@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 
+from fmnist_edge.answers import by_label
 from fmnist_edge.classifier import Prediction
 from fmnist_edge.classify.output import FORMATS, Show, Style, as_bars, as_csv, as_json, as_text
 from fmnist_edge.classify.reading import Item
@@ -128,6 +129,13 @@ def test_people_are_told_of_no_class_that_is_out_of_the_question(capsys: pytest.
 
     assert printed(as_text(ENGLISH), (PICTURE, found), capsys=capsys) == "shoe.png: Bag 0.99, Dress 0.01\n"
     assert printed(as_bars(ENGLISH), (PICTURE, found), capsys=capsys).count("\n") == 2
+
+
+def test_a_record_that_would_lack_a_class_or_its_name_is_a_fault_of_ours() -> None:
+    with pytest.raises(ValueError, match="zip"):
+        by_label([0.5, 0.5], ["Shirt"])
+    with pytest.raises(ValueError, match="zip"):
+        by_label([0.5], ["Shirt", "Coat"])
 
 
 @pytest.mark.parametrize(("confidence", "told"), [(0.994, "0.99"), (0.9951, ">0.99"), (1, ">0.99")])

@@ -63,6 +63,15 @@ def test_a_picture_is_turned_as_its_camera_says() -> None:
     assert upright(image)[0].size == (20, 40)
 
 
+def test_a_tiff_is_not_turned_twice() -> None:
+    """Pillow turns it as it decodes it; Pillow 9.4 goes on to say how."""
+    image = Image.new("RGB", (40, 20))
+    image.format = "TIFF"
+    image.getexif()[0x0112] = 6
+
+    assert upright(image)[0].size == (40, 20)
+
+
 def alpha_of(opaque_share: float, opaque: int = 255) -> Image.Image:
     """A red picture of which this share can be seen."""
     values = np.zeros(10_000, np.uint8)
