@@ -1,14 +1,18 @@
 """Pictures are read one after the other or in several processes: in their order, and what goes wrong is named."""
 
+import gc
 import io
 import os
+import pickle
 import re
+import shutil
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from functools import partial
-from itertools import count
+from itertools import chain, count
 from typing import Any
 
 import numpy as np
@@ -29,9 +33,11 @@ from fmnist_edge.classify.reading import (
     open_content,
     read_all,
     read_item,
+    serve,
 )
 from fmnist_edge.errors import FmnistEdgeError, InputError
 from support.commands import ROOT
+from support.served import in_a_thread
 
 TILE = np.arange(784, dtype=np.uint16).reshape(28, 28).astype(np.uint8) // 8
 
@@ -154,6 +160,54 @@ def test_other_processes_are_thought_of_where_the_rest_takes_four_tenths_of_a_se
 
     assert bool(asked) is thought_of
     assert [item.name for item in items] == [f"{number}.png" for number in range(16 + rest)]
+
+
+@pytest.mark.parametrize(("quick", "thought_of"), [(7, True), (8, False)])
+def test_a_few_large_pictures_among_small_ones_start_no_process(
+    quick: int, thought_of: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of those that were read say how long the others take."""
+    clock, asked = iter([*[0.0] * 2 * quick, *chain.from_iterable((n, n + 0.5) for n in range(100))]), []
+    monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: asked.append(process) or {0})
+
+    assert len(list(read_all(sources(20)))) == 20
+    assert bool(asked) is thought_of
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # the end of what it was sent
+def test_a_reading_process_answers_one_chunk_after_the_other_until_none_come() -> None:
+    bad, fault = Source("bad.png", partial(fail, InputError("damaged"))), Source("shoe.png", partial(len, 1))  # type: ignore[arg-type]
+    with (
+        warnings.catch_warnings(),
+        in_a_thread(serve) as (requests, replies),
+        open(replies, "rb") as answers,
+        open(requests, "wb") as sent,
+    ):
+        for chunk in ([*sources(2), bad], [fault], list(sources(1))):
+            pickle.dump(chunk, sent)
+            sent.flush()
+            os.write(1, b"what a decoder prints is no answer")
+        first, second, third = (pickle.load(answers) for _ in range(3))
+        sent.close()
+        assert answers.read() == b""
+        quiet = warnings.filters[0][0]
+    gc.unfreeze()
+
+    assert [(item.name, str(item.error)) for item in first] == [("0.png", "None"), ("1.png", "None"), ("bad.png", "damaged")]
+    assert [int(item.view.tile[0, 0]) for item in first if item.view] == [0, 1]
+    assert isinstance(second, TypeError)
+    assert [item.name for item in third] == ["0.png"]
+    assert quiet == "ignore"
+
+
+@pytest.mark.slow
+def test_a_process_that_has_ended_before_it_is_sent_anything_is_a_line_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", shutil.which("true"))
+    many = [Source(f"{number:0100000}", partial(numbered, number)) for number in range(2 * CHUNK)]  # more than a pipe holds
+
+    with pytest.raises(FmnistEdgeError, match=r"^a process that reads pictures was killed; fewer --jobs need less memory$"):
+        list(read_all(many, jobs=2))
 
 
 def test_what_was_chosen_by_measurement_is_as_it_was_measured() -> None:

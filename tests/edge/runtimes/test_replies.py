@@ -7,11 +7,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
+from threading import Timer
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from fmnist_edge.runtimes.formats import FORMATS, Format
 from fmnist_edge.runtimes.isolated import IsolatedSession, limit_resources, read_reply, serve, stop
 from fmnist_edge.terminal import quiet_stderr
 from support.commands import MODELS
+from support.served import in_a_thread
 
 INT8 = MODELS / "fmnist-int8.tflite"
 TILES = np.random.default_rng(0).integers(0, 256, (3, 28, 28), np.uint8)
@@ -91,35 +93,17 @@ def limits(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, tuple[int, int]]]
 
 @contextmanager
 def served(suffix: str, content: bytes | None) -> Iterator[tuple[dict[str, object], Connection, Connection]]:
-    """What the other process, here a thread, says of a model, and how to go on talking with it."""
-    saved = [os.dup(number) for number in (0, 1)]
-    ends = os.pipe(), os.pipe()
-    requests, replies = Connection(ends[0][1], readable=False), Connection(ends[1][0], writable=False)
-    for number, descriptor in enumerate((ends[0][0], ends[1][1])):
-        os.dup2(descriptor, number)
-        os.close(descriptor)
-
-    def work() -> None:
-        try:
-            serve(suffix, 1)
-        finally:
-            os.dup2(saved[1], 1)  # then nothing holds the replies' end any longer
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
+    """What the other process says of a model, and how to go on talking with it."""
+    with (
+        in_a_thread(partial(serve, suffix, 1)) as (given, wanted),
+        Connection(wanted, writable=False) as replies,
+        Connection(given, readable=False) as requests,
+    ):
         if content is None:
             requests.close()
         else:
             requests.send_bytes(content)
         yield json.loads(replies.recv_bytes()), requests, replies
-    finally:
-        requests.close()
-        thread.join()
-        replies.close()
-        for number, descriptor in enumerate(saved):
-            os.dup2(descriptor, number)
-            os.close(descriptor)
 
 
 @pytest.mark.usefixtures("limits")
@@ -287,6 +271,18 @@ def test_a_process_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> No
         session.probabilities(TILES)
     assert str(caught.value) == "it hangs the runtime: no answer for 0.2 seconds"
     assert session._process.wait() == -signal.SIGKILL
+
+
+@pytest.mark.slow
+def test_after_ctrl_c_no_late_answer_can_be_taken_for_the_next() -> None:
+    session = IsolatedSession(INT8.read_bytes(), ".tflite")
+    os.kill(session._process.pid, signal.SIGSTOP)
+    interrupt = Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
+    interrupt.start()
+
+    with pytest.raises(KeyboardInterrupt):
+        session.probabilities(TILES)
+    assert session._process.wait(5) == -signal.SIGKILL
 
 
 @pytest.mark.slow
