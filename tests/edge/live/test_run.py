@@ -20,13 +20,14 @@ from fmnist_edge import Classifier
 from fmnist_edge.cameras.camera import FeedOptions
 from fmnist_edge.cameras.devices import cameras
 from fmnist_edge.cameras.feed import Feed
+from fmnist_edge.cameras.slides import Slides
 from fmnist_edge.classifier import Prediction
 from fmnist_edge.errors import UsageError
 from fmnist_edge.live.collect import Collection
 from fmnist_edge.live.scene import Sight
 from fmnist_edge.live.screen import Screen
-from fmnist_edge.live.service import Systemd
-from fmnist_edge.live.watch import FAULTS, LEARN_KEY, TICK, Options, Tally, Watch, prepare
+from fmnist_edge.live.service import Signals, Systemd
+from fmnist_edge.live.watch import FAULTS, LEARN_KEY, TICK, Options, Seen, Tally, Watch, prepare
 from fmnist_edge.pictures.tile import View
 from fmnist_edge.terminal import quiet_stderr
 from support.camera_server import CameraServer
@@ -85,6 +86,29 @@ def test_a_frame_is_turned_clockwise(rotate: int, turned: list[list[int]]) -> No
 def test_a_part_is_cut_out_then_turned_then_mirrored() -> None:
     assert prepared(mirror=True) == [[3, 2, 1], [6, 5, 4]]
     assert prepared(roi=(0, 0, 2, 2), rotate=90, mirror=True) == [[1, 4], [2, 5]]
+
+
+@pytest.mark.parametrize(
+    ("part", "shown"),
+    [
+        ((0, 0, 1, 1), [[1, 2, 3], [4, 5, 6]]),
+        ((1 / 3, 0, 1 / 3, 0.5), [[2]]),
+        ((0.5, 0.5, 0.5, 0.5), [[6]]),
+        ((0.0, 0.5, 0.6, 0.5), [[4, 5]]),
+        ((0.4, 0.0, 0.01, 1.0), [[2], [5]]),
+        ((0.0, 0.6, 1.0, 0.01), [[4, 5, 6]]),
+        ((1.0, 1.0, 0.0, 0.0), [[6]]),
+        ((0.5, 0.5, 9, 9), [[6]]),
+    ],
+)
+def test_a_part_in_fractions_has_a_pixel_at_least_and_none_that_is_not_there(
+    part: tuple[float, float, float, float], shown: list[list[int]]
+) -> None:
+    assert prepared(part=part) == shown
+
+
+def test_a_part_in_fractions_is_one_of_what_the_other_options_leave() -> None:
+    assert prepared(roi=(0, 0, 2, 2), rotate=90, mirror=True, part=(0.5, 0, 0.5, 1)) == [[4], [5]]
 
 
 class Clock:
@@ -195,6 +219,100 @@ def test_each_garment_is_named_and_the_end_says_how_it_went(film: Path, capfd: p
     assert len(said) == 1
     assert said[0].startswith("fmnist-edge: 60 frames in ")
     assert f", 0 dropped, {len(records)} results, age p50 " in said[0]
+
+
+def slide_show(*pictures: Image.Image, **changes: Any) -> Watch:
+    wanted = FeedOptions(fast=True)
+    slides = Slides("photos", [(f"{number}.png", picture.copy) for number, picture in enumerate(pictures)], wanted)
+    running = watch("test", **changes)
+    running.feed = Feed([slides], wanted, print)
+    return running
+
+
+def shown_by(running: Watch, capfd: pytest.CaptureFixture[str], *signals: Signals) -> tuple[list[dict[str, Any]], list[str]]:
+    with running.feed:
+        running.run(*signals)
+    out, err = capfd.readouterr()
+    return [json.loads(line) for line in out.splitlines()], err.splitlines()
+
+
+def test_a_picture_that_lacks_the_part_is_named_and_the_others_are_classified(
+    dataset: Dataset, capfd: pytest.CaptureFixture[str]
+) -> None:
+    garment = scene(dataset, SNEAKER)
+
+    running = slide_show(garment, garment.resize((50, 40)), garment, roi=(0, 0, *garment.size))
+    records, said = shown_by(running, capfd)
+
+    assert [record["frame"] for record in records] == [0, 2]
+    width, height = garment.size
+    assert said[0] == (f"fmnist-edge: picture 2: --roi 0,0,{width},{height} is not inside of the picture, which is 50x40")
+
+
+def test_of_a_camera_a_part_that_is_not_there_is_an_error_and_it_still_says_how_it_went(
+    film: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    running = watch(film, roi=(0, 0, 5000, 10))
+
+    with pytest.raises(UsageError, match=r"^--roi 0,0,5000,10 is not inside of the picture"), running.feed:
+        running.run()
+    assert capfd.readouterr().err.startswith("fmnist-edge: 1 frames in ")
+
+
+def test_who_looks_on_gets_each_frame_as_the_model_saw_it(dataset: Dataset, capfd: pytest.CaptureFixture[str]) -> None:
+    garment = scene(dataset, SNEAKER)
+    running, seen = slide_show(garment, garment, mirror=True), list[Seen]()
+    running.onlooker = seen.append
+
+    records, _ = shown_by(running, capfd)
+
+    assert [(one.frame.number, one.answered, one.options) for one in seen] == [(n, True, running.options) for n in range(2)]
+    np.testing.assert_array_equal(np.asarray(seen[0].picture), np.asarray(garment)[:, ::-1])
+    assert seen[0].view is not None
+    assert running.classifier.predict([seen[0].view])[0].label == records[0]["label"] == "Sneaker"
+    assert seen[0].mask is not None
+
+
+def test_where_nothing_is_there_the_model_is_shown_nothing(dataset: Dataset, capfd: pytest.CaptureFixture[str]) -> None:
+    running, seen = slide_show(*[scene(dataset, None)] * 45, empty_scene=True), list[Seen]()
+    running.onlooker = seen.append
+
+    records, said = shown_by(running, capfd)
+
+    assert {record["label"] for record in records} == {"nothing there"}
+    assert {(one.view is None, one.mask is None) for one in seen} == {(True, True)}
+    assert said[0] == "fmnist-edge: the empty scene is what the next second shows"
+
+
+def test_signals_that_came_before_it_began_are_heard(dataset: Dataset, capfd: pytest.CaptureFixture[str]) -> None:
+    """The page runs several loops, one after another."""
+    signals = Signals()
+    signals.ending = signal.SIGTERM
+
+    records, said = shown_by(slide_show(scene(dataset, SNEAKER)), capfd, signals)
+
+    assert records == []
+    assert said[0].startswith("fmnist-edge: 0 frames in ")
+
+
+def test_the_empty_scene_is_learned_anew_once_for_each_request(dataset: Dataset, capfd: pytest.CaptureFixture[str]) -> None:
+    signals = Signals()
+    os.kill(os.getpid(), signal.SIGUSR1)
+
+    _, said = shown_by(slide_show(*[scene(dataset, SNEAKER)] * 3), capfd, signals)
+
+    assert said[:-1] == ["fmnist-edge: the empty scene is what the next second shows"]
+    assert not signals.requested
+
+
+def test_of_a_camera_that_stands_still_it_is_said_that_it_may_hang(capfd: pytest.CaptureFixture[str]) -> None:
+    running = watch("test")
+    running.scene.fault = "frozen"
+    with running.feed:
+        for _ in range(2):
+            running.tell_fault()
+
+    assert capfd.readouterr().err.splitlines() == [f"fmnist-edge: {FAULTS['frozen']}"]
 
 
 @pytest.fixture(scope="module")
