@@ -10,7 +10,17 @@ import pytest
 from PIL import Image
 
 from export import bare_runtimes, bundle, keras_model, parity
-from export.report import SHIPPED, compare_runtime, make_report, prove, runtime_table, tolerances
+from export.report import (
+    SHIPPED,
+    compare_runtime,
+    draw_confusion,
+    draw_histogram,
+    draw_moved,
+    make_report,
+    prove,
+    runtime_table,
+    tolerances,
+)
 from fmnist_edge.bundle.model import open_model
 from fmnist_edge.contract import CLASSES, Probabilities, to_pixels
 from support.altered_models import MLP
@@ -147,6 +157,80 @@ def test_the_page_and_its_pictures_say_what_the_proof_says(dataset: Dataset) -> 
     for path, content in files.items():
         drawn, shipped = (np.asarray(Image.open(file).convert("L"), float) for file in (io.BytesIO(content), MODELS / path))
         assert np.abs(drawn - shipped).mean() < 1
+
+
+def test_the_histogram_has_a_bar_for_each_size_of_a_change_in_a_panel_for_each_file() -> None:
+    counts = {"a.onnx": [0, 1, 20, 3000, 0, 0, 0, 0, 7], "b.onnx": [9, 0, 0, 0, 0, 0, 0, 0, 0]} | {name: [0] * 9 for name in "cd"}
+
+    figure = draw_histogram({"files": {name: {"histogram": count} for name, count in counts.items()}})
+
+    assert [axes.get_title() for axes in figure.axes] == ["a.onnx", "b.onnx", "c", "d"]
+    for axes, count in zip(figure.axes, counts.values(), strict=True):
+        assert [bar.get_height() for bar in axes.patches] == count
+        assert [(bar.get_x(), bar.get_width()) for bar in axes.patches] == [(number, 1) for number in range(9)]
+        assert [text.get_text() for text in axes.texts] == [f"{number:,}" if number else "" for number in count]
+        assert (axes.get_yscale(), axes.get_xlim(), axes.get_ylim()) == ("log", (0, 9), (0.5, 2e6))
+        assert axes.get_xticks().tolist() == list(range(10))
+    for axes in figure.axes[2:]:
+        assert [label.get_text() for label in axes.get_xticklabels()] == ["0", *(f"1e{k}" for k in range(-8, 1))]
+    assert (figure.get_supxlabel(), figure.get_supylabel()) == ("|Δp|", "probabilities")
+
+
+def test_of_what_moved_most_the_image_and_what_both_say_of_it_are_drawn(few: Dataset) -> None:
+    answers, output = np.zeros((2, 60, 10), np.float32)
+    answers[20, :4], output[20, :4] = (0.5, 0.25, 0.125, 0.0625), (0.0, 0.25, 0.5, 0.25)
+
+    figure = draw_moved(range(20, 36), few, answers, output)
+
+    pictures, bars = figure.axes[::2], figure.axes[1::2]
+    assert [axes.get_title() for axes in pictures] == [f"no. {i}:\n{CLASSES[few.test_labels[i]]}" for i in range(20, 36)]
+    np.testing.assert_array_equal(pictures[0].images[0].get_array(), few.test_images[20])
+    assert {(axes.images[0].cmap.name, axes.images[0].get_clim(), axes.axison) for axes in pictures} == {
+        ("gray_r", (0, 255), False)
+    }
+    # the three that either says most, in the order of their classes if they are equal
+    assert [label.get_text() for label in bars[0].get_yticklabels()] == [CLASSES[k] for k in (0, 2, 1)]
+    keras, int8 = bars[0].containers
+    assert [bar.get_width() for bar in keras] == [0.5, 0.125, 0.25]
+    assert [bar.get_width() for bar in int8] == [0, 0.5, 0.25]
+    assert [bar.get_y() + bar.get_height() / 2 for bar in (*keras, *int8)] == pytest.approx([-0.2, 0.8, 1.8, 0.2, 1.2, 2.2])
+    assert [bar.get_height() for bar in (*keras, *int8)] == pytest.approx([0.4] * 6)
+    assert bars[0].get_yticks().tolist() == [0, 1, 2]
+    assert (bars[0].get_xlim(), bars[0].get_ylim(), len(bars[0].get_xticks())) == ((0, 1), (2.5, -0.5), 0)
+    assert [name for name, spine in bars[0].spines.items() if spine.get_visible()] == ["left"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["Keras", "int8"]
+    colours = [handle.get_facecolor() for handle in figure.legends[0].get_patches()]
+    assert [bar[0].get_facecolor() for bar in (keras, int8)] == colours
+    assert colours[0] != colours[1]
+
+
+def test_the_confusions_that_int8_adds_and_takes_away_are_drawn() -> None:
+    labels = np.array([2, 2, 4, 9], np.uint8)
+    answers, output = np.eye(10, dtype=np.float32)[[2, 2, 6, 9]], np.eye(10, dtype=np.float32)[[6, 6, 4, 9]]
+
+    (axes,) = draw_confusion(labels, answers, output).axes
+
+    changes = np.zeros((10, 10), int)
+    changes[2, 2], changes[2, 6], changes[4, 6], changes[4, 4] = -2, 2, -1, 1
+    np.testing.assert_array_equal(axes.images[0].get_array(), changes)
+    assert {(text.get_position(), text.get_text()) for text in axes.texts} == {
+        *(((2, 2), "-2"), ((6, 2), "+2"), ((6, 4), "-1"), ((4, 4), "+1")),
+    }
+    assert {(text.get_ha(), text.get_va()) for text in axes.texts} == {("center", "center")}
+    assert axes.images[0].get_clim() == (-4, 4)
+    for ticks, labelled in ((axes.get_xticks(), axes.get_xticklabels()), (axes.get_yticks(), axes.get_yticklabels())):
+        assert ticks.tolist() == list(range(10))
+        assert [label.get_text() for label in labelled] == list(CLASSES)
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("what the model says", "what it is")
+
+
+def test_where_int8_confuses_nothing_else_than_keras_nothing_is_coloured() -> None:
+    answers = np.eye(10, dtype=np.float32)
+
+    (axes,) = draw_confusion(np.arange(10, dtype=np.uint8), answers, answers).axes
+
+    assert not axes.images[0].get_array().any()
+    assert axes.images[0].get_clim() == (-2, 2)
 
 
 def test_the_page_shows_its_pictures_and_no_placeholder() -> None:
