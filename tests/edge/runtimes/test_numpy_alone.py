@@ -97,6 +97,17 @@ def test_where_values_end_they_are_cut_off_as_litert_does(zero_point: int) -> No
     assert (here != there).mean() < 0.005
 
 
+def test_a_relu_ends_at_zero_wherever_that_is_in_its_range() -> None:
+    def change(model: schema.ModelT) -> None:
+        first = operators(model, FULLY_CONNECTED)[0]
+        model.subgraphs[0].tensors[first.outputs[0]].quantization.zeroPoint = [-100]
+
+    content = changed(change)
+
+    here, there = NumpySession(content).probabilities(NOISE), TFLiteSession(content).probabilities(NOISE)
+    assert (here != there).mean() < 0.005
+
+
 def test_an_operator_that_it_does_not_know_is_refused() -> None:
     def change(model: schema.ModelT) -> None:
         for code in model.operatorCodes:
@@ -145,5 +156,5 @@ def test_sums_that_float32_does_not_hold_exactly_are_refused(monkeypatch: pytest
 
 
 def refused(content: bytes) -> None:
-    with pytest.raises(ModelError, match=r"numpy alone runs only int8 \.tflite files made by 'python -m export'"):
+    with pytest.raises(ModelError, match=r"^numpy alone runs only int8 \.tflite files made by 'python -m export'$"):
         NumpySession(content)
