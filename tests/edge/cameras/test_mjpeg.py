@@ -148,6 +148,17 @@ def test_what_was_read_at_once_is_as_much_as_was_asked_for() -> None:
     assert asked == [65_536]
 
 
+def test_of_a_picture_that_has_begun_no_more_is_asked_for_either() -> None:
+    asked, come = [], iter([JPEGS[0][:100], JPEGS[0][100:]])
+
+    def read(size: int) -> bytes:
+        asked.append(size)
+        return next(come)
+
+    assert next(split(read, "")) == JPEGS[0]
+    assert asked == [65_536, 65_536]
+
+
 def test_half_of_a_snapshot_is_shown_for_what_it_is() -> None:
     assert split_all(JPEGS[0][:-2000]) == [JPEGS[0][:-2000].rstrip(b"\0\r\n")]
 
@@ -169,6 +180,7 @@ WITH_FILL_BYTES = JPEGS[0].replace(b"\xff\xda", b"\xff\xff\xff\xda", 1)
         ("as it should be", JPEGS[0]),
         ("no length", JPEGS[0]),
         ("nothing after the picture", JPEGS[0]),
+        ("as it should be", saved("gif", 100)),
         *[("pictures and nothing else", picture) for picture in (*JPEGS, WITH_FILL_BYTES, PNGS[0])],
         *[("pictures and nothing else", saved(form, 100)) for form in ("bmp", "webp")],
     ],
@@ -179,11 +191,12 @@ def test_a_picture_does_not_wait_for_the_next(dialect: str, picture: bytes) -> N
     assert next(split(lambda size: next(come), "frame")) == picture
 
 
-def test_a_picture_that_lacks_its_end_ends_at_the_boundary_and_costs_no_other() -> None:
+@pytest.mark.parametrize("pieces", [1000, 100_000])
+def test_a_picture_that_lacks_its_end_ends_at_the_boundary_and_costs_no_other(pieces: int) -> None:
     broken = JPEGS[0][:-2]
-    parts = [DIALECTS["no length"](picture) for picture in (broken, JPEGS[1])]
+    parts = [DIALECTS["no length"](picture) for picture in (broken, *JPEGS[1:])]
 
-    assert split_all(b"".join(parts)) == [broken, JPEGS[1]]
+    assert split_all(b"".join(parts), pieces) == [broken, *JPEGS[1:]]
 
 
 @pytest.mark.parametrize("boundary", ["frame", " --frame "])
@@ -206,12 +219,16 @@ def test_neither_a_wrong_length_nor_a_lacking_end_costs_the_next_picture() -> No
     parts = [headed("--frame", length(broken, -40)) + broken + b"\r\n", DIALECTS["as it should be"](JPEGS[1])]
 
     assert split_all(b"".join(parts)) == [broken, JPEGS[1]]
+    come = iter([parts[0] + b"--frame\r\n"])  # it does not wait for the next either
+    assert next(split(lambda size: next(come), "frame")) == broken + b"\r"
 
 
 def test_what_looks_like_a_short_boundary_in_a_picture_does_not_end_it() -> None:
     picture = encoded("jpeg", 1, comment=b"--frame")
 
     assert split_all(DIALECTS["no length"](picture) + DIALECTS["no length"](JPEGS[1])) == [picture, JPEGS[1]]
+    picture = encoded("jpeg", 1, comment=b"\n--")
+    assert split_all(picture + JPEGS[1], boundary="") == [picture, JPEGS[1]]
 
 
 def test_a_longer_boundary_ends_a_picture_without_a_line_feed_before_it() -> None:
