@@ -1,6 +1,9 @@
 """The frames that are kept for the next training: how many, which go first, what happens when the card is full."""
 
+import errno
+import io
 import time
+from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -61,7 +64,9 @@ def test_a_frame_is_kept_as_it_was_looked_at_with_the_tile_made_of_it(tmp_path: 
     (frame,), (tile,) = frames(tmp_path), tiles(tmp_path)
     assert frame.stem == tile.stem
     assert (Image.open(frame).format, Image.open(tile).format) == ("JPEG", "PNG")
-    assert np.abs(np.asarray(Image.open(frame)).astype(int) - np.asarray(FRAME)).mean() < 8
+    expected = io.BytesIO()
+    FRAME.save(expected, "jpeg", quality=92)
+    assert frame.read_bytes() == expected.getvalue()
     np.testing.assert_array_equal(np.asarray(Image.open(tile)), TILE)
     assert told == []
 
@@ -102,6 +107,24 @@ def test_a_clock_that_is_behind_costs_no_frame_that_was_just_kept(tmp_path: Path
     assert kept[-3:] == [f"unsure-20990101-000019-00{count}-shirt.jpg" for count in (1, 2, 3)]
     assert kept[:-3] == old[-len(kept) + 3 :]
     assert len(list(tmp_path.glob(".tiles/*.png"))) == 3
+
+
+def test_a_frame_from_the_last_year_that_a_name_can_have_does_not_stop_it(tmp_path: Path) -> None:
+    (tmp_path / "unsure-99991231-235959-999-shirt.jpg").write_bytes(b"x")
+    kept, told = collection(tmp_path)
+
+    add(kept)
+
+    assert told == []
+    assert frames(tmp_path)[0].name.startswith(f"unsure-{datetime.now(timezone.utc):%Y}")
+
+
+def test_what_others_removed_is_counted_no_more(tmp_path: Path) -> None:
+    paths = old(tmp_path, 3, bytes(1000))
+    kept, _ = collection(tmp_path)
+    paths[0].unlink()
+
+    assert (kept.size, kept.recount(), kept.size) == (3000, 2000, 2000)
 
 
 def test_a_clock_that_is_set_back_does_not_stop_it_for_hours(tmp_path: Path) -> None:
@@ -261,6 +284,15 @@ def test_a_folder_that_cannot_be_made_is_said_before_the_first_frame(tmp_path: P
     with pytest.raises(UsageError) as caught:
         collection(tmp_path / "file")
     assert str(caught.value) == f"{tmp_path}/file: frames can't be saved there (File exists)"
+
+    def worn_out(path: Path) -> Iterator[Path]:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "iterdir", worn_out)
+        with pytest.raises(UsageError) as caught:
+            collection(tmp_path / "new")
+    assert str(caught.value) == f"{tmp_path}/new: frames can't be saved there (Input/output error)"
 
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / ".tiles").touch()

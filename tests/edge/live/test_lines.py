@@ -4,7 +4,9 @@ import io
 import json
 import os
 import sys
+import termios
 import time
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -286,6 +288,55 @@ def test_without_stdout_there_is_nothing_to_wait_for(monkeypatch: pytest.MonkeyP
 
     assert screen.ready(0)
     assert (screen.on_terminal, screen.in_place) == (False, False)
+
+
+@pytest.fixture
+def keyboard(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """Where keys of our terminal are pressed."""
+    pressed, terminal = os.openpty()
+    with open(terminal) as file:
+        monkeypatch.setattr(sys, "stdin", file)
+        yield pressed
+    os.close(pressed)
+
+
+def waits_for_enter() -> bool:
+    flags = termios.tcgetattr(sys.stdin)[3]
+    return bool(flags & termios.ICANON and flags & termios.ECHO)
+
+
+def test_keys_are_heard_at_once_and_not_shown_and_the_terminal_is_as_before_afterwards(keyboard: int) -> None:
+    with keys(True) as pressed:
+        assert pressed() == ""
+        assert not waits_for_enter()
+        os.write(keyboard, b"e\xff")
+        assert pressed() == "e\N{REPLACEMENT CHARACTER}"
+        assert pressed() == ""
+
+    assert waits_for_enter()
+
+
+def test_in_the_background_keys_are_for_another_program(keyboard: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    with keys(True) as pressed:
+        os.write(keyboard, b"e")
+        monkeypatch.setattr(os, "tcgetpgrp", lambda terminal: os.getpgrp() + 1)
+        assert pressed() == ""
+    assert not waits_for_enter()  # whose terminal it is now sets it
+    with keys(True) as pressed:
+        assert pressed() == ""
+
+    monkeypatch.setattr(os, "tcgetpgrp", lambda terminal: os.getpgrp())
+    with keys(True) as pressed:
+        assert pressed() == "e"
+
+
+def test_keys_that_nobody_wants_are_left_where_they_are(keyboard: int) -> None:
+    with keys(False) as pressed:
+        os.write(keyboard, b"e\n")
+        assert pressed() == ""
+        assert waits_for_enter()
+
+    assert sys.stdin.readline() == "e\n"
 
 
 @pytest.mark.parametrize("wanted", [True, False])
