@@ -122,6 +122,19 @@ def test_each_part_is_gone_around_once_and_what_is_within_is_not_drawn_on() -> N
     assert not marked[40:50, 40:50].any()
 
 
+def test_the_outline_of_a_large_photo_lies_on_its_rim_too() -> None:
+    mask = np.zeros((240, 480), bool)
+    mask[61:181, 101:401] = True
+    picture = Image.new("RGB", (960, 240), "white")
+
+    draw(picture, mask, (0, 0, 960, 240))
+
+    marked = np.argwhere((np.asarray(picture) != 255).any(2))
+    (top, left), (bottom, right) = marked.min(0), marked.max(0)
+    # each fourth pixel is looked at, and two of the picture's stand for one of the mask's across
+    assert (left, top, right, bottom) == pytest.approx((208, 66, 798, 178), abs=5)
+
+
 def test_where_nothing_is_nothing_is_drawn() -> None:
     picture = Image.new("RGB", (40, 30), "white")
 
