@@ -131,8 +131,8 @@ def test_the_outline_of_a_large_photo_lies_on_its_rim_too() -> None:
 
     marked = np.argwhere((np.asarray(picture) != 255).any(2))
     (top, left), (bottom, right) = marked.min(0), marked.max(0)
-    # each fourth pixel is looked at, and two of the picture's stand for one of the mask's across
-    assert (left, top, right, bottom) == pytest.approx((208, 66, 798, 178), abs=5)
+    # each fourth pixel is looked at: from 104 to 400, and from 64 to 180
+    assert (left, top, right, bottom) == pytest.approx((26.5 * 8, 16.5 * 4, 100.5 * 8, 45.5 * 4), abs=2)
 
 
 def test_where_nothing_is_nothing_is_drawn() -> None:
