@@ -1,6 +1,7 @@
 """Pictures out of a request's body: which are taken, what they are called, and how much of them at most."""
 
 import asyncio
+import tempfile
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ from starlette.requests import Request
 
 from fmnist_edge.page import uploads
 from fmnist_edge.page.reader import Busy, Refused
-from fmnist_edge.page.uploads import Upload, Uploads, read_uploads
+from fmnist_edge.page.uploads import Upload, Uploads, read_small, read_uploads
 from support.pages import multipart
 
 
@@ -32,6 +33,20 @@ def read(
             return await read_uploads(Request(scope, receive), mine)
 
     return asyncio.run(act())
+
+
+def read_short(*chunks: bytes, gone: bool = False, seconds: float = 60) -> bytes:
+    """A body of four bytes at most, which comes in these chunks, and then ends, or never does."""
+    waiting = list(chunks)
+
+    async def receive() -> dict[str, Any]:
+        if waiting:
+            return {"type": "http.request", "body": waiting.pop(0), "more_body": gone or seconds < 1 or bool(waiting)}
+        await asyncio.sleep(0 if gone else 60)
+        return {"type": "http.disconnect"}
+
+    request = Request({"type": "http", "method": "POST", "headers": []}, receive)
+    return asyncio.run(read_small(request, "label", seconds, 4, "no label is as long"))
 
 
 def refusal(act: Callable[[], object]) -> tuple[int, str]:
@@ -83,6 +98,35 @@ def test_what_holds_no_picture_is_refused_with_the_cure(chunks: list[bytes], kin
     found = refusal(lambda: read(*chunks, content_type=kind))
 
     assert (found[0], found[1][: len(said)]) == (status, said)
+
+
+def test_a_short_body_is_read_up_to_its_limit() -> None:
+    assert read_short(b"ab", b"cd") == b"abcd"
+    assert refusal(lambda: read_short(b"ab", b"cde")) == (413, "no label is as long")
+
+
+def test_a_short_body_that_breaks_off_or_does_not_come_is_not_waited_for() -> None:
+    assert refusal(lambda: read_short(b"ab", gone=True)) == (400, "the connection ended before the label did")
+    assert refusal(lambda: read_short(b"ab", seconds=0.01)) == (408, "the label did not arrive")
+
+
+def test_the_parts_of_a_form_that_are_no_pictures_are_short() -> None:
+    head = b'--b\r\nContent-Disposition: form-data; name="note"\r\n\r\n'
+    picture = b'\r\n--b\r\nContent-Disposition: form-data; name="picture"; filename="a.png"\r\n\r\nx\r\n--b--\r\n'
+
+    assert read(head + b"n" * 1000 + picture, content_type="multipart/form-data; boundary=b")[0] == [Upload("a.png", b"x")]
+    status, said = refusal(lambda: read(head + b"n" * 1001 + picture, content_type="multipart/form-data; boundary=b"))
+    assert (status, said.startswith("the form can't be read (part exceeded")) == (400, True)
+
+
+def test_a_form_is_held_in_memory_and_never_in_a_file_and_has_a_limit_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A card wears out."""
+    monkeypatch.setattr(tempfile.SpooledTemporaryFile, "rollover", lambda self: pytest.fail("it is written to a file"))
+    pictures = [("a.png", bytes(1_100_000))] * 2
+    assert len(form(*pictures)[0]) == 2
+    monkeypatch.setattr(uploads, "MAX_BODY", 2_200_000)
+
+    assert refusal(lambda: form(*pictures)) == (413, "larger than 2 MB; make it smaller first")
 
 
 def test_half_a_picture_is_none() -> None:
