@@ -5,7 +5,7 @@ import string
 from urllib.parse import quote
 
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from fmnist_edge.address import heard, mask_addresses, parse, safe_name, scrub
@@ -99,7 +99,7 @@ def test_what_is_no_address_is_told_how_one_begins() -> None:
         parse("camera.local/live")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(PASSWORDS, st.sampled_from(PLACES))
 @example("pa/ss", PLACES[0])
 @example("12/34", PLACES[0])

@@ -7,7 +7,7 @@ from itertools import chain, repeat
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -163,7 +163,7 @@ def test_half_of_a_snapshot_is_shown_for_what_it_is() -> None:
     assert split_all(JPEGS[0][:-2000]) == [JPEGS[0][:-2000].rstrip(b"\0\r\n")]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(sorted(DIALECTS)), st.integers(1, 5000))
 def test_it_does_not_matter_in_what_pieces_it_comes(dialect: str, pieces: int) -> None:
     content = b"".join(DIALECTS[dialect](picture) for picture in JPEGS)
@@ -263,7 +263,7 @@ def test_half_a_picture_at_the_end_of_a_stream_is_none() -> None:
 SMALL = saved("png", 100)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(
         st.one_of(st.binary(max_size=50), st.sampled_from([b"\xff\xd8\xff", b"--frame\r\n", b"Content-Length: 9\r\n\r\n", SMALL]))
