@@ -171,7 +171,9 @@ def test_it_does_not_matter_in_what_pieces_it_comes(dialect: str, pieces: int) -
     assert split_all(content, pieces) == JPEGS
 
 
-WITH_FILL_BYTES = JPEGS[0].replace(b"\xff\xda", b"\xff\xff\xff\xda", 1)
+WITH_A_FILL_BYTE = JPEGS[2].replace(b"\xff\xe1", b"\xff\xff\xe1", 1)
+"""Before the segment that has a preview."""
+ENDING_IN_FF = JPEGS[0][:-2] + b"\xff\x00\xff\xd9"
 
 
 @pytest.mark.parametrize(
@@ -181,7 +183,7 @@ WITH_FILL_BYTES = JPEGS[0].replace(b"\xff\xda", b"\xff\xff\xff\xda", 1)
         ("no length", JPEGS[0]),
         ("nothing after the picture", JPEGS[0]),
         ("as it should be", saved("gif", 100)),
-        *[("pictures and nothing else", picture) for picture in (*JPEGS, WITH_FILL_BYTES, PNGS[0])],
+        *[("pictures and nothing else", picture) for picture in (*JPEGS, WITH_A_FILL_BYTE, ENDING_IN_FF, PNGS[0])],
         *[("pictures and nothing else", saved(form, 100)) for form in ("bmp", "webp")],
     ],
 )
@@ -197,6 +199,12 @@ def test_a_picture_that_lacks_its_end_ends_at_the_boundary_and_costs_no_other(pi
     parts = [DIALECTS["no length"](picture) for picture in (broken, *JPEGS[1:])]
 
     assert split_all(b"".join(parts), pieces) == [broken, *JPEGS[1:]]
+
+
+def test_a_picture_that_lacks_its_end_ends_where_the_next_begins() -> None:
+    broken = JPEGS[0][:-2]
+
+    assert split_all(broken + JPEGS[1], 100_000) == [broken, JPEGS[1]]
 
 
 @pytest.mark.parametrize("boundary", ["frame", " --frame "])
