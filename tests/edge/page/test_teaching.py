@@ -130,7 +130,8 @@ def test_many_that_are_kept_at_once_are_all_there(tmp_path: Path) -> None:
 
 
 def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
-    teaching = Teaching(tmp_path, MEGABYTE)
+    (tmp_path / "secret.jpg").write_bytes(b"not in the folder")
+    teaching = Teaching(tmp_path / "photos", MEGABYTE)
     kept = teaching.keep(b"x", ".jpg", ANSWER)
     undo = teaching.teach(kept, COAT)
     for attempt in (lambda: teaching.teach(kept, COAT), lambda: teaching.picture(kept), lambda: teaching.picture("../secret")):
