@@ -280,6 +280,7 @@ def test_in_a_notebook_the_most_probable_class_comes_first_and_each_bar_is_as_lo
 
     rows = [("".join(row.itertext()), row.find(".//div")) for row in shown.iter("tr")]
     assert [text for text, _ in rows] == ["Shirt0.62", "Pullover0.25", "T-shirt/top0.12", "Coat0.01"]
+    assert "".join(shown.itertext()) == "Shirt" + "".join(text for text, _ in rows)
     assert [bar.attrib["style"][:12] for _, bar in rows if bar is not None] == [
         *("width: 99px;", "width: 40px;", "width: 20px;", "width: 1px; "),
     ]

@@ -250,9 +250,6 @@ class Pipe(io.RawIOBase):
     def __init__(self) -> None:
         self._chunks: list[bytes] = []
 
-    def writable(self) -> bool:
-        return True
-
     def write(self, chunk: Any) -> int:
         self._chunks.append(bytes(chunk))
         return len(chunk)

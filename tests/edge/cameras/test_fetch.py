@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import socket
 import ssl
 import time
@@ -62,6 +63,7 @@ def test_of_pictures_one_after_the_other_the_first_counts() -> None:
         ("video/mp4", b"\0\0\0\x20ftypisom\0\0\x02\0", "a stream; watch it with: fmnist-edge camera http://{}/a"),
         ("text/html", b"<p>Please log in</p>", "it sends text/html, not a picture; is the path right?"),
         ("Text/HTML ; charset=utf-8", b"<p>Please log in</p>", "it sends text/html, not a picture; is the path right?"),
+        ("text/plain", b"no picture at night", "it sends text/plain, not a picture; is the path right?"),
         (None, b"<!doctype html><p>Please log in</p>", "it sends a web page, not a picture; is the path right?"),
         (None, b"\r\n <!doctype html><p>Please log in</p>", "it sends a web page, not a picture; is the path right?"),
         (None, b"", "it sends nothing"),
@@ -133,8 +135,9 @@ def test_the_server_is_asked_for_the_path_as_it_was_written_but_for_what_no_path
 
     with answering(note) as place:
         fetch_picture(f"http://{place}/caf\N{LATIN SMALL LETTER E WITH ACUTE}/a%20b?x=[1]&y=%41#there", None)
+        fetch_picture(f"http://{place}/snap", None)
 
-    assert asked == ["/caf%C3%A9/a%20b?x=[1]&y=%41"]
+    assert asked == ["/caf%C3%A9/a%20b?x=[1]&y=%41", "/snap"]
 
 
 def test_a_server_that_speaks_something_else_is_called_that() -> None:
@@ -144,8 +147,8 @@ def test_a_server_that_speaks_something_else_is_called_that() -> None:
     with answering(mumble) as place:
         assert refusal(f"http://{place}/a") == "it does not speak HTTP as it should (mumble)"
         said = refusal(f"https://{place}/a")
-    assert said.startswith("it does not speak HTTPS as it should (")
-    assert said.endswith("); is it http://?")
+    # OpenSSL's reason, which depends on its version
+    assert re.fullmatch(r"it does not speak HTTPS as it should \([A-Z][A-Z_]+\); is it http://\?", said)
 
 
 def test_other_errors_keep_their_words() -> None:
