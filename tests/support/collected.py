@@ -85,6 +85,7 @@ def measure(session: pytest.Session) -> tuple[dict[str, set[str]], dict[str, flo
 
     session.config.pluginmanager.register(Notes())
     set_mutant_under_test("stats")
+    del os.environ["MUTANT_UNDER_TEST"]  # a process that the tests start would look for mutmut's settings where it is
     for item in session.items:  # each by itself, so that it is known what its fixtures reach
         began = time.process_time() + waited()
         if not pass_all(session, [item]):

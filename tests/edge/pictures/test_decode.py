@@ -174,6 +174,26 @@ def test_a_photo_is_decoded_in_full_if_that_is_wanted(tmp_path: Path) -> None:
     assert read_image(tmp_path / "large.jpg", 614_399).size == (512, 300)  # what is decoded counts
 
 
+def test_a_large_file_is_decoded_in_full_too_and_by_default_none_is(tmp_path: Path) -> None:
+    NOISE.resize((1024, 600)).convert("RGB").save(tmp_path / "large.jpg", quality=100, subsampling=0)
+    assert (tmp_path / "large.jpg").stat().st_size > SMALL
+
+    assert read_image(tmp_path / "large.jpg", whole=True).size == (1024, 600)
+    assert read_image(tmp_path / "large.jpg").size == (512, 300)
+    with open(tmp_path / "large.jpg", "rb") as file:
+        assert decode(file).size == (512, 300)
+
+
+def test_of_a_jpeg_only_what_is_decoded_must_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow by itself refuses 178 million pixels however few are wanted."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    for suffix in ("jpg", "png"):
+        Image.new("RGB", (1024, 600)).save(tmp_path / f"large.{suffix}")
+
+    assert read_image(tmp_path / "large.jpg").size == (512, 300)
+    assert refusal(tmp_path / "large.png").startswith("larger than ")
+
+
 def test_a_progressive_jpeg_counts_in_full_as_all_of_it_is_held(tmp_path: Path) -> None:
     Image.new("RGB", (1024, 600)).save(tmp_path / "large.jpg", progressive=True)
 

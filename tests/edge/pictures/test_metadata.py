@@ -93,6 +93,14 @@ def test_metadata_refuse_no_picture_of_any_size(way: str, size: tuple[int, int])
     np.testing.assert_array_equal(tile_of(breaking(content)), tile_of(content))
 
 
+@pytest.mark.parametrize("way", [way for way in BROKEN if way.startswith("JPEG")])
+def test_a_photo_with_broken_metadata_is_decoded_in_full_if_that_is_wanted(way: str) -> None:
+    content = BROKEN[way][1](content_of(photo((900, 1200)), "JPEG"))
+
+    assert decode(io.BytesIO(content), whole=True).size == (900, 1200)
+    assert decode(io.BytesIO(content)).size == (450, 600)
+
+
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize(("kind", "way"), [("JPEG", ""), ("WEBP", ""), ("TIFF", ""), ("PNG", ""), ("PNG", "PNG, a long text")])
 def test_a_picture_is_turned_upright_whatever_else_is_wrong(kind: str, way: str, size: tuple[int, int]) -> None:
