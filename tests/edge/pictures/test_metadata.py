@@ -93,9 +93,8 @@ def test_metadata_refuse_no_picture_of_any_size(way: str, size: tuple[int, int])
     np.testing.assert_array_equal(tile_of(breaking(content)), tile_of(content))
 
 
-@pytest.mark.parametrize("way", [way for way in BROKEN if way.startswith("JPEG")])
-def test_a_photo_with_broken_metadata_is_decoded_in_full_if_that_is_wanted(way: str) -> None:
-    content = BROKEN[way][1](content_of(photo((900, 1200)), "JPEG"))
+def test_a_photo_that_had_to_be_mended_is_in_full_if_that_is_wanted() -> None:
+    content = content_of(photo((900, 1200)), "JPEG")[:-2]
 
     assert decode(io.BytesIO(content), whole=True).size == (900, 1200)
     assert decode(io.BytesIO(content)).size == (450, 600)
