@@ -29,6 +29,7 @@ from fmnist_edge.classify.reading import (
     Options,
     Source,
     fail,
+    is_here,
     next_size,
     open_content,
     read_all,
@@ -237,10 +238,25 @@ def test_several_processes_do_not_run_through_all_names_at_once() -> None:
             yield source
 
     items = read_all(watched(), jobs=2)
-    next(items)
+    for _ in range(200):
+        next(items)
     items.close()  # type: ignore[attr-defined]
 
-    assert len(asked) <= (AHEAD + 1) * LARGEST_CHUNK
+    assert len(asked) <= 200 + (AHEAD + 1) * LARGEST_CHUNK
+
+
+def test_an_answer_is_here_as_soon_as_it_begins_to_come_and_what_was_read_here_always() -> None:
+    assert is_here([])
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert not is_here(process)
+        process.stdin.write(b"x")
+        process.stdin.flush()
+        for _ in range(1000):
+            if is_here(process):
+                return
+            time.sleep(0.01)
+    pytest.fail("it came and was not noticed")
 
 
 @pytest.mark.slow
