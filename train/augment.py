@@ -111,7 +111,9 @@ class Lessons:
 
     def choose_photos(self, photos: NDArray[np.intp], count: int, random: np.random.Generator) -> tuple[Any, Any]:
         """The places of so many copies of these photos, all kinds about as often as the recipe wants it."""
-        chosen = random.choice(photos, count, p=shares(self.photos.kinds[photos], self.recipe.photo_balance))
+        weights = shares(self.photos.kinds[photos], self.recipe.photo_balance)
+        weights[self.photos.contributors[photos] < 0] *= self.recipe.own_weight
+        chosen = random.choice(photos, count, p=weights / weights.sum())
         return chosen, random.integers(0, PHOTO_COPIES, count)
 
     def draw(self, epoch: int, fold: int | None) -> tuple[Tiles, Probabilities, NDArray[np.bool_]]:

@@ -20,7 +20,7 @@ from rich.progress import track
 from fmnist_edge.classifier import Classifier, Prediction
 from fmnist_edge.classify.find import list_folder
 from fmnist_edge.cli.commands import run
-from fmnist_edge.contract import CLASSES, Probabilities, Tile, calibration_error
+from fmnist_edge.contract import CLASSES, Probabilities, Tile, Tiles, calibration_error
 from fmnist_edge.errors import InputError, UsageError, nearest, reported
 from fmnist_edge.files import decode_text
 from fmnist_edge.pictures.kinds import READABLE, is_kept_aside
@@ -158,9 +158,13 @@ def read_photos(folder: Path) -> PhotoTiles:
     missing = [name for class_id, name in enumerate(CLASSES) if not accepted[:, class_id].any()]
     if missing:
         complain(f"no photos of {', '.join(missing)}: what these look like is not learned from your photos")
-    names = [" or ".join(CLASSES[class_id] for class_id in sorted(classes)) or "other things" for classes in right]
-    kinds = np.array([f"your {name}" for name in names])
-    return PhotoTiles(np.stack(tiles), accepted, -1 - np.arange(len(tiles)) % FOLDS, kinds)
+    return as_own(np.stack(tiles), accepted)
+
+
+def as_own(tiles: Tiles, accepted: NDArray[np.bool_]) -> PhotoTiles:
+    """A user's own photos: their contributors are negative, and their kinds are "your" classes. accepted: (N, 10)."""
+    names = [" or ".join(np.array(CLASSES)[row]) or "other things" for row in accepted]
+    return PhotoTiles(tiles, accepted, -1 - np.arange(len(tiles)) % FOLDS, np.array([f"your {name}" for name in names], str))
 
 
 def find_photos(folder: Path) -> Found:

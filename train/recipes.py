@@ -41,6 +41,8 @@ class Recipe:
     """Disturbed tiles of photos shown for each training image, if there are photos (train/clothing.py, or a user's own)."""
     photo_balance: float = 0.5
     """How evenly the kinds of photos are shown: 0 as often as there are photos of them, 1 all equally often."""
+    own_weight: float = 1
+    """How often a user's own photos are shown, as a multiple of others of a kind as rare."""
     shoe_pairs: float = 0.8
     """How many of the disturbed shoes are shown as a pair."""
     calm_share: float = 0

@@ -368,6 +368,16 @@ def test_photos_are_drawn_by_these_shares() -> None:
     assert np.mean(shown) == pytest.approx(0.5, abs=0.04)
 
 
+def test_a_users_own_photos_are_drawn_as_often_as_their_weight_says() -> None:
+    photos = replace(photos_of(np.repeat([7, -1], 50)), kinds=np.repeat(["Pants", "your Trouser"], 50))
+    lessons = lessons_of(replace(RECIPE, photo_share=2, own_weight=4), photos)
+
+    own = [one.number // PHOTO_COPIES >= 50 for one in show(lessons, 1, None)[PHOTO]]
+
+    assert len(own) == 2 * IMAGES
+    assert np.mean(own) == pytest.approx(0.8, abs=0.04)
+
+
 def test_all_photos_by_one_contributor_are_held_out_together() -> None:
     contributors = np.random.default_rng(0).permutation(np.repeat([7, 3, -1, 9, 2, 8], [50, 20, 10, 10, 9, 1]))
 
