@@ -10,6 +10,7 @@ import time
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -113,8 +114,9 @@ def main(
 
             from train.calibrate import judge_photos
             from train.fit import fit, score, score_photos, use_one_thread_each
-            from train.networks import predict
-            from train.report import write_report
+            from train.networks import predict, predict_photos
+            from train.report import PhotoAnswers, write_report
+            from train.scenes import count_named
             from train.workers import agree, from_first, join, together
 
         use_one_thread_each()
@@ -172,7 +174,10 @@ def main(
         if kept:
             say(kept)
         report = out.parent / "report"
-        write_report(report, dataset, holdout.history, probabilities, description, shown, said)
+        answer = partial(predict_photos, model, temperature=holdout.photo_temperature, odds=holdout.photo_odds)
+        scenes_named = count_named(answer, holdout.unsure["photo"]) if len(said) else 0
+        of_photos = PhotoAnswers(shown, said, holdout.said_of_turned, scenes_named) if len(said) else None
+        write_report(report, dataset, holdout.history, probabilities, description, of_photos)
         checkpoint.remove()
     print(f"wrote {out} and {report / 'report.md'}")
 

@@ -96,7 +96,7 @@ def predict(model: keras.Model, tiles: Tiles, scale: Scale | None = None) -> Pro
     return np.concatenate([model(scale(pixels) if scale else pixels, training=False).numpy() for pixels in parts])
 
 
-def predict_photos(model: keras.Model, tiles: Tiles) -> Probabilities:
-    """The same of photos' tiles, each seen in ten views, as the device does, before what it says is calibrated for photos."""
+def predict_photos(model: keras.Model, tiles: Tiles, temperature: float = 1, odds: float = 1) -> Probabilities:
+    """The same of photos' tiles, each seen in ten views, as the device does. temperature, odds: as ``photo_answer`` has them."""
     views = ten_views(tiles).reshape(-1, TILE_SIZE, TILE_SIZE)
-    return photo_answer(predict(model, views).reshape(-1, 10, len(CLASSES)), temperature=1, odds=1)
+    return photo_answer(predict(model, views).reshape(-1, 10, len(CLASSES)), temperature, odds)

@@ -6,6 +6,7 @@ function returns a picture and the numbers in it, which the template train/repor
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from fmnist_edge.contract import CLASSES, Probabilities, calibration_error, conf
 from fmnist_edge.errors import UsageError
 from train.arrays import Labels
 from train.calibrate import accepts, judge_photos
-from train.cutting import NO_PHOTOS, PhotoTiles
+from train.cutting import PhotoTiles
 from train.dataset import Dataset
 from train.history import Epoch, best_epoch
 from train.photos import FEW, tell
@@ -33,19 +34,30 @@ SIZES = ((1, 3), (4, 10), (11, 30), (31, 100), (101, np.inf))
 Drawn = tuple[Figure, dict[str, Any]]
 
 
+@dataclass(frozen=True)
+class PhotoAnswers:
+    """What is said of photos, and by models that learned from none by the same person. They are not shown: they are not ours."""
+
+    photos: PhotoTiles
+    upright: Probabilities
+    """float32 (N, 10)."""
+    turned: Probabilities
+    """The same of the photos' tiles turned by 90 degrees."""
+    scenes_named: int
+    """How many of a hundred scenes without a garment the trained model names without a doubt."""
+
+
 def write_report(
     folder: Path,
     dataset: Dataset,
     history: Sequence[Epoch],
     probabilities: Probabilities,
     description: Mapping[str, Any],
-    photos: PhotoTiles = NO_PHOTOS,
-    of_photos: Probabilities | None = None,
+    of_photos: PhotoAnswers | None = None,
 ) -> None:
     """Writes pictures and report.md into the folder. The same input gives the same bytes. Raises UsageError if it can't write.
 
     probabilities: float32 (N, 10), the trained model's outputs for the test images. Without a history there are no curves.
-    of_photos: what was said of the photos when they were held out. The photos themselves are not shown: they are not ours.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -59,11 +71,7 @@ def write_report(
                 "predictions": draw_predictions(dataset, probabilities),
                 "reliability": draw_reliability(dataset.test_labels, probabilities),
                 **({"curves": draw_curves(history)} if history else {}),
-                **(
-                    draw_photos(photos, of_photos, description["unsure"]["photo"])
-                    if of_photos is not None and len(photos)
-                    else {}
-                ),
+                **(draw_photos(of_photos, description["unsure"]["photo"]) if of_photos else {}),
             }
             drawn |= {"mistakes": draw_mistakes(dataset, probabilities)} if drawn["confusion"][1]["mistakes"] else {}
             for name, (figure, _) in drawn.items():
@@ -208,11 +216,9 @@ def draw_bars(figure: Figure, sureness: NDArray[np.float32], right: NDArray[np.b
     return error
 
 
-def draw_photos(photos: PhotoTiles, probabilities: Probabilities, sure_from: float) -> dict[str, Drawn]:
-    """What a model said of photos by contributors it did not know: by what they show, by contributor, and how true it was.
-
-    probabilities: float32 (N, 10). sure_from: the confidence below which it is unsure.
-    """
+def draw_photos(answers: PhotoAnswers, sure_from: float) -> dict[str, Drawn]:
+    """By what photos show, by contributor, and how true the answers are. sure_from: the confidence below which one is unsure."""
+    photos, probabilities = answers.photos, answers.upright
     clothes, said, right = photos.accepted.sum(1) > 0, probabilities.argmax(1), accepts(photos.accepted, probabilities)
     kinds = sorted(np.unique(photos.kinds), key=lambda kind: (not clothes[photos.kinds == kind].any(), str(kind)))
     counts = np.array([np.bincount(said[photos.kinds == kind], minlength=len(CLASSES)) for kind in kinds])
@@ -236,9 +242,15 @@ def draw_photos(photos: PhotoTiles, probabilities: Probabilities, sure_from: flo
          *rates(right[clothes], (size >= low) & (size <= high))]
         for low, high in SIZES
     ]  # fmt: skip
-    rows = [[kind, *rates(right, photos.kinds == kind)] for kind, some in zip(kinds, accepted, strict=True) if some.any()]
+    right_turned = accepts(photos.accepted, answers.turned)
+    rows = [
+        [kind, *rates(right, photos.kinds == kind), rates(right_turned, photos.kinds == kind)[1]]
+        for kind, some in zip(kinds, accepted, strict=True) if some.any()
+    ]  # fmt: skip
     numbers = {
         "of_photos": judge_photos(photos.accepted, probabilities, sure_from),
+        "of_turned": judge_photos(photos.accepted, answers.turned, sure_from),
+        "scenes_named": answers.scenes_named,
         "contributors": len(names),
         "photo_sure_from": sure_from,
         "photo_kinds": to_rows(rows),
