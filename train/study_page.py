@@ -71,7 +71,7 @@ PHOTO_PARTS: dict[str, tuple[Recipe, Callable[[PhotoTiles], NDArray[np.bool_]]]]
 BUSY, MOST_OWN = 130, 100
 """Who took so many photos is asked what their own bring: at most so many are given back, and the others are asked about."""
 OWN_PARTS = {f"{count} photos": (WITH_PHOTOS, count) for count in (0, 10, 30, MOST_OWN)}
-OWN_PARTS |= {f"30 photos, weight {weight}": (replace(WITH_PHOTOS, own_weight=weight), 30) for weight in (1, 10)}
+OWN_PARTS |= {f"30 photos, weight {weight}": (replace(WITH_PHOTOS, own_weight=weight), 30) for weight in (3, 10)}
 """Recipes, and how many photos of one's own they learn from beside everybody else's."""
 
 
@@ -201,9 +201,9 @@ def own_row(name: str, run: Result | None) -> list[object]:
         return [*row, NEVER_MEASURED, *["-"] * 5]
     if run["settings"] != settings_of(recipe):
         return [*row, NOT_MEASURED, *["-"] * 5]
-    shares = run["right"]
-    figures = [f"{share:.1%}" for share in (np.mean(shares), min(shares), max(shares))]
-    return [*row, *figures, len(shares), run["asked"], f"{run['validation']:.4f}"]
+    shares, asked = run["right"], run["asked"]
+    figures = [f"{share:.1%}" for share in (np.average(shares, weights=asked), min(shares), max(shares))]
+    return [*row, *figures, len(shares), sum(asked), f"{run['validation']:.4f}"]
 
 
 def photo_runs(results: Results) -> dict[str, list[Result]]:

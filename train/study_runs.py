@@ -99,8 +99,8 @@ class Study:
         }
 
     def learn_from_own(self, recipe: Recipe, count: int) -> Result:
-        """How models do on photos by a person from whom they learned so many others: one model for each of the busy people."""
-        right, asked, validation = [], 0, []
+        """How models do on photos by a person from whom they learned so many others: a model for each busy person."""
+        right, asked, validation = [], [], []
         for person in busy_people(self.clothes):
             photos, chosen, rest = give_back(self.clothes, person, count)
             # what takes longest to make, the disturbed copies, is the same for all
@@ -109,7 +109,7 @@ class Study:
             # no photo is in this fold, and a sixth of the images is
             (only,) = train_networks(lessons, [FOLDS], recipe.epochs)
             right.append(float(accepts(photos.accepted[rest], predict_photos(only.model, photos.tiles[rest])).mean()))
-            asked += int(rest.sum())
+            asked.append(int(rest.sum()))
             validation.append(only.history[-1].validation_accuracy)
         return {"right": right, "asked": asked, "validation": float(np.mean(validation))}
 

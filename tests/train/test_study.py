@@ -111,11 +111,11 @@ def test_photos_that_are_given_back_count_as_a_users_own() -> None:
 
 def test_the_page_says_what_own_photos_brought_or_that_nobody_measured_it() -> None:
     recipe, _ = OWN_PARTS["30 photos"]
-    run = {"settings": settings_of(recipe), "right": [0.7, 0.9, 0.83], "asked": 99, "validation": 0.9}
+    run = {"settings": settings_of(recipe), "right": [0.7, 0.9, 0.8], "asked": [10, 60, 30], "validation": 0.9}
 
     measured = fill_page(STUDY | {"own": {"30 photos": run, "10 photos": run | {"settings": {}}}})
 
-    assert f"| 30 | {recipe.own_weight:g} | 81.0% | 70.0% | 90.0% | 3 | 99 | 0.9000 |" in measured
+    assert f"| 30 | {recipe.own_weight:g} | 85.0% | 70.0% | 90.0% | 3 | 100 | 0.9000 |" in measured
     assert f"| 10 | {recipe.own_weight:g} | {NOT_MEASURED} | - |" in measured
     assert f"| 100 | {recipe.own_weight:g} | {NEVER_MEASURED} | - |" in measured
 
