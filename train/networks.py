@@ -96,7 +96,10 @@ def predict(model: keras.Model, tiles: Tiles, scale: Scale | None = None) -> Pro
     return np.concatenate([model(scale(pixels) if scale else pixels, training=False).numpy() for pixels in parts])
 
 
-def predict_photos(model: keras.Model, tiles: Tiles, temperature: float = 1, odds: float = 1) -> Probabilities:
-    """The same of photos' tiles, each seen in ten views, as the device does. temperature, odds: as ``photo_answer`` has them."""
-    views = ten_views(tiles).reshape(-1, TILE_SIZE, TILE_SIZE)
+def predict_photos(model: keras.Model, tiles: Tiles, marked: bool, temperature: float = 1, odds: float = 1) -> Probabilities:
+    """The same of photos' tiles, each seen in ten views, as the device does.
+
+    marked: as ``ten_views`` has it. temperature, odds: as ``photo_answer`` has them.
+    """
+    views = ten_views(tiles, marked).reshape(-1, TILE_SIZE, TILE_SIZE)
     return photo_answer(predict(model, views).reshape(-1, 10, len(CLASSES)), temperature, odds)

@@ -35,19 +35,17 @@ class Recipe:
     """Probability that a training image is shown one pixel off, up, down, left or right."""
     flip: float = 0
     """Probability that a training image is mirrored, if its class looks the same then."""
-    disturbed: float = 0
-    """Disturbed tiles (train/disturb.py) shown for each training image."""
     photo_share: float = 0
-    """Disturbed tiles of photos shown for each training image, if there are photos (train/clothing.py, or a user's own)."""
+    """Photos shown for each training image: disturbed tiles of photos (train/clothing.py, or a user's own) and, where there are few,
+    of training images in their place. They are marked (PHOTO_MARK), so that the MLP tells them from plain tiles."""
     photo_balance: float = 0.5
     """How evenly the kinds of photos are shown: 0 as often as there are photos of them, 1 all equally often."""
     own_weight: float = 1
     """How often a user's own photos are shown, as a multiple of others of a kind as rare."""
-    shoe_pairs: float = 0.8
-    """How many of the disturbed shoes are shown as a pair."""
+    drawn_shoes: float = 0.12
+    """How many of these are drawn pairs of shoes (train/drawings.py): there are few photos of shoes."""
     calm_share: float = 0
-    """Part of the training, its last, in which images are moved, mirrored and disturbed a third as often: it ends with tiles as
-    they are."""
+    """Part of the training, its last, in which images are moved and mirrored a third as often: it ends with tiles as they are."""
     taught: bool = False
     """Whether the MLP learns what a teacher says of the images (train/teacher.py), and not their labels alone."""
     teachers_share: float = 0.8
@@ -119,7 +117,6 @@ RECIPES = {
         hidden=(512, 192),
         epochs=30,
         flip=0.3,
-        disturbed=0.5,
         photo_share=0.5,
     ),
     "max": replace(

@@ -22,6 +22,7 @@ TRAINING = {
     "temperature of logits": "temperature",
     "temperature of photos": "photo_temperature",
     "odds of photos": "photo_odds",
+    "photos marked": "photo_mark",
     "unsure below": "unsure",
     "data set": "dataset",
     "versions": "versions",
@@ -32,6 +33,7 @@ REMARKS = {
     "temperature of logits": ", already part of the weights",
     "temperature of photos": ", by which the device also divides the logits of photos",
     "odds of photos": ", by which the device multiplies those of a photo's likeliest class",
+    "photos marked": ", by which the model knows them: the first pixel of each is 255",
 }
 
 
