@@ -7,7 +7,7 @@ With the training images alone, a photo's background or brightness drives values
 import numpy as np
 from numpy.typing import NDArray
 
-from fmnist_edge.contract import Tiles
+from fmnist_edge.contract import Tiles, mark_photos
 
 PER_CLASS = 1000
 DISTURBED = 250  # of each kind
@@ -22,11 +22,16 @@ def choose_even(tiles: Tiles, labels: NDArray[np.uint8]) -> Tiles:
 
 
 def make_strange(tiles: Tiles) -> Tiles:
-    """uint8 (1002, 28, 28): some of the tiles, uint8 (N, 28, 28), disturbed with a fixed seed, an empty and a full one."""
+    """uint8 (1002, 28, 28): some of the tiles, uint8 (N, 28, 28), disturbed with a fixed seed, an empty and a full one.
+
+    Every second one is marked, as models know photos.
+    """
     random = np.random.default_rng(0)
     kinds = (brighten, negate, add_noise, punch_holes)
     some = tiles[np.linspace(0, len(tiles) - 1, DISTURBED * len(kinds)).astype(int)]
     disturbed = [kind(some[number :: len(kinds)], random) for number, kind in enumerate(kinds)]
+    for some in disturbed:
+        some[::2] = mark_photos(some[::2])
     return np.concatenate([*disturbed, np.zeros_like(tiles[:1]), np.full_like(tiles[:1], 255)])
 
 

@@ -154,6 +154,7 @@ def main(
             "temperature": holdout.temperature,
             "photo_temperature": holdout.photo_temperature,
             "photo_odds": holdout.photo_odds,
+            "photo_mark": chosen.marks_photos,
             "unsure": holdout.unsure,
             "dataset": checksums(),
             **({"photo_dataset": learned_from} if learned_from else {}),
@@ -174,7 +175,9 @@ def main(
         if kept:
             say(kept)
         report = out.parent / "report"
-        answer = partial(predict_photos, model, temperature=holdout.photo_temperature, odds=holdout.photo_odds)
+        answer = partial(
+            predict_photos, model, marked=chosen.marks_photos, temperature=holdout.photo_temperature, odds=holdout.photo_odds
+        )
         scenes_named = count_named(answer, holdout.unsure["photo"]) if len(said) else 0
         of_photos = PhotoAnswers(shown, said, holdout.said_of_turned, scenes_named) if len(said) else None
         write_report(report, dataset, holdout.history, probabilities, description, of_photos)

@@ -96,14 +96,14 @@ class Lessons:
         self.chosen = np.full(len(self.photos), True) if chosen is None else chosen
         drawings, self.drawn_classes = draw_shoes(DRAWINGS if recipe.photo_share and recipe.drawn_shoes else 0, seed)
         shoes = np.concatenate([are_shoes(self.photos.accepted), np.full(len(drawings), True)])
-        copies = self.copy(np.concatenate([self.photos.tiles, drawings]), shoes)
+        copies = self.copies_of(np.concatenate([self.photos.tiles, drawings]), shoes)
         self.photo_copies, self.drawing_copies = copies[: len(self.photos)], copies[len(self.photos) :]
         few = any(self.split(fold).disturbed for fold in (None, *range(FOLDS)))
         copied = [mark_photos(disturb(images.tiles, images.labels, [seed, copy])) for copy in range(COPIES if few else 0)]
         self.disturbed = np.stack(copied) if copied else np.zeros((0, *images.tiles.shape), np.uint8)
         self.wanted = self.choose_wanted(answers if recipe.taught else None)
 
-    def copy(self, tiles: Tiles, shoes: NDArray[np.bool_]) -> Tiles:
+    def copies_of(self, tiles: Tiles, shoes: NDArray[np.bool_]) -> Tiles:
         """Disturbed and marked copies of photos' tiles (N, 28, 28): (N, PHOTO_COPIES, 28, 28). shoes: which show some."""
         copies = disturb_photos(np.repeat(tiles, PHOTO_COPIES, 0), np.repeat(shoes, PHOTO_COPIES), self.seed)
         return mark_photos(copies).reshape(-1, PHOTO_COPIES, TILE_SIZE, TILE_SIZE)
@@ -173,7 +173,7 @@ class Lessons:
             copies = self.choose_photos(np.flatnonzero(self.to_learn(fold)), split.photos, random)
             parts.append(self.photo_copies[copies])
             asked.append(wanted.of_photos[copies[0]])
-            any_will_do.append(self.photos.accepted[copies[0]].any(1))
+            any_will_do.append(np.asarray(self.photos.accepted[copies[0]].any(1)))
         order = random.permutation(sum(map(len, parts)))
         return np.concatenate(parts)[order], np.concatenate(asked)[order], np.concatenate(any_will_do)[order]
 

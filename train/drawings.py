@@ -17,7 +17,7 @@ from train.arrays import Labels
 EDGE = 4 * TILE_SIZE
 """Pixels of a drawing, before it is fitted into a tile."""
 SHOE = 30
-"""Half of a shoe's length, in these pixels. Shoes are drawn from -1, the toe or the end of the shaft, to 1, across from -w to w."""
+"""Half of a shoe's length, in these pixels. Along, shoes reach from -1, the toe or the end of the shaft, to 1."""
 
 Points = list[tuple[float, float]] | NDArray[np.float64]
 
@@ -198,7 +198,7 @@ KINDS: dict[str, tuple[Callable[..., None], ...]] = {
 def sole(random: Any, width: float) -> tuple[NDArray[np.float64], Callable[[float], float]]:
     """A sole's outline, (N, 2), from toe to heel and back, and half its width at each place along."""
     along = np.linspace(0, 1, 40)
-    widths = [0.25, 0.62, 1, 0.78, 0.82, 0.6, 0.3] + random.uniform(0, [0.3, 0.2, 1e-9, 0.15, 0.12, 1e-9, 1e-9])
+    widths = np.array([0.25, 0.62, 1, 0.78, 0.82, 0.6, 0.3]) + random.uniform(0, [0.3, 0.2, 0, 0.15, 0.12, 0, 0])
     profile, y = width * np.interp(along, [0, 0.08, 0.28, 0.55, 0.85, 0.95, 1], widths), 2 * along - 1
     bend = random.uniform(-0.12, 0.12) * y**2
     outline = np.concatenate([np.stack([bend - profile, y], 1), np.stack([bend + profile, y], 1)[::-1]])

@@ -18,7 +18,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from fmnist_edge.contract import CLASSES, Probabilities, at_odds, at_temperature
+from fmnist_edge.contract import CLASSES, Probabilities, at_odds, at_temperature, mark_photos
 from fmnist_edge.errors import FmnistEdgeError, UsageError
 from train.arrays import Labels, as_labels, as_tiles
 from train.augment import FOLDS, Examples, Lessons
@@ -133,15 +133,16 @@ def judge(lessons: Lessons, trained: Sequence[Trained]) -> Holdout:
     for one in trained:
         fold_temperature(one.model, temperature)
     disturbed = disturb(validation.tiles, validation.labels, lessons.seed)
-    of_tiles, of_disturbed = predict(model, validation.tiles), predict(model, disturbed)
+    marked = recipe.marks_photos
+    of_tiles, of_disturbed = predict(model, validation.tiles), predict(model, mark_photos(disturbed) if marked else disturbed)
     surest, right = of_disturbed.max(1), of_disturbed.argmax(1) == validation.labels
     photo_temperature, photo_odds = 1.0, 1.0
     of_photos, of_turned = np.zeros((2, len(photos), len(CLASSES)), np.float32)
     for fold, one in enumerate(trained):
         held_out = lessons.folds == fold
         if held_out.any():
-            of_photos[held_out] = predict_photos(one.model, photos.tiles[held_out])
-            of_turned[held_out] = predict_photos(one.model, np.rot90(photos.tiles[held_out], 1, (1, 2)))
+            of_photos[held_out] = predict_photos(one.model, photos.tiles[held_out], marked)
+            of_turned[held_out] = predict_photos(one.model, np.rot90(photos.tiles[held_out], 1, (1, 2)), marked)
     if photos.accepted.any():
         photo_temperature, photo_odds = choose_photo_calibration(of_photos, photos.accepted)
         of_photos, of_turned = (at_odds(at_temperature(said, photo_temperature), photo_odds) for said in (of_photos, of_turned))

@@ -36,8 +36,8 @@ class Recipe:
     flip: float = 0
     """Probability that a training image is mirrored, if its class looks the same then."""
     photo_share: float = 0
-    """Photos shown for each training image: disturbed tiles of photos (train/clothing.py, or a user's own) and, where there are few,
-    of training images in their place. They are marked (PHOTO_MARK), so that the MLP tells them from plain tiles."""
+    """Photos shown for each training image: disturbed tiles of photos (train/clothing.py, or a user's own) and, where there are
+    few, of training images in their place. They are marked (PHOTO_MARK), so that the MLP tells them from plain tiles."""
     photo_balance: float = 0.5
     """How evenly the kinds of photos are shown: 0 as often as there are photos of them, 1 all equally often."""
     own_weight: float = 1
@@ -54,6 +54,11 @@ class Recipe:
     """Divide the logits by the temperature that makes the MLP as sure as it is right."""
     int8_waiver: str = ""
     """Why the int8 files of this recipe may miss their gates; they are exported nevertheless, and say so."""
+
+    @property
+    def marks_photos(self) -> bool:
+        """Whether the MLP is to be shown photos with PHOTO_MARK, as it learned them."""
+        return self.photo_share > 0
 
     @property
     def may_stop_early(self) -> bool:

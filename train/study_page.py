@@ -29,7 +29,7 @@ PARTS = {
     "compact, a quarter of the epochs, without a teacher": SHORT_ALONE,
     "compact, a quarter of the epochs, without a teacher, nothing moved or mirrored": replace(SHORT_ALONE, shift=0, flip=0),
     "standard, without the square root": replace(STANDARD, sqrt_input=False),
-    "standard, without disturbed tiles": replace(STANDARD, disturbed=0),
+    "standard, nothing shown as photos": replace(STANDARD, photo_share=0),
     "standard, never calm": replace(STANDARD, calm_share=0),
 }
 """Recipes with and without a part. Only the images held out are asked: the test images have no say in a choice."""
@@ -64,7 +64,7 @@ PHOTO_PARTS: dict[str, tuple[Recipe, Callable[[PhotoTiles], NDArray[np.bool_]]]]
     "as many photos by everybody": (WITH_PHOTOS, lambda photos: some(int(of_the_busiest(photos).sum()), everything(photos))),
     "only photos whose label names one class": (WITH_PHOTOS, lambda photos: photos.accepted.sum(1) == 1),
     "all photos, as often as there are": (replace(WITH_PHOTOS, photo_balance=0), everything),
-    "all photos, no shoes in pairs": (replace(WITH_PHOTOS, shoe_pairs=0), everything),
+    "all photos, no drawn shoes": (replace(WITH_PHOTOS, drawn_shoes=0), everything),
 }
 """Recipes, and which photos they learn from."""
 

@@ -65,17 +65,17 @@ class Study:
             "calibration_error": calibration_error(probabilities.max(1), probabilities.argmax(1) == self.dataset.test_labels),
             "validation": holdout.validation.accuracy,
             "disturbed": holdout.disturbed.accuracy,
-            "photos": self.try_photos(model),
+            "photos": self.try_photos(model, recipe.marks_photos),
             "temperature": holdout.temperature,
             "seconds": seconds,
         }
 
-    def try_photos(self, model: keras.Model) -> Result:
+    def try_photos(self, model: keras.Model, marked: bool) -> Result:
         """The number of photos to try, and the shares with a correct class first and among the first three."""
         if self.tried is None:
             return {}
         tiles, right = self.tried
-        hits = find_hits(predict_photos(model, np.stack(tiles)), right)
+        hits = find_hits(predict_photos(model, np.stack(tiles), marked), right)
         return {"count": len(tiles), "right": float(hits[:, 0].mean()), "among_three": float(hits[:, :3].any(1).mean())}
 
     def learn_from(self, recipe: Recipe, chosen: NDArray[np.bool_]) -> Result:
@@ -87,7 +87,7 @@ class Study:
             said, validation = holdout.said_of_photos, holdout.validation.accuracy
         else:
             (only,) = train_networks(lessons, [0], recipe.epochs)
-            said, validation = predict_photos(only.model, photos.tiles), only.history[-1].validation_accuracy
+            said, validation = predict_photos(only.model, photos.tiles, recipe.marks_photos), only.history[-1].validation_accuracy
         right = accepts(photos.accepted, said)
         return {
             "learned": int(chosen.sum()),
@@ -108,7 +108,9 @@ class Study:
             lessons.recipe, lessons.photos, lessons.chosen = recipe, photos, chosen
             # no photo is in this fold, and a sixth of the images is
             (only,) = train_networks(lessons, [FOLDS], recipe.epochs)
-            right.append(float(accepts(photos.accepted[rest], predict_photos(only.model, photos.tiles[rest])).mean()))
+            right.append(
+                float(accepts(photos.accepted[rest], predict_photos(only.model, photos.tiles[rest], recipe.marks_photos)).mean())
+            )
             asked.append(int(rest.sum()))
             validation.append(only.history[-1].validation_accuracy)
         return {"right": right, "asked": asked, "validation": float(np.mean(validation))}

@@ -46,7 +46,7 @@ def check_description(text: str, model_sha256: str) -> dict[str, Any]:
     if classes != list(CLASSES):
         raise ModelError("its classes are not Fashion-MNIST's; export it again")
     if not is_calibration(training):
-        raise ModelError("its confidence thresholds, its temperatures or what it says of photos are missing or wrong; export it again")
+        raise ModelError("what it says of its confidence or of photos is missing or wrong; export it again")
     if model_sha256 != description.get("model_sha256"):
         raise ModelError("it is damaged: it is not what was exported; copy it again")
     return description
