@@ -11,7 +11,6 @@ from train.arrays import Labels
 from train.clothing import OTHER_THINGS
 from train.cutting import NO_PHOTOS, PhotoTiles
 from train.disturb import SHOES, disturb, disturb_photos
-from train.drawings import draw_shoes
 from train.recipes import Recipe
 
 WAYS = ((1, 1), (0, 1), (2, 1), (1, 0), (1, 2))
@@ -28,10 +27,8 @@ HELD_OUT = 6
 COPIES = 2
 """Disturbed copies of an image, made beforehand: making new ones in each epoch would take most of its time."""
 PHOTO_COPIES = 30
-"""The same of a photo, and of a drawing."""
-DRAWINGS = 600
-"""Pairs of shoes that are drawn."""
-MOST_SHOWN = 10
+"""The same of a photo."""
+MOST_SHOWN = 12
 """How often an epoch shows each photo, on average, at most. Where that is too seldom, disturbed images are shown as photos."""
 WEIGHTS = dict.fromkeys(("sandal", "sneaker", "boot"), 3.0) | dict.fromkeys(OTHER_THINGS, 2.0)
 """Of these kinds there are few photos, and nothing like them in Fashion-MNIST: they are shown more often than others so rare."""
@@ -61,14 +58,11 @@ class Wanted:
     """As they are, and mirrored: (2, images, 10)."""
     of_photos: Probabilities
     """1 for each class that is right, any of which will do; of other things, equally much for all classes: (photos, 10)."""
-    of_drawings: Probabilities
-    """1 for the one that is right: (drawings, 10)."""
 
 
 class Split(NamedTuple):
-    """How many tiles an epoch shows as photos: drawings, photos, and training images in the place of photos that are missing."""
+    """How many tiles an epoch shows as photos: of photos, and, in the place of photos that are missing, of training images."""
 
-    drawn: int
     photos: int
     disturbed: int
 
@@ -94,30 +88,23 @@ class Lessons:
         self.held_out = held_out(len(images))
         self.folds = choose_folds(self.photos.contributors)
         self.chosen = np.full(len(self.photos), True) if chosen is None else chosen
-        drawings, self.drawn_classes = draw_shoes(DRAWINGS if recipe.photo_share and recipe.drawn_shoes else 0, seed)
-        shoes = np.concatenate([are_shoes(self.photos.accepted), np.full(len(drawings), True)])
-        copies = self.copies_of(np.concatenate([self.photos.tiles, drawings]), shoes)
-        self.photo_copies, self.drawing_copies = copies[: len(self.photos)], copies[len(self.photos) :]
+        repeated, shoes = np.repeat(self.photos.tiles, PHOTO_COPIES, 0), np.repeat(are_shoes(self.photos.accepted), PHOTO_COPIES)
+        copies = mark_photos(disturb_photos(repeated, shoes, seed))
+        self.photo_copies = copies.reshape(-1, PHOTO_COPIES, TILE_SIZE, TILE_SIZE)
         few = any(self.split(fold).disturbed for fold in (None, *range(FOLDS)))
         copied = [mark_photos(disturb(images.tiles, images.labels, [seed, copy])) for copy in range(COPIES if few else 0)]
         self.disturbed = np.stack(copied) if copied else np.zeros((0, *images.tiles.shape), np.uint8)
         self.wanted = self.choose_wanted(answers if recipe.taught else None)
 
-    def copies_of(self, tiles: Tiles, shoes: NDArray[np.bool_]) -> Tiles:
-        """Disturbed and marked copies of photos' tiles (N, 28, 28): (N, PHOTO_COPIES, 28, 28). shoes: which show some."""
-        copies = disturb_photos(np.repeat(tiles, PHOTO_COPIES, 0), np.repeat(shoes, PHOTO_COPIES), self.seed)
-        return mark_photos(copies).reshape(-1, PHOTO_COPIES, TILE_SIZE, TILE_SIZE)
-
     def size(self, fold: int | None) -> int:
         """How many tiles an epoch has."""
         return int(np.count_nonzero(self.shown(fold))) + sum(self.split(fold))
 
-    def split(self, fold: int | None) -> "Split":
+    def split(self, fold: int | None) -> Split:
         """What is shown as photos in an epoch."""
         count = round(self.recipe.photo_share * np.count_nonzero(self.shown(fold)))
-        drawn = round(self.recipe.drawn_shoes * count)
-        photos = min(count - drawn, MOST_SHOWN * int(np.count_nonzero(self.to_learn(fold))))
-        return Split(drawn, photos, count - drawn - photos)
+        photos = min(count, MOST_SHOWN * int(np.count_nonzero(self.to_learn(fold))))
+        return Split(photos, count - photos)
 
     def shown(self, fold: int | None) -> NDArray[np.bool_]:
         """Which images are not held out."""
@@ -131,11 +118,10 @@ class Lessons:
         """What labels say, or, where there is a teacher, mostly what it says."""
         labels, accepted = smooth(self.images.labels, self.recipe.label_smoothing), self.photos.accepted.astype(np.float32)
         accepted[~self.photos.accepted.any(1)] = 1 / len(CLASSES)
-        of_drawings = smooth(self.drawn_classes, 0)
         if answers is None:
-            return Wanted(np.stack([labels, labels]), accepted, of_drawings)
+            return Wanted(np.stack([labels, labels]), accepted)
         share = np.float32(self.recipe.teachers_share)
-        return Wanted(share * answers + (1 - share) * labels, accepted, of_drawings)
+        return Wanted(share * answers + (1 - share) * labels, accepted)
 
     def choose_photos(self, photos: NDArray[np.intp], count: int, random: np.random.Generator) -> tuple[Any, Any]:
         """The places of so many copies of these photos, all kinds about as often as the recipe wants it."""
@@ -164,10 +150,6 @@ class Lessons:
             copies = random.integers(0, COPIES, split.disturbed), random.choice(numbers, split.disturbed, replace=False)
             parts.append(self.disturbed[copies])
             asked.append(wanted.of_images[0, copies[1]])
-        if split.drawn:
-            copies = random.integers(0, DRAWINGS, split.drawn), random.integers(0, PHOTO_COPIES, split.drawn)
-            parts.append(self.drawing_copies[copies])
-            asked.append(wanted.of_drawings[copies[0]])
         any_will_do = [np.full(sum(map(len, parts)), False)]
         if split.photos:
             copies = self.choose_photos(np.flatnonzero(self.to_learn(fold)), split.photos, random)

@@ -1,6 +1,8 @@
 """The named training set-ups, in one table. To add one, add a line here; `python -m train --recipe NAME` trains it."""
 
-from dataclasses import dataclass, replace
+import json
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from fmnist_edge.errors import UsageError, did_you_mean
 
@@ -42,8 +44,6 @@ class Recipe:
     """How evenly the kinds of photos are shown: 0 as often as there are photos of them, 1 all equally often."""
     own_weight: float = 1
     """How often a user's own photos are shown, as a multiple of others of a kind as rare."""
-    drawn_shoes: float = 0.12
-    """How many of these are drawn pairs of shoes (train/drawings.py): there are few photos of shoes."""
     calm_share: float = 0
     """Part of the training, its last, in which images are moved and mirrored a third as often: it ends with tiles as they are."""
     taught: bool = False
@@ -64,6 +64,14 @@ class Recipe:
     def may_stop_early(self) -> bool:
         """Whether a training without some images decides for how many epochs the model is trained."""
         return any(limit is not None for limit in (self.stop_at_loss, self.stop_at_accuracy, self.patience))
+
+
+def settings_of(recipe: Recipe) -> dict[str, Any]:
+    """What of a recipe makes a difference to its results, as JSON has it, where it is not as in the tutorials."""
+    words = ("purpose", "int8_waiver")
+    changed = {field.name: getattr(recipe, field.name) for field in fields(recipe) if field.name not in words}
+    changed = {name: value for name, value in changed.items() if value != getattr(Recipe(""), name)}
+    return dict(json.loads(json.dumps(changed)))
 
 
 TEACHER = Recipe(

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from train.cutting import PhotoTiles
 from train.photos import as_own
-from train.recipes import RECIPES, Recipe
+from train.recipes import RECIPES, Recipe, settings_of
 
 TEMPLATE = Path(__file__).with_name("study.md.in")
 RESULTS, PAGE = Path("docs/study.json"), Path("docs/study.md")
@@ -64,7 +64,6 @@ PHOTO_PARTS: dict[str, tuple[Recipe, Callable[[PhotoTiles], NDArray[np.bool_]]]]
     "as many photos by everybody": (WITH_PHOTOS, lambda photos: some(int(of_the_busiest(photos).sum()), everything(photos))),
     "only photos whose label names one class": (WITH_PHOTOS, lambda photos: photos.accepted.sum(1) == 1),
     "all photos, as often as there are": (replace(WITH_PHOTOS, photo_balance=0), everything),
-    "all photos, no drawn shoes": (replace(WITH_PHOTOS, drawn_shoes=0), everything),
 }
 """Recipes, and which photos they learn from."""
 
@@ -117,15 +116,6 @@ def read_results() -> dict[str, dict[str, Result]]:
     """What was measured until now."""
     results: dict[str, dict[str, Result]] = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
     return results
-
-
-def settings_of(recipe: Recipe) -> Result:
-    """What of a recipe makes a difference to its results, as JSON has it, where it is not as in the tutorials."""
-    words = ("purpose", "int8_waiver")
-    changed = {field.name: getattr(recipe, field.name) for field in fields(recipe) if field.name not in words}
-    changed = {name: value for name, value in changed.items() if value != getattr(Recipe(""), name)}
-    settings: Result = json.loads(json.dumps(changed, default=settings_of))
-    return settings
 
 
 def fill_page(results: Results) -> str:

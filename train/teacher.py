@@ -23,7 +23,7 @@ from fmnist_edge.errors import FmnistEdgeError, reported
 from fmnist_edge.files import replacing
 from fmnist_edge.terminal import quiet_stderr
 from train.dataset import checksums, load
-from train.recipes import TEACHER, Recipe
+from train.recipes import TEACHER, Recipe, settings_of
 
 if TYPE_CHECKING:
     from train.augment import Examples
@@ -69,14 +69,14 @@ def main(
         from train.checkpoint import Checkpoint, code
         from train.fit import score
     examples = Examples(dataset.train_images, dataset.train_labels)
-    settings = {"recipe": "teacher", "code": code(), **asdict(TEACHER)}
+    settings = {"recipe": "teacher", "code": code(), **settings_of(TEACHER)}
     CHECKPOINT.parent.mkdir(exist_ok=True)
     checkpoint = Checkpoint(CHECKPOINT, settings, CHECKPOINT.read_bytes() if CHECKPOINT.exists() else b"", "make teacher")
     answers = teach(TEACHER, examples, checkpoint)
     kept_apart = held_out(len(examples))
     validation = score(answers[0, kept_apart], examples.labels[kept_apart])
     print(f"validation: loss {validation.loss:.4f}, accuracy {validation.accuracy:.4f}")
-    about = {"recipe": asdict(TEACHER), "networks": NETWORKS, "validation": asdict(validation), "dataset": checksums()}
+    about = {"recipe": settings_of(TEACHER), "networks": NETWORKS, "validation": asdict(validation), "dataset": checksums()}
     with replacing(ANSWERS) as unfinished, unfinished.open("wb") as file:
         np.savez_compressed(file, answers=np.rint(answers * WHOLE).astype(np.uint8), about=json.dumps(about))
     checkpoint.remove()

@@ -1,7 +1,7 @@
 """The teachers' answers, which are in the repository, and the networks that give them."""
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +38,7 @@ def test_the_answers_are_those_of_the_recipe_and_the_data_that_are_in_the_reposi
     with np.load(ANSWERS) as file:
         about = json.loads(str(file["about"]))
 
-    assert about["recipe"] == json.loads(json.dumps(asdict(TEACHER)))
+    assert about["recipe"] == settings_of(TEACHER)
     assert about["dataset"] == checksums()
 
 

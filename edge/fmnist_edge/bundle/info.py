@@ -22,7 +22,7 @@ TRAINING = {
     "temperature of logits": "temperature",
     "temperature of photos": "photo_temperature",
     "odds of photos": "photo_odds",
-    "photos marked": "photo_mark",
+    "photos are marked": "photo_mark",
     "unsure below": "unsure",
     "data set": "dataset",
     "versions": "versions",
@@ -33,7 +33,6 @@ REMARKS = {
     "temperature of logits": ", already part of the weights",
     "temperature of photos": ", by which the device also divides the logits of photos",
     "odds of photos": ", by which the device multiplies those of a photo's likeliest class",
-    "photos marked": ", by which the model knows them: the first pixel of each is 255",
 }
 
 
@@ -64,5 +63,7 @@ def to_text(value: Any) -> str:
         return f"\n{'':{WIDTH}}".join(f"{to_text(name)} {to_text(member)}" for name, member in value.items())
     if isinstance(value, list):
         return ", ".join(map(to_text, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     text = f"{value:.4g}" if isinstance(value, float) else str(value)
     return text if text.isprintable() else json.dumps(text)
