@@ -54,7 +54,7 @@ def test_who_has_the_token_alone_types_it(guarded: Guarded, stranger: Page, barr
     assert barriers(stranger) == []
     stranger.get_by_label("Token").fill("not the token")
     stranger.get_by_role("button").click()
-    expect(stranger.get_by_role("alert")).to_have_text("this is not the token")
+    expect(stranger.get_by_role("alert")).to_have_text("the token is wrong")
 
     stranger.get_by_label("Token").fill(guarded.token)
     stranger.get_by_label("Token").press("Enter")
