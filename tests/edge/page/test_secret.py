@@ -142,7 +142,7 @@ def test_a_token_that_can_not_be_kept_or_read_is_named_with_its_place(folder: Pa
     assert complaint(find_secret).startswith(f"{folder}/page-token: the page's token can't be read ('utf-8' codec")
 
     (folder / NAME).write_text("short")
-    assert complaint(find_secret).startswith(f"{folder}/page-token: a token has 16 characters or more")
+    assert complaint(find_secret).startswith(f"{folder}/page-token: a token needs at least 16 characters")
 
 
 @pytest.mark.parametrize(
