@@ -25,7 +25,7 @@ MODEL = ("--model", MODELS / "fmnist-int8.tflite")
     ("options", "complaint"),
     [
         (["--tls-key", "key.pem"], "--tls-key needs --tls-cert"),
-        (["--tls-cert", "gone.pem"], "--tls-cert gone.pem: it or its key can't be used"),
+        (["--tls-cert", "gone.pem"], "--tls-cert gone.pem: the certificate or its key can't be used"),
         (["--host", "no.such.host.invalid"], "--host no.such.host.invalid is not an address of this machine"),
         (["--host", "192.0.2.1"], "--host 192.0.2.1: cannot assign requested address"),
         (["--roi", "1,2"], "--roi is left, top, width and height"),

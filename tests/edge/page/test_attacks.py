@@ -193,7 +193,7 @@ def test_a_token_that_could_be_guessed_is_refused(tmp_path: Path, monkeypatch: p
     result = fmnist_edge("page", "--host", "0.0.0.0", "--port", "0", "--source", "none", "--photos", tmp_path)
 
     assert result.returncode == 1
-    assert result.stderr.startswith("fmnist-edge: $FMNIST_EDGE_PAGE_TOKEN: a token has 16 characters or more")
+    assert result.stderr.startswith("fmnist-edge: $FMNIST_EDGE_PAGE_TOKEN: a token needs at least 16 characters")
     assert "geheim" not in result.stderr
 
 
