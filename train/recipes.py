@@ -29,8 +29,8 @@ class Recipe:
     weight_decay: float = 0
     label_smoothing: float = 0
     scaling: str = "normalize"
-    """What the MLP is trained on: pixel / 255 ("normalize"), (that - mean) / (deviation + 0.1) per pixel ("standardize"), or the
-    plain pixel ("none"). Whatever it is, it is folded into the first layer afterwards."""
+    """The MLP's input in training: pixel / 255 ("normalize"), (that - mean) / (deviation + 0.1) per pixel ("standardize"), or the
+    plain pixel ("none"). Afterwards the scaling is folded into the first layer."""
     sqrt_input: bool = False
     """Whether the MLP is shown the pixels' square roots, which tell dark grays apart. They stay in the model, as an operator."""
     shift: float = 0
@@ -45,11 +45,11 @@ class Recipe:
     own_weight: float = 1
     """How often a user's own photos are shown, as a multiple of others of a kind as rare."""
     calm_share: float = 0
-    """Part of the training, its last, in which images are moved and mirrored a third as often: it ends with tiles as they are."""
+    """The last part of the training, in which images are moved and mirrored a third as often."""
     taught: bool = False
     """Whether the MLP learns what a teacher says of the images (train/teacher.py), and not their labels alone."""
     teachers_share: float = 0.8
-    """How much of what it is to say comes from the teacher; the rest is the label."""
+    """The teacher's share in the target; the rest is the label."""
     calibrate: bool = False
     """Divide the logits by the temperature that makes the MLP as sure as it is right."""
     int8_waiver: str = ""

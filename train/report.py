@@ -1,7 +1,7 @@
-"""The training report: what the data look like, how the training went, where the trained model is right, wrong, or too sure.
+"""The training report: what the data look like, how the training went, and where the model is right, wrong, or too sure.
 
-A data set, the scores of each epoch and the model's outputs come in; a folder with pictures and report.md comes out. Each draw_
-function returns a picture and the numbers in it, which the template train/report.md.in explains to a beginner.
+The input is a data set, the scores of each epoch and the model's outputs. The output is a folder with pictures and report.md.
+Each draw_ function returns a picture and its numbers, which the template train/report.md.in explains to a beginner.
 """
 
 import tempfile
@@ -29,7 +29,7 @@ from train.photos import FEW, tell
 RIGHT, WRONG, OTHER = "tab:blue", "tab:red", "silver"
 
 SIZES = ((1, 3), (4, 10), (11, 30), (31, 100), (101, np.inf))
-"""From how many to how many photos contributors have who are counted together."""
+"""Groups of contributors, by how many photos they have: from, to."""
 
 Drawn = tuple[Figure, dict[str, Any]]
 
@@ -62,7 +62,7 @@ def write_report(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".train-", dir=folder.parent) as scratch, matplotlib.rc_context():
-            matplotlib.rcdefaults()  # the user's own style is not ours
+            matplotlib.rcdefaults()  # ignores the user's own style
             matplotlib.rcParams["figure.constrained_layout.use"] = True
             drawn = {
                 "image": draw_image(dataset),
@@ -78,7 +78,7 @@ def write_report(
                 figure.savefig(Path(scratch) / f"{name}.png", metadata={"Software": None})
             numbers = {key: value for _, of_picture in drawn.values() for key, value in of_picture.items()}
             (Path(scratch) / "report.md").write_text(fill_page(numbers, description, set(drawn)), "utf-8")
-            # the page goes first and comes last: it never stands beside the pictures of another training
+            # the page is removed first and added last, so it never stands beside another training's pictures
             for name in ("report.md", "curves.png", "mistakes.png", "photos.png", "photo-reliability.png"):
                 (folder / name).unlink(missing_ok=True)
             for file in sorted(Path(scratch).iterdir(), key=lambda file: file.name == "report.md"):
@@ -88,10 +88,10 @@ def write_report(
 
 
 def fill_page(numbers: Mapping[str, Any], description: Mapping[str, Any], pictures: set[str]) -> str:
-    """The template with its numbers, without the sections whose picture there is not."""
+    """The template with its numbers, without the sections that have no picture."""
     start, *sections = Path(__file__).with_suffix(".md.in").read_text("utf-8").split("\n## ")
     kept = [section for section in sections if any(f"({name}.png)" in section for name in pictures)]
-    # what is nested (checksums, versions) is left to the model's own description
+    # nested values (checksums, versions) are in the model's own description
     settings = {name: value for name, value in description.items() if not isinstance(value, Mapping) and value not in ("", None)}
     texts = [", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value) for value in settings.values()]
     rows = [f"| {name.replace('_', ' ')} | {text} |" for name, text in zip(settings, texts, strict=True)]
@@ -99,7 +99,7 @@ def fill_page(numbers: Mapping[str, Any], description: Mapping[str, Any], pictur
 
 
 def show(axes: Axes, image: NDArray[np.uint8], label: int, row: Probabilities | None = None) -> None:
-    """The image under its class; with its probabilities, under the model's answer too, blue if right and red if wrong."""
+    """Draws the image, titled with its class; with its probabilities, also with the answer: blue if right, red if wrong."""
     title = CLASSES[label] if row is None else f"{CLASSES[row.argmax()]} {row.max():.0%}\n({CLASSES[label]})"
     axes.set_title(title, fontsize=9, color="black" if row is None else RIGHT if row.argmax() == label else WRONG)
     axes.imshow(image, "gray_r", vmin=0, vmax=255)
@@ -188,7 +188,7 @@ def draw_reliability(labels: Labels, probabilities: Probabilities) -> Drawn:
 
 
 def draw_bars(figure: Figure, sureness: NDArray[np.float32], right: NDArray[np.bool_]) -> float:
-    """Draws how often answers of like confidence were right; returns the calibration error."""
+    """Draws how often answers of similar confidence were right. Returns the calibration error."""
     confidence, error = sureness.astype(np.float64), calibration_error(sureness, right)
     bins = confidence_bins(confidence)
     sizes, sure, got = (np.bincount(bins, weights, BINS) for weights in (None, confidence, right))
@@ -217,7 +217,10 @@ def draw_bars(figure: Figure, sureness: NDArray[np.float32], right: NDArray[np.b
 
 
 def draw_photos(answers: PhotoAnswers, sure_from: float) -> dict[str, Drawn]:
-    """By what photos show, by contributor, and how true the answers are. sure_from: the confidence below which one is unsure."""
+    """Draws the answers to photos by what they show and by contributor, and their reliability.
+
+    sure_from: the confidence below which an answer is unsure.
+    """
     photos, probabilities = answers.photos, answers.upright
     clothes, said, right = photos.accepted.sum(1) > 0, probabilities.argmax(1), accepts(photos.accepted, probabilities)
     kinds = sorted(np.unique(photos.kinds), key=lambda kind: (not clothes[photos.kinds == kind].any(), str(kind)))
@@ -260,7 +263,7 @@ def draw_photos(answers: PhotoAnswers, sure_from: float) -> dict[str, Drawn]:
 
 
 def rates(right: NDArray[np.bool_], part: NDArray[np.bool_]) -> list[object]:
-    """How many photos there are, and the share that is right; or how many, where a share would say little."""
+    """The number of photos, and the share that is right; instead of a share, a count if there are few photos."""
     count, hits = int(part.sum()), int(right[part].sum())
     return [count, f"{hits / count:.1%}" if count >= FEW else tell(hits, count) if count else "-"]
 

@@ -25,8 +25,8 @@ from train.dataset import Dataset
 from train.fit import score, train, train_networks, train_with_holdout
 from train.networks import predict, predict_photos
 from train.photos import find_hits, find_photos, read_tiles
-from train.recipes import Recipe
-from train.study_page import RESULTS, WITH_PHOTOS, Result, busy_people, give_back, read_results, settings_of
+from train.recipes import Recipe, settings_of
+from train.study_page import RESULTS, WITH_PHOTOS, Result, busy_people, give_back, read_results
 from train.teacher import read_answers
 
 
