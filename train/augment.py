@@ -30,6 +30,8 @@ PHOTO_COPIES = 30
 """The same of a photo."""
 MOST_SHOWN = 12
 """How often an epoch shows each photo, on average, at most. Where that is too seldom, disturbed images are shown as photos."""
+MARKED = 0.2
+"""How many images are shown marked, as if they were photos: of bags there are none to learn from, of coats few that say so."""
 WEIGHTS = dict.fromkeys(("sandal", "sneaker", "boot"), 3.0) | dict.fromkeys(OTHER_THINGS, 2.0)
 """Of these kinds there are few photos, and nothing like them in Fashion-MNIST: they are shown more often than others so rare."""
 FOLDS = 5
@@ -145,6 +147,9 @@ class Lessons:
         tiles[flips] = tiles[flips, :, ::-1]
         for number in range(1, len(WAYS)):
             tiles[ways == number] = move(tiles[ways == number], *WAYS[number])
+        if recipe.marks_photos:
+            marked = random.random(len(tiles)) < MARKED
+            tiles[marked] = mark_photos(tiles[marked])
         parts, asked = [tiles], [wanted.of_images[flips.astype(int), numbers]]
         if split.disturbed:
             copies = random.integers(0, COPIES, split.disturbed), random.choice(numbers, split.disturbed, replace=False)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from fmnist_edge.contract import CLASSES, Probabilities, Tiles
+from fmnist_edge.contract import CLASSES, PHOTO_MARK, Probabilities, Tiles
 from train.augment import (
     COPIES,
     FOLDS,
@@ -53,6 +53,7 @@ def marked(kind: int, count: int) -> Tiles:
 
 
 def read(tile: np.ndarray) -> Shown:
+    tile = np.where(np.arange(784).reshape(28, 28), tile, 0)  # without its mark
     row, column = np.unravel_index(tile.argmax(), tile.shape)
     mirrored = bool(column > 14)
     high, low = (int(tile[row, column + (-step if mirrored else step)]) for step in (2, 4))
@@ -213,6 +214,15 @@ def test_images_alone_are_moved_and_mirrored(lessons: Lessons) -> None:
     shown = show(lessons, 1, None)
 
     assert {one[2:] for kind in (DISTURBED, PHOTO) for one in shown[kind]} == {(0, 0, False)}
+
+
+@pytest.mark.parametrize(("recipe", "share"), [(RECIPE, 0.2), (PLAIN, 0)])
+def test_a_fifth_of_the_images_is_shown_marked_as_photos_by_recipes_that_learn_from_these(recipe: Recipe, share: float) -> None:
+    """So what Fashion-MNIST tells of bags counts for photos, too, of which none shows one."""
+    tiles, _, _ = lessons_of(recipe, photos_of(CONTRIBUTORS)).draw(1, None)
+
+    marked = [tile[0, 0] == PHOTO_MARK for tile in tiles if read(tile).kind == IMAGE]
+    assert np.mean(marked) == pytest.approx(share, abs=0.04)
 
 
 def test_a_recipe_that_asks_for_nothing_shows_the_images_as_they_are() -> None:
