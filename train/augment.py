@@ -30,8 +30,8 @@ PHOTO_COPIES = 30
 """The same of a photo."""
 MOST_SHOWN = 12
 """How often an epoch shows each photo, on average, at most. Where that is too seldom, disturbed images are shown as photos."""
-MARKED = 0.2
-"""How many images are shown marked, as if they were photos: of bags there are none to learn from, of coats few that say so."""
+IMAGES_AS_PHOTOS = 0.2
+"""How much of what is shown as photos are images as they are: of bags there are no photos to learn from, of coats few."""
 WEIGHTS = dict.fromkeys(("sandal", "sneaker", "boot"), 3.0) | dict.fromkeys(OTHER_THINGS, 2.0)
 """Of these kinds there are few photos, and nothing like them in Fashion-MNIST: they are shown more often than others so rare."""
 FOLDS = 5
@@ -63,8 +63,9 @@ class Wanted:
 
 
 class Split(NamedTuple):
-    """How many tiles an epoch shows as photos: of photos, and, in the place of photos that are missing, of training images."""
+    """How many tiles an epoch shows as photos: images as they are, photos, and disturbed images in place of missing photos."""
 
+    images: int
     photos: int
     disturbed: int
 
@@ -105,8 +106,9 @@ class Lessons:
     def split(self, fold: int | None) -> Split:
         """What is shown as photos in an epoch."""
         count = round(self.recipe.photo_share * np.count_nonzero(self.shown(fold)))
-        photos = min(count, MOST_SHOWN * int(np.count_nonzero(self.to_learn(fold))))
-        return Split(photos, count - photos)
+        images = round(IMAGES_AS_PHOTOS * count)
+        photos = min(count - images, MOST_SHOWN * int(np.count_nonzero(self.to_learn(fold))))
+        return Split(images, photos, count - images - photos)
 
     def shown(self, fold: int | None) -> NDArray[np.bool_]:
         """Which images are not held out."""
@@ -141,20 +143,19 @@ class Lessons:
         recipe, wanted, split, random = self.recipe, self.wanted, self.split(fold), np.random.default_rng([self.seed, epoch])
         often = CALM if epoch > (1 - recipe.calm_share) * recipe.epochs else 1
         numbers = np.flatnonzero(self.shown(fold))
+        shown, disturbed_ones = len(numbers), random.choice(numbers, split.disturbed, replace=False)
+        numbers = np.append(numbers, random.choice(numbers, split.images, replace=False))
         ways = np.where(random.random(len(numbers)) < often * recipe.shift, random.integers(1, len(WAYS), len(numbers)), 0)
         flips = (random.random(len(numbers)) < often * recipe.flip) & FLIPPABLE[self.images.labels[numbers]]
         tiles = self.images.tiles[numbers]
         tiles[flips] = tiles[flips, :, ::-1]
         for number in range(1, len(WAYS)):
             tiles[ways == number] = move(tiles[ways == number], *WAYS[number])
-        if recipe.marks_photos:
-            marked = random.random(len(tiles)) < MARKED
-            tiles[marked] = mark_photos(tiles[marked])
+        tiles[shown:] = mark_photos(tiles[shown:])
         parts, asked = [tiles], [wanted.of_images[flips.astype(int), numbers]]
         if split.disturbed:
-            copies = random.integers(0, COPIES, split.disturbed), random.choice(numbers, split.disturbed, replace=False)
-            parts.append(self.disturbed[copies])
-            asked.append(wanted.of_images[0, copies[1]])
+            parts.append(self.disturbed[random.integers(0, COPIES, split.disturbed), disturbed_ones])
+            asked.append(wanted.of_images[0, disturbed_ones])
         any_will_do = [np.full(sum(map(len, parts)), False)]
         if split.photos:
             copies = self.choose_photos(np.flatnonzero(self.to_learn(fold)), split.photos, random)

@@ -8,6 +8,8 @@ from train.arrays import Labels
 
 SURE = 0.95
 """The share of answers that should be right among those not marked as unsure."""
+NAMED = 0.05
+"""The largest share of photos of other things whose answers are not marked as unsure."""
 
 TEMPERATURES = np.geomspace(0.25, 4, 401)
 """The temperatures to choose from."""
@@ -79,6 +81,14 @@ def judge_photos(accepted: NDArray[np.bool_], probabilities: Probabilities, sure
         "other_things": int((~clothes).sum()),
         "unsure_of_other_things": share(~sure, ~clothes),
     }
+
+
+def choose_unsure_of_photos(accepted: NDArray[np.bool_], probabilities: Probabilities) -> float:
+    """The confidence below which the answer to a photo is unsure, by SURE and by NAMED. accepted, probabilities: (N, 10)."""
+    confidence = probabilities.max(1)
+    of_others = np.sort(confidence[~accepted.any(1)])[::-1]
+    above = [float(np.nextafter(of_others[int(NAMED * len(of_others))], np.float32(2)))] if len(of_others) else []
+    return min(1.0, max([choose_unsure(confidence, accepts(accepted, probabilities)), *above]))
 
 
 def choose_unsure(confidence: NDArray[np.float32], right: NDArray[np.bool_]) -> float:

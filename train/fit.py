@@ -22,7 +22,13 @@ from fmnist_edge.contract import CLASSES, Probabilities, at_odds, at_temperature
 from fmnist_edge.errors import FmnistEdgeError, UsageError
 from train.arrays import Labels, as_labels, as_tiles
 from train.augment import FOLDS, Examples, Lessons
-from train.calibrate import accepts, choose_photo_calibration, choose_temperature, choose_unsure
+from train.calibrate import (
+    accepts,
+    choose_photo_calibration,
+    choose_temperature,
+    choose_unsure,
+    choose_unsure_of_photos,
+)
 from train.checkpoint import Checkpoint
 from train.cutting import NO_PHOTOS, PhotoTiles
 from train.disturb import disturb
@@ -135,7 +141,7 @@ def judge(lessons: Lessons, trained: Sequence[Trained]) -> Holdout:
     disturbed = disturb(validation.tiles, validation.labels, lessons.seed)
     marked = recipe.marks_photos
     of_tiles, of_disturbed = predict(model, validation.tiles), predict(model, mark_photos(disturbed) if marked else disturbed)
-    surest, right = of_disturbed.max(1), of_disturbed.argmax(1) == validation.labels
+    unsure_of_photos = choose_unsure(of_disturbed.max(1), of_disturbed.argmax(1) == validation.labels)
     photo_temperature, photo_odds = 1.0, 1.0
     of_photos, of_turned = np.zeros((2, len(photos), len(CLASSES)), np.float32)
     for fold, one in enumerate(trained):
@@ -146,8 +152,7 @@ def judge(lessons: Lessons, trained: Sequence[Trained]) -> Holdout:
     if photos.accepted.any():
         photo_temperature, photo_odds = choose_photo_calibration(of_photos, photos.accepted)
         of_photos, of_turned = (at_odds(at_temperature(said, photo_temperature), photo_odds) for said in (of_photos, of_turned))
-        # nothing that is said of other things is right
-        surest, right = of_photos.max(1), accepts(photos.accepted, of_photos)
+        unsure_of_photos = choose_unsure_of_photos(photos.accepted, of_photos)
     return Holdout(
         trained[0].history,
         temperature,
@@ -155,7 +160,7 @@ def judge(lessons: Lessons, trained: Sequence[Trained]) -> Holdout:
         photo_odds,
         unsure={
             "tile": choose_unsure(of_tiles.max(1), of_tiles.argmax(1) == validation.labels),
-            "photo": choose_unsure(surest, right),
+            "photo": unsure_of_photos,
         },
         validation=score(of_tiles, validation.labels),
         disturbed=score(of_disturbed, validation.labels),

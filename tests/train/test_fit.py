@@ -151,7 +151,7 @@ def test_a_pupil_learns_from_the_teacher() -> None:
 
 def lessons_with_photos(accepted: NDArray[np.bool_], contributors: NDArray[np.int64]) -> Lessons:
     """Images of class 9, and photos that all look the same."""
-    recipe = replace(TAUGHT, photo_share=2, epochs=20, hidden=(32,), learning_rate=3e-3)
+    recipe = replace(TAUGHT, photo_share=2, epochs=40, hidden=(32,), learning_rate=3e-3)
     photos = PhotoTiles(np.full((len(accepted), 28, 28), 200, np.uint8), accepted, contributors, np.full(len(accepted), "drawn"))
     return Lessons(recipe, Examples(np.concatenate([TILES, TILES]), np.full(100, 9, np.uint8)), 0, photos, answers=answers(9))
 
