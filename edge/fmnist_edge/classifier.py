@@ -56,7 +56,8 @@ class Prediction:
     @property
     def confidence(self) -> float:
         """Its probability, 0 to 1."""
-        return max(self.probabilities.tolist())  # of ten numbers, sooner than numpy
+        probabilities: list[float] = self.probabilities.tolist()
+        return max(probabilities)  # of ten numbers, sooner than numpy
 
     @property
     def unsure(self) -> bool:

@@ -161,7 +161,10 @@ def is_here(chunk: "Popen[bytes] | list[Item]") -> bool:
     """Whether it is read: here, or by a process whose answer begins to come."""
     from select import select
 
-    return isinstance(chunk, list) or bool(select([chunk.stdout], [], [], 0)[0])
+    if isinstance(chunk, list):
+        return True
+    assert chunk.stdout is not None
+    return bool(select([chunk.stdout], [], [], 0)[0])
 
 
 def send(reader: "Popen[bytes]", chunk: list[Source]) -> None:

@@ -113,14 +113,17 @@ def barrier_distance(channels: Map) -> Map:
 
 def extend_paths(distance: Map, highest: Map, lowest: Map, values: Map) -> None:
     """Takes the best path to each pixel of a line on to the next line, where it is better than the best one known there."""
-    for line in range(1, len(values)):
-        high = np.maximum(highest[line - 1], values[line])
-        low = np.minimum(lowest[line - 1], values[line])
-        span = high - low
-        better = span < distance[line]
-        np.copyto(distance[line], span, where=better)
-        np.copyto(highest[line], high, where=better)
-        np.copyto(lowest[line], low, where=better)
+    high, low, span, better = (np.empty(values.shape[1:], dtype) for dtype in (*[values.dtype] * 3, np.bool_))
+    lines = zip(highest[:-1], lowest[:-1], distance[1:], highest[1:], lowest[1:], values[1:], strict=True)
+    for highest_before, lowest_before, known_span, known_high, known_low, value in lines:
+        # into the same arrays for each line: new ones would take as long again
+        np.maximum(highest_before, value, out=high)
+        np.minimum(lowest_before, value, out=low)
+        np.subtract(high, low, out=span)
+        np.less(span, known_span, out=better)
+        np.copyto(known_span, span, where=better)
+        np.copyto(known_high, high, where=better)
+        np.copyto(known_low, low, where=better)
 
 
 def soft_step(values: Map) -> Map:
