@@ -1,7 +1,7 @@
 """python deploy/pack.py: packs a release for a device into two archives in build/deploy, named after their content.
 
 venv-VERSION-HASH.tar.gz holds the packages for the device's processor and Python: our wheel and what it needs, in the versions
-of requirements.txt. release-VERSION-HASH.tar holds the model and the service, and belongs to one venv. A venv is packed once only:
+of requirements.txt. release-VERSION-HASH.tar holds the model and the service, and belongs to one venv. A venv is packed once:
 for the next device of the same kind, nothing is downloaded.
 """
 
