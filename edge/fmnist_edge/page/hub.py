@@ -110,7 +110,7 @@ class Hub:
     async def answers(self) -> AsyncGenerator[bytes, None]:
         """The answers as server-sent events."""
         number = fault_number = 0
-        yield b": the newest answer, over and over\n\n"
+        yield b": answers follow as they come\n\n"
         async for news in self._updates():
             if fault_number != self._fault_number:
                 fault_number = self._fault_number
