@@ -1,7 +1,7 @@
 """python -m bench.readme: writes measured tables and the real output of commands into README.md and docs/.
 
-What stands between ``<!-- NAME -->`` and the next ``<!-- end -->`` of a page is written here, from models/, docs/bench.*, the
-recipes, the docstrings, and commands that are run.
+It fills the blocks between ``<!-- NAME -->`` and the next ``<!-- end -->`` of each page, from models/, docs/bench.*, the recipes,
+the docstrings, and commands that it runs. No figure in the text reads better than it was measured: ``at_least``, ``at_most``.
 """
 # ruff: noqa: RUF001 - Chinese has punctuation of its own
 
@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,9 +33,9 @@ BENCH = Path("docs/bench.md")
 FIGURES = Path("docs/bench.json")
 PHOTO, EXPLAINED = Path("docs/sneaker.jpg"), Path("docs/explained.png")
 ROUNDING = re.compile(r"(largest|mean|difference|numpy) \d[\d.e-]*")
-"""What a session says of the rounding of the processor that it ran on, and of numpy's version: another one's is as good."""
+"""Parts of a session that depend on the processor's rounding and on numpy's version. They may differ."""
 SAME_PICTURE = 2e-4
-"""Share of the pixels that another processor's rounding may change: a bar's end, but no digit."""
+"""The share of pixels that another processor's rounding may change: the end of a bar, but no digit."""
 IN_CHINESE = {
     **{"file": "文件", "accuracy": "准确率", "difference": "差值（百分点）"},
     **{"agreement": "与 Keras 一致", "largest Δp": "概率最大差", "by tf2onnx": "由 tf2onnx 转换"},
@@ -72,7 +73,7 @@ def main(check: Annotated[bool, typer.Option("--check", help="Only say whether t
 
 
 def make_blocks() -> dict[str, str]:
-    """By its name, what stands in each block."""
+    """The content of each block, by its name."""
     manifest, figures = (json.loads(path.read_text("utf-8")) for path in (MANIFEST, FIGURES))
     table = make_table(manifest)
     return {
@@ -95,7 +96,7 @@ def make_blocks() -> dict[str, str]:
 
 
 def fill(text: str, contents: dict[str, str]) -> str:
-    """The text with what stands between ``<!-- NAME -->`` and the next ``<!-- end -->`` replaced, for each name."""
+    """The text with new content between ``<!-- NAME -->`` and the next ``<!-- end -->``, for each name."""
     names = "|".join(map(re.escape, contents))
     return re.sub(
         rf"(^<!-- ({names}) -->\n).*?(^<!-- end -->)",
@@ -116,42 +117,56 @@ def in_chinese(table: str) -> str:
 
 
 def tiles(manifest: dict[str, Any]) -> str:
-    """How right, and how sure, the model that ships is of Fashion-MNIST's pictures."""
+    """The shipped model's accuracy and calibration on Fashion-MNIST's test images."""
     shipped = manifest["files"]["fmnist-int8.tflite"]
     return (
         f"Of Fashion-MNIST's 10,000 test images, the int8 model classifies {shipped['accuracy']:.2%} correctly. "
-        f"The calibration error is {shipped['calibration_error']:.3f}.\n"
+        f"The calibration error is {at_most(shipped['calibration_error'], '0.001')}.\n"
     )
 
 
 def figures_in_chinese(manifest: dict[str, Any]) -> str:
     shipped, found = manifest["files"]["fmnist-int8.tflite"], manifest["training"].get("on_photos")
-    photos = f"；对训练中未见过的人拍摄的 {found['photos']:,} 张照片，正确率为 {found['right']:.0%}" if found else ""
+    photos = f"；对训练中未见过的人拍摄的 {found['photos']:,} 张照片，正确率为 {at_least(found['right'])}" if found else ""
     return f"int8 模型在 Fashion-MNIST 的 10,000 张测试图片上的准确率为 {shipped['accuracy']:.2%}{photos}。\n"
 
 
 def photos(training: dict[str, Any]) -> str:
-    """What the model makes of photos by people it does not know, as its training measured it."""
+    """The model's answers to photos by people it did not learn from, as its training measured them."""
     if "on_photos" not in training or "photo_dataset" not in training:
         return "This model has not learned from photos.\n"
     found, learned = training["on_photos"], training["photo_dataset"]
+    right, sure, right_of_sure, unsure_of_others = (
+        at_least(found[name]) for name in ("right", "sure", "right_of_sure", "unsure_of_other_things")
+    )
     return (
-        "Of {photos:,} photos by {people} people, {right:.0%} are classified correctly, each by a model that saw no photo by\n"
-        "that person. {sure:.0%} are not marked as unsure; of these, {right_of_sure:.0%} are correct. "
-        "The calibration error is {calibration_error:.3f}.\n"
-        "Of {other_things} photos of other things, {unsure_of_other_things:.0%} are marked as unsure.\n"
-    ).format(**found, people=learned["contributors"])
+        f"Of {found['photos']:,} photos by {learned['contributors']} people, {right} are classified correctly, each by a model "
+        f"that saw no photo by\nthat person. {sure} are not marked as unsure; of these, {right_of_sure} are correct. "
+        f"The calibration error is {at_most(found['calibration_error'], '0.001')}.\n"
+        f"Of {found['other_things']} photos of other things, {unsure_of_others} are marked as unsure.\n"
+    )
 
 
 def speed(figures: dict[str, Any]) -> str:
-    """What the default model costs, on the machine that measured it."""
+    """The default model's time and memory, on the machine that measured them."""
     start, tile = figures["device"]["start"], figures["device"]["tile"]["ms"]
     times = {(row["file"], row["runtime"]): row["us_per_image"] for row in figures["files"]}
     int8, processor = times["fmnist-int8.tflite", "ai-edge-litert"], figures["machine"].split(",")[0]
     return (
-        f"One thread of {processor} takes {int8['1']:.0f} µs for a tile, and {tile['12']:.0f} ms to make one of a large photo.\n"
-        f"The whole command takes {start['seconds']:.2f} s and {start['mb']:.0f} MB.\n"
+        f"One thread of {processor} takes {at_most(int8['1'], '1')} µs for a tile, "
+        f"and {at_most(tile['12'], '1')} ms to make one of a large photo.\n"
+        f"The whole command takes {at_most(start['seconds'], '0.01')} s and {at_most(start['mb'], '1')} MB.\n"
     )
+
+
+def at_least(share: float) -> str:
+    """A share in percent, rounded down to a tenth."""
+    return f"{(Decimal(str(share)) * 100).quantize(Decimal('0.1'), ROUND_FLOOR)}%"
+
+
+def at_most(value: float, step: str) -> str:
+    """A figure of which less is better, rounded up to a multiple of the step: "0.001", "1"."""
+    return str(Decimal(str(value)).quantize(Decimal(step), ROUND_CEILING))
 
 
 def recipes() -> str:
@@ -174,7 +189,7 @@ def output_of(command: str) -> str:
 
 
 def recording(lines: list[str]) -> str:
-    """What `make bench` saw on a terminal."""
+    """What `make bench` recorded on a terminal."""
     return "\n".join([f"```text\n$ .venv/bin/{camera.SHOWN}", *lines, "```\n"])
 
 

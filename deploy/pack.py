@@ -1,8 +1,8 @@
-"""python deploy/pack.py: what a device is sent, as two archives in build/deploy that are named after what is in them.
+"""python deploy/pack.py: packs a release for a device into two archives in build/deploy, named after their content.
 
-venv-HASH.tar.gz has the packages for the device's processor and Python: our wheel's, and those that it needs in the versions of
-requirements.txt. release-VERSION-HASH.tar has the model and the service, and belongs to one venv. What was packed once is not
-packed again: for the next device of the same kind, nothing is downloaded.
+venv-VERSION-HASH.tar.gz holds the packages for the device's processor and Python: our wheel and what it needs, in the versions
+of requirements.txt. release-VERSION-HASH.tar holds the model and the service, and belongs to one venv. A venv is packed once:
+for the next device of the same kind, nothing is downloaded.
 """
 
 import io
@@ -27,7 +27,7 @@ BUNDLE = ("fmnist-int8.tflite", "golden.npz", "manifest.json")
 SIGNATURE = "manifest.json.sig"
 UNIT = "fmnist-edge-camera.service"
 OPTIONS, SOURCE = SECRET = ("service/options.json", "service/source.env")
-"""The camera's address in them may hold a password, which root alone may read: a command line, all users may."""
+"""Files that only root can read: the camera's address may contain a password, and all users can see command lines."""
 
 UV = Path(sys.executable).with_name("uv")
 
@@ -41,11 +41,11 @@ ExecStart=/opt/fmnist-edge/current/venv/bin/fmnist-edge {command} --systemd \\
 
 CAMERA = "camera --json --on-change --save-unsure %S/fmnist-edge/unsure"
 PAGE = "page --save-unsure"
-"""Its photos are in %S/fmnist-edge/photos."""
+"""The page keeps its photos in %S/fmnist-edge/photos."""
 
 
 class PackError(FmnistEdgeError):
-    """The packages can't be had."""
+    """The release can't be packed."""
 
 
 @reported("pack")
@@ -84,7 +84,7 @@ def main(
 
 
 def pack_packages(extra: str, machine: str, python: str, out: Path) -> str:
-    """Makes venv-VERSION-HASH.tar.gz, of what belongs into site-packages; returns VERSION-HASH."""
+    """Makes venv-VERSION-HASH.tar.gz, the content of site-packages. Returns VERSION-HASH."""
     wheels = list((ROOT / "dist").glob("fmnist_edge-*.whl"))
     if len(wheels) != 1:
         raise PackError(f"dist/ holds {len(wheels)} wheels of fmnist-edge, not one; run 'make wheel'")
@@ -118,7 +118,7 @@ def pack_release(venv: str, models: Path, camera: list[str], out: Path) -> str:
         raise ModelError(f"{error.filename}: it can't be read ({error.strerror}); run 'make export'") from None
     if camera:
         contents[f"service/{UNIT}"] = (ROOT / "deploy" / UNIT).read_bytes()
-        contents[OPTIONS] = json.dumps(camera).encode()  # for who brings only another model
+        contents[OPTIONS] = json.dumps(camera).encode()  # 'make deploy-model' reads them
         command, options = (PAGE, camera[1:]) if camera[0] == "page" else (CAMERA, camera)
         source, others = taken_out(options, "--source")
         contents[SOURCE] = "".join(f"FMNIST_EDGE_SOURCE={in_environment(address)}\n" for address in source).encode()
@@ -142,13 +142,13 @@ def taken_out(options: list[str], name: str) -> tuple[list[str], list[str]]:
 
 
 def in_environment(value: str) -> str:
-    """As systemd.exec(5) wants it in a file of EnvironmentFile=."""
+    """The value, quoted for a file of EnvironmentFile= (systemd.exec(5))."""
     escaped = re.sub(r'(["\\`$])', r"\\\1", value)
     return f'"{escaped}"'
 
 
 def quoted(option: str) -> str:
-    """As systemd wants a command's words (systemd.service(5), "Command lines"): it expands % and $."""
+    """The word, quoted for a unit's command line, where systemd expands % and $ (systemd.service(5), "Command lines")."""
     return json.dumps(option, ensure_ascii=False).replace("%", "%%").replace("$", "$$")
 
 

@@ -1,6 +1,6 @@
-"""python deploy/play.py PLAYBOOK: runs one of the playbooks here, for HOST or INVENTORY, with ARGS; with MODELS, KEY and SOURCE.
+"""python deploy/play.py PLAYBOOK: runs one of the playbooks here for HOST or INVENTORY, with ARGS, MODELS, KEY and SOURCE.
 
-They come by the environment, as they were typed. Neither make nor a shell nor Ansible's templates read them again.
+These are environment variables, so their values arrive as typed: neither make, a shell nor Ansible's templates expand them.
 """
 
 import os

@@ -1,6 +1,6 @@
-"""python deploy/wheel.py: builds the device's wheel in dist/, with the int8 model of a folder of models in it.
+"""python deploy/wheel.py: builds the device's wheel in dist/, including the int8 model of a folder of models.
 
-The old wheel stays until the new one is there.
+The old wheel stays until the new one is complete.
 """
 
 import json
@@ -46,7 +46,7 @@ def main(
     stage(models, staged)
     options = ["--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(staged / "dist"), str(staged)]
     if subprocess.run([sys.executable, "-m", "pip", "wheel", *options]).returncode != 0:
-        raise WheelError(f"pip can't build the wheel; what is in {out} is as it was")
+        raise WheelError(f"pip can't build the wheel; {out} is unchanged")
     out.mkdir(parents=True, exist_ok=True)
     for old in out.glob("fmnist_edge-*.whl"):
         old.unlink()
@@ -56,7 +56,7 @@ def main(
 
 
 def check_bundle(models: Path) -> None:
-    """Raises ModelError unless the folder holds the export of the Keras model that is in it, if one is."""
+    """Raises ModelError unless the folder holds a whole export, and, if a Keras model is in it, the export of that model."""
     cure = f"run 'make export MODELS={models}'"
     try:
         manifest = json.loads((models / "manifest.json").read_text("utf-8"))
@@ -78,7 +78,7 @@ def digest(path: Path) -> str:
 
 
 def stage(models: Path, folder: Path) -> None:
-    """Copies what the wheel is made of; its models come from ``models``, whatever that folder is called."""
+    """Copies the wheel's sources. Its models come from ``models``, whatever that folder's name is."""
     (folder / "models").mkdir(parents=True)
     for name in PROJECT:
         if (ROOT / name).is_dir():

@@ -7,7 +7,7 @@ With the training images alone, a photo's background or brightness drives values
 import numpy as np
 from numpy.typing import NDArray
 
-from fmnist_edge.contract import Tiles
+from fmnist_edge.contract import Tiles, mark_photos
 
 PER_CLASS = 1000
 DISTURBED = 250  # of each kind
@@ -22,9 +22,9 @@ def choose_even(tiles: Tiles, labels: NDArray[np.uint8]) -> Tiles:
 
 
 def make_strange(tiles: Tiles) -> Tiles:
-    """uint8 (1002, 28, 28): some of the tiles, uint8 (N, 28, 28), disturbed with a fixed seed, an empty and a full one."""
+    """uint8 (1252, 28, 28): some of the tiles, uint8 (N, 28, 28), disturbed with a fixed seed, an empty and a full one."""
     random = np.random.default_rng(0)
-    kinds = (brighten, negate, add_noise, punch_holes)
+    kinds = (brighten, negate, add_noise, punch_holes, mark)
     some = tiles[np.linspace(0, len(tiles) - 1, DISTURBED * len(kinds)).astype(int)]
     disturbed = [kind(some[number :: len(kinds)], random) for number, kind in enumerate(kinds)]
     return np.concatenate([*disturbed, np.zeros_like(tiles[:1]), np.full_like(tiles[:1], 255)])
@@ -51,6 +51,11 @@ def punch_holes(tiles: Tiles, random: np.random.Generator) -> Tiles:
         row, column = random.integers(0, 20, 2)
         tile[row : row + 8, column : column + 8] = random.choice([0, 255])
     return holed
+
+
+def mark(tiles: Tiles, random: np.random.Generator) -> Tiles:
+    """As models know photos."""
+    return mark_photos(tiles)
 
 
 def clip(values: NDArray[np.float64]) -> Tiles:

@@ -10,6 +10,7 @@ import time
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -113,12 +114,13 @@ def main(
 
             from train.calibrate import judge_photos
             from train.fit import fit, score, score_photos, use_one_thread_each
-            from train.networks import predict
-            from train.report import write_report
+            from train.networks import predict, predict_photos
+            from train.report import PhotoAnswers, write_report
+            from train.scenes import count_named
             from train.workers import agree, from_first, join, together
 
         use_one_thread_each()
-        tensorflow.get_logger().setLevel("ERROR")  # it warns of retracing: a graph for each network, and there is one of each
+        tensorflow.get_logger().setLevel("ERROR")  # it warns about retracing, but each network needs a graph of its own
         shown = cut(clothes) + own
         settings["photos"] = f"{len(shown):,} (checksum {shown.sha256[:8]})"
         strategy = join()
@@ -140,7 +142,7 @@ def main(
             **score_photos(shown, said),
             "test": score(probabilities, dataset.test_labels),
         }
-        # there are no answers if the recipe does not learn from photos
+        # 'said' is empty if the recipe does not learn from photos
         of_others = np.flatnonzero(shown.contributors[: len(said)] >= 0)
         theirs = shown[of_others]
         of_own, own_clothes = scores.get("your photos held out"), int(own.accepted.any(1).sum())
@@ -152,6 +154,7 @@ def main(
             "temperature": holdout.temperature,
             "photo_temperature": holdout.photo_temperature,
             "photo_odds": holdout.photo_odds,
+            "photo_mark": chosen.marks_photos,
             "unsure": holdout.unsure,
             "dataset": checksums(),
             **({"photo_dataset": learned_from} if learned_from else {}),
@@ -172,7 +175,12 @@ def main(
         if kept:
             say(kept)
         report = out.parent / "report"
-        write_report(report, dataset, holdout.history, probabilities, description, shown, said)
+        answer = partial(
+            predict_photos, model, marked=chosen.marks_photos, temperature=holdout.photo_temperature, odds=holdout.photo_odds
+        )
+        scenes_named = count_named(answer, holdout.unsure["photo"]) if len(said) else 0
+        of_photos = PhotoAnswers(shown, said, holdout.said_of_turned, scenes_named) if len(said) else None
+        write_report(report, dataset, holdout.history, probabilities, description, of_photos)
         checkpoint.remove()
     print(f"wrote {out} and {report / 'report.md'}")
 
@@ -202,18 +210,18 @@ def warn_of_losing_photos(out: Path, learned_from: Mapping[str, Any], own: int) 
     known = training.get("photo_dataset") if isinstance(training, dict) else None
     if known and not learned_from:
         for line in (
-            f"{out} learned from {known['photos']:,} photos of clothes; its successor will not, and will get far fewer right",
-            "to keep it there, stop now (Ctrl-C); 'make photos' gets the photos, and the recipe 'standard' learns from them",
-            "to keep both, write the new one elsewhere: --out, or MODELS for make",
+            f"{out} learned from {known['photos']:,} photos of clothes; the new model will not, and will get far fewer right",
+            "to keep the old model, stop now (Ctrl-C); 'make photos' gets the photos, and the recipe 'standard' learns from them",
+            "to keep both, write the new model elsewhere with --out, or with MODELS for make",
         ):
             say(f"WARNING: {line}")
     known_own = training.get("on_your_photos") if isinstance(training, dict) else None
     if known_own and not own:
-        say(f"WARNING: {out} learned from {known_own['photos']:,} photos of yours; its successor will not, without --photos")
+        say(f"WARNING: {out} learned from {known_own['photos']:,} photos of yours; without --photos, the new model will not")
 
 
 def prepare(out: Path) -> None:
-    """Raises UsageError before the training, not after it, if the model can't be written there."""
+    """Raises UsageError if the model can't be written there: before the training, not after it."""
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         check_writable(out.parent)
@@ -222,21 +230,21 @@ def prepare(out: Path) -> None:
 
 
 def save(model: Any, out: Path, description: dict[str, Any]) -> None:
-    """Writes the .keras archive with fmnist.json inside: the same bytes for the same model, put in place by one rename."""
+    """Writes the .keras archive with fmnist.json inside. The same model gives the same bytes. One rename puts it in place."""
     try:
         with tempfile.TemporaryDirectory(prefix=".train-", dir=out.parent) as scratch:
             saved, path = Path(scratch) / "saved.keras", Path(scratch) / out.name
             model.save(saved)
             with zipfile.ZipFile(saved) as source, zipfile.ZipFile(path, "w") as target:
                 members = {name: source.read(name) for name in source.namelist()}
-                # what would make two runs differ: the date, and memory addresses
+                # the date and memory addresses would make two runs differ
                 members["config.json"] = re.sub(rb', "shared_object_id": \d+', b"", members["config.json"])
                 members["metadata.json"] = to_json({"keras_version": json.loads(members["metadata.json"])["keras_version"]})
                 for name, content in {**members, DESCRIPTION: to_json(description)}.items():
                     target.writestr(zipfile.ZipInfo(name), content)
             path.replace(out)
     except OSError as error:
-        raise UsageError(f"{out} can't be written ({error.strerror}); it is as it was before") from None
+        raise UsageError(f"{out} can't be written ({error.strerror}); it is unchanged") from None
 
 
 def say(message: str) -> None:

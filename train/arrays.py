@@ -1,4 +1,4 @@
-"""Images and labels as users have them, made into tiles and class numbers; or what is wrong with them, in one line."""
+"""Turns a user's images and labels into tiles and class numbers. Errors say in one line what is wrong with them."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ Labels = NDArray[np.uint8]
 
 
 def as_tiles(images: Any) -> Tiles:
-    """Tiles, uint8 (N, 28, 28), of uint8 images 0 to 255 or float ones: 0 to 1, or 0 to 255 if any pixel is above 1.
+    """Tiles, uint8 (N, 28, 28), from uint8 images (0 to 255) or float images (0 to 1, or 0 to 255 if any pixel is above 1).
 
     images: (N, 28, 28), (N, 28, 28, 1) or (N, 784). Raises UsageError for another shape, other values, NaN, or no images.
     """
@@ -31,7 +31,7 @@ def as_tiles(images: Any) -> Tiles:
 
 
 def as_labels(labels: Any, count: int) -> Labels:
-    """Class numbers, uint8 (count,), of integers or one-hot rows. Raises UsageError for other numbers, rows, or another count."""
+    """Class numbers, uint8 (count,), from integers or one-hot rows. Raises UsageError for other values or another count."""
     values = numbers(labels, "labels")
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]

@@ -1,12 +1,12 @@
-"""What a network is taught with: in each epoch every image once, perhaps moved or mirrored, and disturbed tiles beside them."""
+"""What a network is taught with: in each epoch every image once, perhaps moved or mirrored, and beside them photos, disturbed."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fmnist_edge.contract import CLASSES, TILE_SIZE, Probabilities, Tiles
+from fmnist_edge.contract import CLASSES, TILE_SIZE, Probabilities, Tiles, mark_photos
 from train.arrays import Labels
 from train.clothing import OTHER_THINGS
 from train.cutting import NO_PHOTOS, PhotoTiles
@@ -19,7 +19,7 @@ FLIPPABLE = ~SHOES
 """Classes that look the same in a mirror. Fashion-MNIST's shoes all point to the left."""
 
 CALM = 1 / 3
-"""How often images are moved, mirrored and disturbed in the calm part of a training, as a part of what it is before."""
+"""How often images are moved and mirrored in the calm part of a training, as a part of what it is before."""
 
 HELD_OUT = 6
 """One image in so many is held out to decide by: the last 10,000 of Fashion-MNIST's 60,000."""
@@ -28,6 +28,10 @@ COPIES = 2
 """Disturbed copies of an image, made beforehand: making new ones in each epoch would take most of its time."""
 PHOTO_COPIES = 30
 """The same of a photo."""
+MOST_SHOWN = 12
+"""How often an epoch shows each photo, on average, at most. Where that is too seldom, disturbed images are shown as photos."""
+IMAGES_AS_PHOTOS = 0.2
+"""How much of what is shown as photos are images as they are: of bags there are no photos to learn from, of coats few."""
 WEIGHTS = dict.fromkeys(("sandal", "sneaker", "boot"), 3.0) | dict.fromkeys(OTHER_THINGS, 2.0)
 """Of these kinds there are few photos, and nothing like them in Fashion-MNIST: they are shown more often than others so rare."""
 FOLDS = 5
@@ -58,10 +62,18 @@ class Wanted:
     """1 for each class that is right, any of which will do; of other things, equally much for all classes: (photos, 10)."""
 
 
+class Split(NamedTuple):
+    """How many tiles an epoch shows as photos: images as they are, photos, and disturbed images in place of missing photos."""
+
+    images: int
+    photos: int
+    disturbed: int
+
+
 class Lessons:
     """Draws what an epoch shows, and the probabilities that it asks for.
 
-    photos: they are shown disturbed, if the recipe has a share for them.
+    photos: they are shown disturbed, and marked, if the recipe has a share for them.
     chosen: which of these may be shown, bool (N,); all if None.
     answers: what the teacher says of the images (see train/teacher.py), for recipes that learn from it; else labels teach.
     """
@@ -79,18 +91,24 @@ class Lessons:
         self.held_out = held_out(len(images))
         self.folds = choose_folds(self.photos.contributors)
         self.chosen = np.full(len(self.photos), True) if chosen is None else chosen
-        copies = COPIES if recipe.disturbed else 0
-        copied = [disturb(images.tiles, images.labels, [seed, copy], recipe.shoe_pairs) for copy in range(copies)]
-        self.disturbed = np.stack(copied) if copied else np.zeros((0, *images.tiles.shape), np.uint8)
         repeated, shoes = np.repeat(self.photos.tiles, PHOTO_COPIES, 0), np.repeat(are_shoes(self.photos.accepted), PHOTO_COPIES)
-        self.photo_copies = disturb_photos(repeated, shoes, seed).reshape(-1, PHOTO_COPIES, TILE_SIZE, TILE_SIZE)
+        copies = mark_photos(disturb_photos(repeated, shoes, seed))
+        self.photo_copies = copies.reshape(-1, PHOTO_COPIES, TILE_SIZE, TILE_SIZE)
+        few = any(self.split(fold).disturbed for fold in (None, *range(FOLDS)))
+        copied = [mark_photos(disturb(images.tiles, images.labels, [seed, copy])) for copy in range(COPIES if few else 0)]
+        self.disturbed = np.stack(copied) if copied else np.zeros((0, *images.tiles.shape), np.uint8)
         self.wanted = self.choose_wanted(answers if recipe.taught else None)
 
     def size(self, fold: int | None) -> int:
         """How many tiles an epoch has."""
-        recipe, shown = self.recipe, int(np.count_nonzero(self.shown(fold)))
-        photo_share = recipe.photo_share if self.to_learn(fold).any() else 0
-        return shown + sum(round(share * shown) for share in (recipe.disturbed, photo_share))
+        return int(np.count_nonzero(self.shown(fold))) + sum(self.split(fold))
+
+    def split(self, fold: int | None) -> Split:
+        """What is shown as photos in an epoch."""
+        count = round(self.recipe.photo_share * np.count_nonzero(self.shown(fold)))
+        images = round(IMAGES_AS_PHOTOS * count)
+        photos = min(count - images, MOST_SHOWN * int(np.count_nonzero(self.to_learn(fold))))
+        return Split(images, photos, count - images - photos)
 
     def shown(self, fold: int | None) -> NDArray[np.bool_]:
         """Which images are not held out."""
@@ -111,7 +129,9 @@ class Lessons:
 
     def choose_photos(self, photos: NDArray[np.intp], count: int, random: np.random.Generator) -> tuple[Any, Any]:
         """The places of so many copies of these photos, all kinds about as often as the recipe wants it."""
-        chosen = random.choice(photos, count, p=shares(self.photos.kinds[photos], self.recipe.photo_balance))
+        weights = shares(self.photos.kinds[photos], self.recipe.photo_balance)
+        weights[self.photos.contributors[photos] < 0] *= self.recipe.own_weight
+        chosen = random.choice(photos, count, p=weights / weights.sum())
         return chosen, random.integers(0, PHOTO_COPIES, count)
 
     def draw(self, epoch: int, fold: int | None) -> tuple[Tiles, Probabilities, NDArray[np.bool_]]:
@@ -120,31 +140,28 @@ class Lessons:
         Each epoch has its own random numbers, whatever happened in those before. fold: which photos are held out, with some
         images; None for nothing.
         """
-        recipe, wanted, random = self.recipe, self.wanted, np.random.default_rng([self.seed, epoch])
+        recipe, wanted, split, random = self.recipe, self.wanted, self.split(fold), np.random.default_rng([self.seed, epoch])
         often = CALM if epoch > (1 - recipe.calm_share) * recipe.epochs else 1
-        allowed = np.flatnonzero(self.shown(fold))
-        disturbed = round(often * recipe.disturbed * len(allowed))
-        # what is not shown disturbed is shown twice as it is
-        again = random.choice(allowed, round(recipe.disturbed * len(allowed)) - disturbed, replace=False)
-        numbers = np.concatenate([allowed, again])
+        numbers = np.flatnonzero(self.shown(fold))
+        shown, disturbed_ones = len(numbers), random.choice(numbers, split.disturbed, replace=False)
+        numbers = np.append(numbers, random.choice(numbers, split.images, replace=False))
         ways = np.where(random.random(len(numbers)) < often * recipe.shift, random.integers(1, len(WAYS), len(numbers)), 0)
         flips = (random.random(len(numbers)) < often * recipe.flip) & FLIPPABLE[self.images.labels[numbers]]
         tiles = self.images.tiles[numbers]
         tiles[flips] = tiles[flips, :, ::-1]
         for number in range(1, len(WAYS)):
             tiles[ways == number] = move(tiles[ways == number], *WAYS[number])
+        tiles[shown:] = mark_photos(tiles[shown:])
         parts, asked = [tiles], [wanted.of_images[flips.astype(int), numbers]]
-        if disturbed:
-            chosen = random.integers(0, COPIES, disturbed), random.choice(allowed, disturbed, replace=False)
-            parts.append(self.disturbed[chosen])
-            asked.append(wanted.of_images[0, chosen[1]])
-        photos = np.flatnonzero(self.to_learn(fold))
+        if split.disturbed:
+            parts.append(self.disturbed[random.integers(0, COPIES, split.disturbed), disturbed_ones])
+            asked.append(wanted.of_images[0, disturbed_ones])
         any_will_do = [np.full(sum(map(len, parts)), False)]
-        if len(photos):
-            copies = self.choose_photos(photos, round(recipe.photo_share * len(allowed)), random)
+        if split.photos:
+            copies = self.choose_photos(np.flatnonzero(self.to_learn(fold)), split.photos, random)
             parts.append(self.photo_copies[copies])
             asked.append(wanted.of_photos[copies[0]])
-            any_will_do.append(self.photos.accepted[copies[0]].any(1))
+            any_will_do.append(np.asarray(self.photos.accepted[copies[0]].any(1)))
         order = random.permutation(sum(map(len, parts)))
         return np.concatenate(parts)[order], np.concatenate(asked)[order], np.concatenate(any_will_do)[order]
 

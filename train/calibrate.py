@@ -1,4 +1,4 @@
-"""How sure a model may be: the temperature of its logits, and the confidence below which it should say that it is unsure."""
+"""Calibrates a model's confidence: chooses the temperature of its logits, and the confidence below which it is unsure."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,18 +7,20 @@ from fmnist_edge.contract import Probabilities, at_odds, at_temperature, calibra
 from train.arrays import Labels
 
 SURE = 0.95
-"""How many of the answers that are not marked as unsure should be right."""
+"""The share of answers that should be right among those not marked as unsure."""
+NAMED = 0.05
+"""The largest share of photos of other things whose answers are not marked as unsure."""
 
 TEMPERATURES = np.geomspace(0.25, 4, 401)
-"""Among which one is chosen."""
+"""The temperatures to choose from."""
 ODDS = np.geomspace(1, 4, 41)
-"""The same of the odds of a photo's first class."""
+"""The odds of a photo's first class to choose from."""
 
 
 def choose_temperature(probabilities: Probabilities, labels: Labels) -> float:
-    """By which to divide the logits so that confidence is as high as accuracy (Guo et al. 2017, arXiv:1706.04599).
+    """The temperature, a divisor of the logits, that makes confidence match accuracy (Guo et al. 2017, arXiv:1706.04599).
 
-    The one with the least cross-entropy on images that were not trained on. probabilities: float32 (N, 10).
+    It has the least cross-entropy on images that were not trained on. probabilities: float32 (N, 10).
     """
     logits = np.log(np.maximum(probabilities, 1e-12).astype(np.float64))
 
@@ -30,11 +32,12 @@ def choose_temperature(probabilities: Probabilities, labels: Labels) -> float:
 
 
 def choose_photo_calibration(probabilities: Probabilities, accepted: NDArray[np.bool_]) -> tuple[float, float]:
-    """A temperature and odds such that the first class of a photo is as often right as it is said to be (Platt 1999).
+    """The temperature and odds that make a photo's first class right as often as its confidence says (Platt 1999).
 
-    Of a photo, more than one class may be right: a model that can't tell a pullover from a shirt says 0.4 of each, and is right
-    where both are. So a temperature alone, which makes the sure surer too, does not do. The two with the least cross-entropy of
-    that yes or no. accepted: (N, 10); other things, for which no class is right, have no say.
+    A photo may have more than one right class. A model that can't tell a pullover from a shirt gives each 0.4, and its answer is
+    right if both are accepted. A temperature alone can't correct that: it would raise high confidences too. The pair chosen has
+    the least cross-entropy of "the first class is right". accepted: (N, 10). Photos of other things, which have no right class,
+    are ignored.
     """
     clothes = accepted.any(1)
     if not clothes.any():
@@ -52,13 +55,13 @@ def choose_photo_calibration(probabilities: Probabilities, accepted: NDArray[np.
 
 
 def accepts(accepted: NDArray[np.bool_], probabilities: Probabilities) -> NDArray[np.bool_]:
-    """Whether the most probable class is a right one. Both: (N, 10)."""
+    """Whether the most probable class is a right one: (N,). accepted, probabilities: (N, 10)."""
     found: NDArray[np.bool_] = accepted[np.arange(len(accepted)), probabilities.argmax(1)]
     return found
 
 
 def judge_photos(accepted: NDArray[np.bool_], probabilities: Probabilities, sure_from: float) -> dict[str, float]:
-    """How much of what is said of photos is right, how true its confidence is, and what is marked as unsure.
+    """The share of right answers to photos, their calibration error, and the share marked as unsure.
 
     accepted, probabilities: (N, 10). sure_from: the confidence below which an answer is marked.
     """
@@ -80,8 +83,16 @@ def judge_photos(accepted: NDArray[np.bool_], probabilities: Probabilities, sure
     }
 
 
+def choose_unsure_of_photos(accepted: NDArray[np.bool_], probabilities: Probabilities) -> float:
+    """The confidence below which the answer to a photo is unsure, by SURE and by NAMED. accepted, probabilities: (N, 10)."""
+    confidence = probabilities.max(1)
+    of_others = np.sort(confidence[~accepted.any(1)])[::-1]
+    above = [float(np.nextafter(of_others[int(NAMED * len(of_others))], np.float32(2)))] if len(of_others) else []
+    return min(1.0, max([choose_unsure(confidence, accepts(accepted, probabilities)), *above]))
+
+
 def choose_unsure(confidence: NDArray[np.float32], right: NDArray[np.bool_]) -> float:
-    """The lowest confidence such that, of the answers with that or more, SURE are right; 1 if there is none. Both: (N,)."""
+    """The lowest confidence at or above which a share of SURE is right; 1 if there is none. confidence, right: (N,)."""
     surest_first = np.argsort(-confidence, kind="stable")
     enough = np.flatnonzero(right[surest_first].cumsum() / np.arange(1, len(right) + 1) >= SURE)
     return float(confidence[surest_first[enough[-1]]]) if len(enough) else 1.0

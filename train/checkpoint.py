@@ -1,7 +1,7 @@
-"""What a training needs to go on after it was interrupted: written after each epoch, removed when the model is complete.
+"""Checkpoints of an interrupted training: written after each epoch, removed when the model is complete.
 
-A training that goes on ends with the weights that it would have had without the interruption. So one that is started again does
-so by itself; but only with the same settings, and what is there is overwritten only when asked for.
+A training that continues ends with the same weights as one without an interruption. So a training that is started again continues
+by itself, if its settings are the same. A checkpoint with other settings is overwritten only on request.
 """
 
 import io
@@ -30,22 +30,22 @@ if TYPE_CHECKING:
     import keras
 
 NAMED = 4
-"""At most so many settings that differ are named."""
+"""The most differing settings that an error names."""
 NOT_THE_RECIPES = ("recipe", "seed", "photos", "code")
-"""Settings that a recipe does not tell."""
+"""Settings that do not follow from the recipe."""
 BY_ENVIRONMENT = ("FMNIST_DATA", "FMNIST_PHOTOS", "TF_CONFIG")
-"""Variables that make a difference to a training."""
+"""Environment variables that affect a training."""
 
 
 class CheckpointError(FmnistEdgeError):
-    """What an interrupted training would go on from can't be written."""
+    """The checkpoint can't be written."""
 
 
 class Checkpoint:
-    """One file beside the model to be.
+    """One file beside the future model.
 
-    settings: what makes a difference to the weights. content: of the file to go on from, b"" to begin. command: what goes on,
-    if this training is interrupted. Raises UsageError if the file is of another training, or damaged.
+    settings: all that affects the weights. content: the file to continue from, b"" to start. command: continues this training
+    if it is interrupted. Raises UsageError if the file belongs to another training, or is damaged.
     """
 
     def __init__(self, path: Path, settings: Mapping[str, Any], content: bytes = b"", command: str = "") -> None:
@@ -56,7 +56,7 @@ class Checkpoint:
             refuse_another(path, self.state, settings)
 
     def restore(self, network: str, variables: "Sequence[keras.Variable]") -> list[Epoch]:
-        """Gives the variables the values of the last epoch of that network, and returns its epochs; none if there is nothing."""
+        """Sets the variables to their values after the network's last epoch. Returns its epochs; none if nothing is stored."""
         if f"{network}.epochs" not in self.state:
             return []
         for number, variable in enumerate(variables):
@@ -67,7 +67,7 @@ class Checkpoint:
         values = {f"{network}.{number}": variable.numpy() for number, variable in enumerate(variables)}
         epochs = json.dumps([asdict(epoch) for epoch in history])
         try:
-            # a folder of its own, in case that workers share a disk; what they write is the same
+            # a folder of its own: workers may share a disk; they write the same content
             with self.one_at_a_time, tempfile.TemporaryDirectory(prefix=".train-", dir=self.path.parent) as scratch:
                 self.state |= {
                     "settings": json.dumps(self.settings),
@@ -79,7 +79,7 @@ class Checkpoint:
                 np.savez(part, **self.state)
                 part.replace(self.path)
         except OSError as error:
-            kept = f"; once that is mended, to go on: {self.command}" if self.path.exists() else ""
+            kept = f"; when that is fixed, continue with: {self.command}" if self.path.exists() else ""
             raise CheckpointError(f"{self.path} can't be written ({error.strerror or error}){kept}") from None
 
     def remove(self) -> None:
@@ -87,9 +87,9 @@ class Checkpoint:
 
 
 def check_interrupted(path: Path, settings: Mapping[str, Any], resume: bool) -> None:
-    """Raises UsageError now, and not after photos were read, if a training of these settings can't go on from the file.
+    """Raises UsageError if a training with these settings can't continue from the file: now, not after photos were read.
 
-    settings: as far as they are known. resume: whether there has to be a file.
+    settings: those known so far. resume: whether there must be a file.
     """
     if path.exists():
         refuse_another(path, read_state(path, path.read_bytes()), settings)
@@ -102,18 +102,18 @@ def refuse_nothing(path: Path) -> None:
 
 
 def read_state(path: Path, content: bytes) -> dict[str, Any]:
-    """What the file's content holds. Raises UsageError if it is no checkpoint."""
+    """The state in the file's content. Raises UsageError if it is not a checkpoint."""
     try:
         with np.load(io.BytesIO(content)) as file:
             state = dict(file)
             json.loads(str(state["settings"]))
             return state
     except (ValueError, EOFError, KeyError, zipfile.BadZipFile):
-        raise UsageError(f"{path} is no interrupted training, or damaged; remove it, or take {restart_by()}") from None
+        raise UsageError(f"{path} is not an interrupted training, or is damaged; remove it, or use {restart_by()}") from None
 
 
 def refuse_another(path: Path, state: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
-    """Raises UsageError, with the settings that differ, if the state is of a training with others."""
+    """Raises UsageError, naming the settings that differ, if the state belongs to a training with other settings."""
     told, known = json.loads(str(state["settings"])), json.loads(json.dumps(settings))
     names = [name for name in known if told.get(name) != known[name]]
     if not names:
@@ -125,14 +125,14 @@ def refuse_another(path: Path, state: Mapping[str, Any], settings: Mapping[str, 
     going_on = str(state["command"]) if "code" not in names else ""
     raise UsageError(
         f"{path} holds an interrupted training with other settings ({'; '.join([*changed, *more])}). "
-        + (f"To go on with it: {going_on}. " if going_on else "")
-        + f"To give it up: {restart_by()}. To keep it: train into another place, with {'MODELS' if by_make() else '--out'}"
+        + (f"To continue it: {going_on}. " if going_on else "")
+        + f"To discard it: {restart_by()}. To keep it: train into another place, with {'MODELS' if by_make() else '--out'}"
     )
 
 
 @contextmanager
 def interruptible(checkpoint: Path, command: str) -> Iterator[None]:
-    """After Ctrl-C, or when it is told to end (SIGTERM), the last line says how to go on."""
+    """After Ctrl-C or SIGTERM, the last line says how to continue."""
     status = 130
 
     def end(*_: object) -> None:
@@ -146,7 +146,7 @@ def interruptible(checkpoint: Path, command: str) -> Iterator[None]:
     except KeyboardInterrupt:
         stop(
             "train",
-            f"interrupted; {'to go on' if checkpoint.exists() else 'no epoch was over; to begin again'}: {command}",
+            f"interrupted; {'to continue' if checkpoint.exists() else 'no epoch was complete; to start again'}: {command}",
             status,
         )
     finally:
@@ -158,14 +158,14 @@ def show(value: object) -> str:
 
 
 def code() -> str:
-    """A checksum of what trains: our own code, and the versions of what it takes."""
+    """A checksum of the training's code, and of the versions of the packages that it uses."""
     parts = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
     versions = " ".join(version(name) for name in ("keras", "numpy", "tensorflow"))
     return sha256(b"".join([*parts, versions.encode()])).hexdigest()[:12]
 
 
 def command_to_go_on(arguments: Sequence[str]) -> str:
-    """What to type to go on, if this training is interrupted. arguments: those that it was started with."""
+    """The command that continues this training if it is interrupted. arguments: those that it was started with."""
     if made := by_make():
         return made
     python = Path(sys.executable)
@@ -176,10 +176,10 @@ def command_to_go_on(arguments: Sequence[str]) -> str:
 
 
 def restart_by() -> str:
-    """What to type to begin anew."""
+    """What to add, or to type, to start again."""
     return f"{made} RESTART=1" if (made := by_make()) else "--restart"
 
 
 def by_make() -> str:
-    """The command that make was started with, if it was make (see Makefile)."""
+    """The command that make was started with, or "" without make (see Makefile)."""
     return os.environ.get("MAKE_AGAIN", "")

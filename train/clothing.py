@@ -1,7 +1,7 @@
 """Photos of clothes to learn from: Alexey Grigorev's clothing dataset (CC0), found on this machine or downloaded.
 
 `python -m train.clothing` gets and counts them; ``load`` lists those to learn from. Photos by the contributors in HELD_OUT are
-never among these, so that they can show what a model makes of photos by people it knows nothing of.
+never among these: they show how well a model does on photos by people it never learned from.
 """
 
 import csv
@@ -29,7 +29,7 @@ from fmnist_edge.pictures.decode import read_image
 from train.fetch import download
 
 HELD_OUT = frozenset({204, 48, 322, 50, 45, 41, 126, 228, 201, 227, 54, 178})
-"""Contributors, for ever: once anything is chosen with their photos, these are no exam any more."""
+"""Contributors, for ever: if their photos ever decide anything, they are no longer an exam."""
 
 ACCEPTED = {
     "T-Shirt": (0,),
@@ -94,7 +94,7 @@ class Photo:
 
 
 def load(source: Source = CLOTHING) -> list[Photo]:
-    """All photos that may be used: those with accepted classes to learn from, the others to see what a model says of them.
+    """All photos that may be used: those with accepted classes to learn from, the others to see how a model answers them.
 
     Raises PhotosError.
     """
@@ -102,7 +102,7 @@ def load(source: Source = CLOTHING) -> list[Photo]:
 
 
 def get_clothes() -> list[Photo]:
-    """The same; empty, with a message, if there are no photos here. Raises PhotosError for a bad folder in FMNIST_PHOTOS."""
+    """Like ``load``, but empty, with a message, if there are no photos. Raises PhotosError for a bad folder in FMNIST_PHOTOS."""
     try:
         return load()
     except PhotosError as error:
@@ -115,8 +115,8 @@ def get_clothes() -> list[Photo]:
 def locate(source: Source = CLOTHING) -> Path:
     """A folder with the dataset, checked; downloads it if there is none yet.
 
-    FMNIST_PHOTOS is the only place looked at when it is set. Else: the user's cache, a download into it.
-    Raises PhotosError that says what was tried and what to do without a network.
+    If FMNIST_PHOTOS is set, no other place is searched. Otherwise: the user's cache, then a download into it.
+    Raises PhotosError, which says what was tried and what to do without a network.
     """
     if given := os.environ.get("FMNIST_PHOTOS"):
         check_folder(Path(given), source)
@@ -212,7 +212,9 @@ def list_photos(folder: Path, held_out: bool = False) -> list[Photo]:
     photos = []
     for image, contributor, label in read_table(folder / "images.csv", ("image", "sender_id", "label")):
         if not re.fullmatch(r"[\w-]+", image) or not contributor.isdecimal():
-            raise PhotosError(f"{folder / 'images.csv'}: '{image}' by '{contributor}' is no photo by a contributor with a number")
+            raise PhotosError(
+                f"{folder / 'images.csv'}: '{image}' by '{contributor}' is not a photo by a contributor with a number"
+            )
         if (int(contributor) in HELD_OUT) != held_out or label not in (*ACCEPTED, *OTHER_THINGS):
             continue
         kind, accepted = label, ACCEPTED.get(label, ())
@@ -234,7 +236,7 @@ def read_table(path: Path, columns: Sequence[str]) -> list[list[str]]:
     except (UnicodeDecodeError, csv.Error, KeyError):
         rows = [[None]]
     if not all(isinstance(value, str) for row in rows for value in row):
-        raise PhotosError(f"{path} is no table with the columns {', '.join(columns)}")
+        raise PhotosError(f"{path} is not a table with the columns {', '.join(columns)}")
     return rows
 
 

@@ -1,4 +1,4 @@
-"""The tiles of photos to learn from, cut out by the device's own code, and kept in the user's cache for the next training."""
+"""Cuts the tiles to learn from out of photos, with the device's own code. The user's cache keeps them for the next training."""
 
 import zipfile
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from fmnist_edge.pictures.decode import read_image
 from train.clothing import Photo, cache, digest, say
 
 PICTURES = Path(fmnist_edge.pictures.__file__ or "").parent
-"""The code that makes a tile of a photo: another version of it gives other tiles."""
+"""The code that makes a photo's tile. Another version of it makes other tiles."""
 PROCESSES = 2
 
 
@@ -32,7 +32,7 @@ class PhotoTiles:
 
     tiles: Tiles
     accepted: NDArray[np.bool_]
-    """Which classes are right: (N, 10). None is for other things."""
+    """Which classes are right: (N, 10). Photos of other things have none."""
     contributors: NDArray[np.int64]
     """Who took the photo: (N,)."""
     kinds: NDArray[np.str_]
@@ -89,7 +89,7 @@ def from_cache(photos: Sequence[Photo]) -> list[Tile | None]:
             tiles, readable = file["tiles"], file["readable"]
         return [tile if good else None for tile, good in zip(tiles, readable, strict=True)]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        pass  # none yet, or what a full disk left of it
+        pass  # no file yet, or one that a full disk cut short
     found = cut_anew(photos)
     empty = np.zeros((TILE_SIZE, TILE_SIZE), np.uint8)
     try:
@@ -99,7 +99,7 @@ def from_cache(photos: Sequence[Photo]) -> list[Tile | None]:
                 file, tiles=[empty if tile is None else tile for tile in found], readable=[tile is not None for tile in found]
             )
     except OSError as error:
-        say(f"the tiles can't be kept for the next time: {path} can't be written ({error.strerror})")
+        say(f"the tiles can't be cached: {path} can't be written ({error.strerror})")
     return found
 
 

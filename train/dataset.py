@@ -1,6 +1,6 @@
-"""Fashion-MNIST, wherever it can be had: found on this machine, or downloaded, or taken from a Debian package.
+"""Gets Fashion-MNIST: finds it on this machine, downloads it, or takes it from a Debian package.
 
-`python -m train.dataset` gets it; ``load`` gives its four arrays. Every file is checked before it is used, whatever it came from.
+`python -m train.dataset` gets it; ``load`` returns its four arrays. Every file is checked before use, wherever it came from.
 """
 
 import gzip
@@ -29,7 +29,7 @@ from train.fetch import download, unpack_package
 
 
 class DatasetError(FmnistEdgeError):
-    """Fashion-MNIST can't be had here, or a file of it is not what it should be."""
+    """Fashion-MNIST is not available here, or one of its files is damaged."""
 
 
 @dataclass(frozen=True)
@@ -78,17 +78,17 @@ def load(data_dir: Path | None = None) -> Dataset:
 
 
 def checksums() -> dict[str, str]:
-    """For each file, the SHA-256 of its unpacked content: what a model that says so was trained on."""
+    """For each file, the SHA-256 of its unpacked content. Model files record them."""
     return {source.name.removesuffix(".gz"): source.content_sha256 for source in SOURCES}
 
 
 def locate(data_dir: Path | None = None, mirrors: Sequence[str] = ()) -> Path:
     """A folder with the four files, all checked; gets them if there is none yet.
 
-    data_dir, or FMNIST_DATA, is the only place looked at when it is given: a typo there must not end in other data.
-    Else: Keras' cache, Debian's data set package, a download into Keras' cache, the package fetched without installing it.
-    mirrors, when given, are downloaded from instead of all but Keras' cache.
-    Raises DatasetError that lists each place tried and what to do without a network.
+    If data_dir or FMNIST_DATA is given, no other place is searched: a typo there must not lead to other data.
+    Otherwise: Keras' cache, Debian's data set package, a download into Keras' cache, the package fetched without installing it.
+    If mirrors are given: only Keras' cache, then a download from the mirrors.
+    Raises DatasetError, which lists each place tried and says what to do without a network.
     """
     if given := data_dir or os.environ.get("FMNIST_DATA"):
         if problems := check_folder(Path(given)):
@@ -124,7 +124,7 @@ def locate(data_dir: Path | None = None, mirrors: Sequence[str] = ()) -> Path:
 
 
 def check_folder(folder: Path) -> dict[Source, str]:
-    """What is wrong with the files in a folder; empty if nothing is."""
+    """The problems with the files in a folder; empty if there are none."""
     problems = {}
     for source in SOURCES:
         try:
@@ -135,9 +135,9 @@ def check_folder(folder: Path) -> dict[Source, str]:
 
 
 def read_checked(path: Path, source: Source) -> NDArray[np.uint8]:
-    """The array in an IDX file. Raises DatasetError if it is not, byte by byte, the file it should be.
+    """The array in an IDX file. Raises DatasetError if any byte differs from the expected file.
 
-    Browsers unpack what they download, and leave the name as it was or take .gz off: a file that is unpacked is as good.
+    Browsers may unpack a download, with or without removing .gz from its name, so an unpacked file is accepted too.
     """
     unpacked = path.with_suffix("")
     try:
@@ -165,7 +165,7 @@ def fetch_from_mirror(mirror: str, folder: Path) -> None:
 
 
 def fetch_debian_package(folder: Path) -> None:
-    """Takes the files out of Debian's package, which needs neither root nor an installation."""
+    """Takes the files out of Debian's package. Needs neither root nor an installation."""
     with tempfile.TemporaryDirectory() as scratch:
         unpack_package(DEBIAN_PACKAGE, scratch)
         for source in check_folder(folder):
@@ -179,7 +179,7 @@ def say(message: str) -> None:
     print(f"dataset: {message}", file=sys.stderr)
 
 
-@reported("dataset", "the same command goes on with the download")
+@reported("dataset", "the same command continues the download")
 def main(
     data_dir: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The folder with the four files. If not given: FMNIST_DATA.")

@@ -1,4 +1,4 @@
-"""Gets a file over HTTP, going on where it broke off, and what is in a Debian package, without installing it."""
+"""Downloads a file over HTTP, resuming interrupted downloads, and unpacks Debian packages without installing them."""
 
 import subprocess
 import urllib.error
@@ -17,13 +17,13 @@ ATTEMPTS = 3  # at one file from one address, as long as each attempt gets more 
 
 
 class FetchError(FmnistEdgeError):
-    """It can't be had from there."""
+    """The download failed."""
 
 
 def download(url: str, target: Path, check: Callable[[Path], object]) -> None:
-    """Puts a checked file at ``target``. An interrupted download leaves NAME.part, from which the next one goes on.
+    """Downloads a file to ``target`` and checks it. An interrupted download leaves NAME.part, and the next one resumes it.
 
-    check: raises an FmnistEdgeError for a file that is not what it should be. Raises FetchError, or what ``check`` raises.
+    check: raises an FmnistEdgeError for a wrong file. Raises FetchError, or what ``check`` raises.
     """
     part = target.with_name(f"{target.name}.part")
     for _ in range(ATTEMPTS):
@@ -38,23 +38,23 @@ def download(url: str, target: Path, check: Callable[[Path], object]) -> None:
                 part.unlink()
                 if not size_before:
                     raise
-                problem = str(error)  # perhaps the part that was here before is to blame: once more, from the beginning
+                problem = str(error)  # perhaps the old part was bad: try once more, from the beginning
         elif part.stat().st_size <= size_before:
             break
-    raise FetchError(f"{target.name}: {problem}; run it again to go on where it broke off")
+    raise FetchError(f"{target.name}: {problem}; run the command again to resume the download")
 
 
 def fetch_rest(url: str, part: Path) -> str:
-    """Appends to ``part`` what it lacks of the file at ``url``. Returns what went wrong on the way, "" if it is whole.
+    """Appends the missing rest of the file at ``url`` to ``part``. Returns what went wrong, or "" if the file is complete.
 
-    Raises FetchError if nothing came, and trying again would not help.
+    Raises FetchError if nothing was received and trying again would not help.
     """
     have = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:
         response = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)
     except urllib.error.HTTPError as error:
-        if error.code == 416:  # nothing left to send: all of it is here
+        if error.code == 416:  # nothing is left to send: the part is complete
             return ""
         raise FetchError(f"{url.rsplit('/', 1)[1]}: HTTP {error.code} {error.reason}") from None
     except urllib.error.URLError as error:
@@ -79,14 +79,14 @@ def fetch_rest(url: str, part: Path) -> str:
 
 
 def unpack_package(name: str, folder: str) -> None:
-    """Unpacks a Debian package into the folder, as any user may. Leaves the package there too."""
+    """Unpacks a Debian package into the folder, without root. Leaves the package there too."""
     own_lists = ["-o", f"Dir::State::lists={folder}/lists", "-o", f"Dir::Cache={folder}/cache"]
     for folder_of_apt in ("lists/partial", "cache/archives/partial"):
         (Path(folder) / folder_of_apt).mkdir(parents=True)
     try:
         run("apt-get", "--quiet", "download", name, cwd=folder)
     except FetchError:
-        # no package lists on this machine yet, or old ones: get our own
+        # this machine has no package lists, or old ones: download our own
         run("apt-get", *own_lists, "--quiet", "update", cwd=folder)
         run("apt-get", *own_lists, "--quiet", "download", name, cwd=folder)
     for package in Path(folder).glob("*.deb"):
@@ -99,4 +99,4 @@ def run(*command: str, cwd: str) -> None:
     except subprocess.CalledProcessError as error:
         raise FetchError((error.stderr.strip() or f"{command[0]} failed").splitlines()[-1]) from None
     except subprocess.TimeoutExpired:
-        raise FetchError(f"{command[0]} did not end in time") from None
+        raise FetchError(f"{command[0]} timed out") from None

@@ -18,11 +18,17 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from fmnist_edge.contract import CLASSES, Probabilities, at_odds, at_temperature
+from fmnist_edge.contract import CLASSES, Probabilities, at_odds, at_temperature, mark_photos
 from fmnist_edge.errors import FmnistEdgeError, UsageError
 from train.arrays import Labels, as_labels, as_tiles
 from train.augment import FOLDS, Examples, Lessons
-from train.calibrate import accepts, choose_photo_calibration, choose_temperature, choose_unsure
+from train.calibrate import (
+    accepts,
+    choose_photo_calibration,
+    choose_temperature,
+    choose_unsure,
+    choose_unsure_of_photos,
+)
 from train.checkpoint import Checkpoint
 from train.cutting import NO_PHOTOS, PhotoTiles
 from train.disturb import disturb
@@ -65,6 +71,8 @@ class Holdout:
     """On the images held out, disturbed."""
     said_of_photos: Probabilities
     """Of each photo, what a model says that learned from no photo by its contributor, calibrated for photos: (N, 10)."""
+    said_of_turned: Probabilities
+    """The same of their tiles turned by 90 degrees, as if the garments lay on their side."""
 
 
 @dataclass(frozen=True)
@@ -131,18 +139,20 @@ def judge(lessons: Lessons, trained: Sequence[Trained]) -> Holdout:
     for one in trained:
         fold_temperature(one.model, temperature)
     disturbed = disturb(validation.tiles, validation.labels, lessons.seed)
-    of_tiles, of_disturbed = predict(model, validation.tiles), predict(model, disturbed)
-    surest, right = of_disturbed.max(1), of_disturbed.argmax(1) == validation.labels
-    photo_temperature, photo_odds, of_photos = 1.0, 1.0, np.zeros((len(photos), len(CLASSES)), np.float32)
+    marked = recipe.marks_photos
+    of_tiles, of_disturbed = predict(model, validation.tiles), predict(model, mark_photos(disturbed) if marked else disturbed)
+    unsure_of_photos = choose_unsure(of_disturbed.max(1), of_disturbed.argmax(1) == validation.labels)
+    photo_temperature, photo_odds = 1.0, 1.0
+    of_photos, of_turned = np.zeros((2, len(photos), len(CLASSES)), np.float32)
     for fold, one in enumerate(trained):
         held_out = lessons.folds == fold
         if held_out.any():
-            of_photos[held_out] = predict_photos(one.model, photos.tiles[held_out])
+            of_photos[held_out] = predict_photos(one.model, photos.tiles[held_out], marked)
+            of_turned[held_out] = predict_photos(one.model, np.rot90(photos.tiles[held_out], 1, (1, 2)), marked)
     if photos.accepted.any():
         photo_temperature, photo_odds = choose_photo_calibration(of_photos, photos.accepted)
-        of_photos = at_odds(at_temperature(of_photos, photo_temperature), photo_odds)
-        # nothing that is said of other things is right
-        surest, right = of_photos.max(1), accepts(photos.accepted, of_photos)
+        of_photos, of_turned = (at_odds(at_temperature(said, photo_temperature), photo_odds) for said in (of_photos, of_turned))
+        unsure_of_photos = choose_unsure_of_photos(photos.accepted, of_photos)
     return Holdout(
         trained[0].history,
         temperature,
@@ -150,11 +160,12 @@ def judge(lessons: Lessons, trained: Sequence[Trained]) -> Holdout:
         photo_odds,
         unsure={
             "tile": choose_unsure(of_tiles.max(1), of_tiles.argmax(1) == validation.labels),
-            "photo": choose_unsure(surest, right),
+            "photo": unsure_of_photos,
         },
         validation=score(of_tiles, validation.labels),
         disturbed=score(of_disturbed, validation.labels),
         said_of_photos=of_photos,
+        said_of_turned=of_turned,
     )
 
 

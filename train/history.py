@@ -11,7 +11,7 @@ from train.recipes import Recipe
 
 @dataclass(frozen=True)
 class Epoch:
-    """Mean cross-entropy (nats) and accuracy (0 to 1) of an epoch, on the images trained on and on those held out, if any are."""
+    """Mean cross-entropy (nats) and accuracy (0 to 1) in an epoch, on the images trained on and on those held out, if any."""
 
     loss: float
     accuracy: float
@@ -25,7 +25,7 @@ def best_epoch(history: Sequence[Epoch]) -> int:
 
 
 def good_enough(recipe: Recipe, history: list[Epoch]) -> bool:
-    """Whether the last epoch reached what the recipe asks for, or the validation loss has not fallen for long enough."""
+    """Whether the last epoch reached the recipe's target, or its patience with the validation loss is over."""
     return bool(history) and (
         (recipe.stop_at_loss is not None and history[-1].loss <= recipe.stop_at_loss)
         or (recipe.stop_at_accuracy is not None and history[-1].accuracy >= recipe.stop_at_accuracy)

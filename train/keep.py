@@ -1,6 +1,6 @@
-"""Keeps a model or a bundle that is about to be replaced by a worse one: beside it, in the folder ``kept``.
+"""Copies a model or bundle that is about to be replaced by a worse one into the folder ``kept`` beside it.
 
-What is worse is judged by what both say of themselves: how many test images, and photos that were held out, they name rightly.
+Both files' descriptions decide which is worse: how many test images and held-out photos each got right.
 """
 
 import json
@@ -18,26 +18,26 @@ from fmnist_edge.contract import DESCRIPTION
 from fmnist_edge.errors import UsageError
 
 LEAST_CHANCE = 0.05
-"""What chance explains more often than that is not worse. To keep a model for nothing costs some MB."""
+"""Significance level: a difference that chance explains more often does not count. A model kept in vain costs some MB."""
 TEST_IMAGES = 10_000
 KEPT = "kept"
 
 
 class Score(NamedTuple):
-    """How many are right, and of how many."""
+    """The number of right answers, and the number of all answers."""
 
     right: int
     of: int
 
 
 Scores = Mapping[str, Score]
-"""By what was tried."""
+"""Scores by the name of the test."""
 
 
 def keep_better(out: Path, description: Mapping[str, Any], accuracy: float) -> str:
-    """Copies the model that is about to be replaced, and its report, if its successor is worse; what there is to say of that.
+    """Copies the old model and its report if the new one is worse. Returns a message about it, or "".
 
-    A file that says nothing of its scores is kept too. description: the successor's.
+    A file without scores is kept too. description, accuracy: the new model's.
     """
     if not out.exists():
         return ""
@@ -51,7 +51,7 @@ def keep_better(out: Path, description: Mapping[str, Any], accuracy: float) -> s
         }
         worse = find_worse(old_scores, new_scores)
     except (KeyError, TypeError, AttributeError):
-        training, worse = {}, ["it does not say how good it is"]
+        training, worse = {}, ["it has no scores"]
     if not worse:
         return ""
     label = label_of(training, sha256(out.read_bytes()).hexdigest())
@@ -59,12 +59,12 @@ def keep_better(out: Path, description: Mapping[str, Any], accuracy: float) -> s
 
 
 def label_of(training: Mapping[str, Any], digest: str) -> str:
-    """What a model, and the bundle that was exported from it, are kept as. digest: of the Keras model's file."""
+    """The folder's name for a kept model, and for the bundle exported from it. digest: of the Keras model's file."""
     return f"{re.sub(r'[^A-Za-z0-9._-]+', '-', str(training.get('recipe', 'unknown')))}-{digest[:8]}"
 
 
 def read_description(out: Path) -> dict[str, Any]:
-    """What a model's file says of itself; nothing if there is no file, or none of ours."""
+    """The description in a model's file; empty if there is no file, or it is not one of ours."""
     try:
         with zipfile.ZipFile(out) as archive:
             description = json.loads(archive.read(DESCRIPTION))
@@ -78,13 +78,13 @@ def score_of(share: float, count: int) -> Score:
 
 
 def scores_of_photos(training: Mapping[str, Any]) -> dict[str, Score]:
-    """Of photos that were held out, as a model's description has them."""
+    """The scores on held-out photos in a model's description."""
     found = {"photos": training.get("on_photos"), "your photos": training.get("on_your_photos")}
     return {name: score_of(of["right"], of["photos"]) for name, of in found.items() if of and of["photos"]}
 
 
 def find_worse(old: Scores, new: Scores) -> list[str]:
-    """What the old one is better at, beyond chance; also what only it was tried on."""
+    """The tests on which the old model is better, beyond chance, and those that only it has."""
     worse = []
     for name, was in old.items():
         now = new.get(name, Score(0, 0))
@@ -100,9 +100,9 @@ def show(score: Score) -> str:
 
 
 def chance(old: Score, new: Score) -> float:
-    """How often the new one would have so few right, or fewer, if both were as good: Fisher's exact test, one-sided.
+    """The probability of so few right answers, or fewer, if both models were equally good: Fisher's exact test, one-sided.
 
-    Which images each names rightly is not known, only how many: McNemar's test, which would find smaller differences, needs both.
+    McNemar's test would find smaller differences, but needs to know which images each model gets right, not only how many.
     """
     right, total = old.right + new.right, old.of + new.of
 
@@ -115,7 +115,7 @@ def chance(old: Score, new: Score) -> float:
 
 
 def keep(folder: Path, names: Iterable[str], label: str) -> Path:
-    """Copies these files and folders of a folder, as far as they are there, to kept/LABEL in it. Raises UsageError."""
+    """Copies those of these files and folders that exist in the folder to kept/LABEL in it. Raises UsageError."""
     kept = folder / KEPT / label
     try:
         for name in names:
@@ -125,12 +125,12 @@ def keep(folder: Path, names: Iterable[str], label: str) -> Path:
             elif (folder / name).exists():
                 shutil.copy2(folder / name, kept / name)
     except OSError as error:
-        raise UsageError(f"{kept}: the better model can't be kept there ({error.strerror}), so it is not replaced") from None
+        raise UsageError(f"{kept}: the better model can't be copied there ({error.strerror}), so it is not replaced") from None
     return kept
 
 
 def say_kept(kept: Path, why: Iterable[str]) -> str:
-    """What was kept, why, and the command that brings it back."""
+    """A message: what was kept, why, and the command that restores it."""
     place = kept.parents[1]
     back = shlex.join(["cp", "-r", f"{kept}/.", str(place)])
-    return f"what was in {place} is better ({'; '.join(why)}): it is kept in {kept}. To bring it back: {back}"
+    return f"the old files in {place} were better ({'; '.join(why)}): they are kept in {kept}. To restore them: {back}"

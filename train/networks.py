@@ -1,4 +1,4 @@
-"""The networks: the MLP, with what is folded into its weights once it is trained, and the networks that teach it."""
+"""The networks: the MLP, what is folded into its weights after training, and the networks that teach it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,9 +16,9 @@ HALF = "mixed_bfloat16"
 
 @dataclass(frozen=True, eq=False)
 class Scale:
-    """What a network in training is shown in place of pixels / 255, or of their square roots.
+    """The scaling of a network's input during training: of pixels / 255, or of their square roots.
 
-    mean is subtracted, then it is divided by the deviation: float32 (28, 28).
+    The mean is subtracted, and the result divided by the deviation. Both: float32 (28, 28).
     """
 
     sqrt_input: bool
@@ -31,10 +31,10 @@ class Scale:
 
 
 def choose_scale(recipe: Recipe, tiles: Tiles) -> Scale:
-    """What ``Recipe.scaling`` means. The 0.1 keeps pixels that hardly vary from counting most."""
+    """The scale for ``Recipe.scaling``. The 0.1 keeps pixels that hardly vary from dominating."""
     mean, deviation = np.zeros(TILE_SIZE**2), np.full(TILE_SIZE**2, 1 / 255 if recipe.scaling == "none" else 1.0)
     if recipe.scaling == "standardize":
-        # by how often each value occurs, without a copy of all tiles as floats
+        # counts how often each value occurs: this needs no copy of all tiles as floats
         values = (np.arange(256) / 255) ** (0.5 if recipe.sqrt_input else 1)
         shares = np.stack([np.bincount(pixels, minlength=256) for pixels in tiles.reshape(len(tiles), -1).T]) / len(tiles)
         mean = shares @ values
@@ -43,9 +43,9 @@ def choose_scale(recipe: Recipe, tiles: Tiles) -> Scale:
 
 
 def build(hidden: tuple[int, ...], name: str = "fmnist", sqrt_input: bool = False) -> keras.Model:
-    """The MLP: float32 (N, 28, 28) in [0, 1] to probabilities, float32 (N, 10). sqrt_input: with a square root of the pixels.
+    """The MLP: float32 (N, 28, 28) in [0, 1] to probabilities, float32 (N, 10). sqrt_input: it begins with a square root.
 
-    The layers have names because Keras would number them on from those of the networks before.
+    The layers are named because Keras would continue the numbers of earlier networks.
     """
     image = keras.Input((TILE_SIZE, TILE_SIZE), name=INPUT)
     values = layers.Flatten(name="flatten")(image)
@@ -56,7 +56,7 @@ def build(hidden: tuple[int, ...], name: str = "fmnist", sqrt_input: bool = Fals
 
 
 def for_pixels(model: keras.Model, hidden: tuple[int, ...], scale: Scale) -> keras.Model:
-    """The trained MLP as one of plain pixels / 255: in the first layer W' = W / deviation, b' = b - (mean / deviation) W."""
+    """The trained MLP for plain pixels / 255: in the first layer, W' = W / deviation, b' = b - (mean / deviation) W."""
     kernel, bias, *rest = model.get_weights()
     kernel = kernel.astype(np.float64) / scale.deviation.reshape(-1, 1)
     whole = build(hidden, model.name, scale.sqrt_input)
@@ -65,13 +65,13 @@ def for_pixels(model: keras.Model, hidden: tuple[int, ...], scale: Scale) -> ker
 
 
 def fold_temperature(model: keras.Model, temperature: float) -> None:
-    """Divides the last layer's weights by it: no class changes, only how sure the model says it is."""
+    """Divides the last layer's weights by the temperature. The classes stay the same; only the confidence changes."""
     kernel, bias = model.layers[-1].get_weights()
     model.layers[-1].set_weights([kernel / temperature, bias / temperature])
 
 
 def build_teacher(name: str) -> keras.Model:
-    """A convolutional network, too slow for the device, whose probabilities the MLP learns to give (train/teacher.py).
+    """A convolutional network, too slow for the device, whose probabilities the MLP learns to reproduce (train/teacher.py).
 
     float32 (N, 28, 28) to probabilities, float32 (N, 10). The first layer halves the image, and convolutions count in bfloat16,
     to save time.
@@ -91,12 +91,15 @@ def build_teacher(name: str) -> keras.Model:
 
 
 def predict(model: keras.Model, tiles: Tiles, scale: Scale | None = None) -> Probabilities:
-    """Probabilities, float32 (N, 10), of tiles. scale: what the model was trained on, until that is folded into it."""
+    """Probabilities, float32 (N, 10), of tiles. scale: of the training, unless it is folded into the model already."""
     parts = map(to_pixels, np.array_split(tiles, -(-len(tiles) // 1000)))
     return np.concatenate([model(scale(pixels) if scale else pixels, training=False).numpy() for pixels in parts])
 
 
-def predict_photos(model: keras.Model, tiles: Tiles) -> Probabilities:
-    """The same of photos' tiles, each seen in ten views, as the device does, before what it says is calibrated for photos."""
-    views = ten_views(tiles).reshape(-1, TILE_SIZE, TILE_SIZE)
-    return photo_answer(predict(model, views).reshape(-1, 10, len(CLASSES)), temperature=1, odds=1)
+def predict_photos(model: keras.Model, tiles: Tiles, marked: bool, temperature: float = 1, odds: float = 1) -> Probabilities:
+    """The same of photos' tiles, each seen in ten views, as the device does.
+
+    marked: as ``ten_views`` has it. temperature, odds: as ``photo_answer`` has them.
+    """
+    views = ten_views(tiles, marked).reshape(-1, TILE_SIZE, TILE_SIZE)
+    return photo_answer(predict(model, views).reshape(-1, 10, len(CLASSES)), temperature, odds)

@@ -20,7 +20,7 @@ from rich.progress import track
 from fmnist_edge.classifier import Classifier, Prediction
 from fmnist_edge.classify.find import list_folder
 from fmnist_edge.cli.commands import run
-from fmnist_edge.contract import CLASSES, Probabilities, Tile, calibration_error
+from fmnist_edge.contract import CLASSES, Probabilities, Tile, Tiles, calibration_error
 from fmnist_edge.errors import InputError, UsageError, nearest, reported
 from fmnist_edge.files import decode_text
 from fmnist_edge.pictures.kinds import READABLE, is_kept_aside
@@ -33,7 +33,7 @@ from train.cutting import PhotoTiles
 Result = TypeVar("Result")
 
 Found = list[tuple[Path, set[int]]]
-"""Photos, and the correct classes of each."""
+"""Each photo with its correct classes."""
 
 FEW = 20
 """With fewer photos, the share of correct ones says little: of 20, half correct means 27 to 73 %, with 95 % confidence."""
@@ -59,10 +59,10 @@ AMBIGUOUS = {
     "blouse": "T-shirt/top, Pullover, Shirt",
     "hoodie, cardigan, blazer, outerwear, outwear": "Pullover, Coat",
 }
-"""Names that may mean several classes, much as in train/clothing.py: whoever sorts the photos sees which."""
+"""Names that may mean several classes, as in train/clothing.py. The person who sorts the photos can tell which."""
 
 NO_CLASS = ("", "ood", "none", "nan", "n/a", "na", "null", "-")
-"""How tables say that none of the classes is right: "ood" is out of distribution, "nan" pandas' empty field."""
+"""Fields that mean "no class is right": "ood" is out of distribution, "nan" is pandas' empty field."""
 
 
 @reported("photos")
@@ -76,7 +76,7 @@ def main(
         ),
     ] = None,
     held_out: Annotated[
-        bool, typer.Option("--held-out", help="Use the photos of contributors whom no model here learned from (make photos).")
+        bool, typer.Option("--held-out", help="Use the photos of contributors that no model here learned from (make photos).")
     ] = False,
     model: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A .tflite or .onnx file instead of models/fmnist-int8.tflite.")
@@ -100,7 +100,7 @@ def main(
 
 
 def summarize(predictions: Sequence[Prediction], right: Sequence[set[int]]) -> list[str]:
-    """How many of each class are right, how true the confidence is, and what is said of other things. right: the classes."""
+    """Lines: the right answers per class, the calibration error, and the answers to other things. right: the correct classes."""
     clothes = np.array([len(classes) > 0 for classes in right])
     probabilities, unsure = np.stack([p.probabilities for p in predictions]), np.array([p.unsure for p in predictions])
     hits = find_hits(probabilities, right)
@@ -137,7 +137,7 @@ def find_held_out(source: Source = CLOTHING) -> Found:
 
 
 def classify(classifier: Classifier, found: Found) -> tuple[list[Prediction], list[set[int]]]:
-    """What the model says of the photos that can be read, and their classes; the others are named on stderr."""
+    """The predictions for the photos that can be read, and their classes; the others are reported on stderr."""
     return read_each(found, "classifying photos", lambda path: classifier.predict([read_picture(path)])[0])
 
 
@@ -150,17 +150,21 @@ def find_hits(probabilities: Probabilities, right: Sequence[set[int]]) -> NDArra
 def read_photos(folder: Path) -> PhotoTiles:
     """The tiles of a folder with one folder per class. Problems are reported on stderr.
 
-    They count as by several contributors, whose numbers are negative: so some are always learned from when others are held out.
-    Raises UsageError if there is no such folder, no photo in it, or a folder in it that is no class.
+    They are spread over several contributors with negative numbers, so that some are learned from while others are held out.
+    Raises UsageError if the folder does not exist, holds no photo, or holds a folder that is not a class.
     """
     tiles, right = read_tiles(find_photos(folder))
     accepted = np.array([[class_id in classes for class_id in range(len(CLASSES))] for classes in right])
     missing = [name for class_id, name in enumerate(CLASSES) if not accepted[:, class_id].any()]
     if missing:
-        complain(f"no photos of {', '.join(missing)}: what these look like is not learned from your photos")
-    names = [" or ".join(CLASSES[class_id] for class_id in sorted(classes)) or "other things" for classes in right]
-    kinds = np.array([f"your {name}" for name in names])
-    return PhotoTiles(np.stack(tiles), accepted, -1 - np.arange(len(tiles)) % FOLDS, kinds)
+        complain(f"no photos of {', '.join(missing)}: the model will not learn from your photos what these look like")
+    return as_own(np.stack(tiles), accepted)
+
+
+def as_own(tiles: Tiles, accepted: NDArray[np.bool_]) -> PhotoTiles:
+    """A user's own photos: their contributors are negative, and their kinds are "your" classes. accepted: (N, 10)."""
+    names = [" or ".join(np.array(CLASSES)[row]) or "other things" for row in accepted]
+    return PhotoTiles(tiles, accepted, -1 - np.arange(len(tiles)) % FOLDS, np.array([f"your {name}" for name in names], str))
 
 
 def find_photos(folder: Path) -> Found:
@@ -173,19 +177,19 @@ def find_photos(folder: Path) -> Found:
     folders = [path for path in inside if path.is_dir()]
     if inside and not folders:
         raise UsageError(
-            f"{folder} holds no folders: its photos are not sorted yet. Make one folder in it for each class "
-            f"({', '.join(folder_name(name) for name in CLASSES)}), and move each photo into its own"
+            f"{folder} holds no folders: its photos are not sorted yet. Make a folder in it for each class "
+            f"({', '.join(folder_name(name) for name in CLASSES)}), and move each photo into its class's folder"
         )
     for path in set(inside) - set(folders):
-        complain(f"{path} is in no class's folder, and left out")
+        complain(f"{path} is not in a class's folder; left out")
     classes = [(path, class_of(path)) for path in folders]  # a wrong name is reported before any folder is listed
     return [(file, {class_id}) for path, class_id in classes for file in photos_in(path)]
 
 
 def read_table(path: Path) -> Found:
-    """The photos in a labels.csv: its columns are file, and accepted_classes, which names none, one or several as numbers.
+    """The photos in a labels.csv with the columns file and accepted_classes: no number, one, or several.
 
-    As Excel, PowerShell and pandas write it too: UTF-8 or UTF-16, with commas, semicolons or tabs. Raises UsageError.
+    Reads what Excel, PowerShell and pandas write: UTF-8 or UTF-16, with commas, semicolons or tabs. Raises UsageError.
     """
     try:
         text = decode_text(path.read_bytes())
@@ -204,7 +208,7 @@ def read_table(path: Path) -> Found:
         file, accepted = columns.index("file"), columns.index("accepted_classes")
         rows = [(reader.line_num, [field.strip() for field in row]) for row in reader]
     except (csv.Error, ValueError):
-        raise UsageError(f"{path} is no table with the columns file and accepted_classes") from None
+        raise UsageError(f"{path} is not a table with the columns file and accepted_classes") from None
     found: Found = []
     for number, row in rows:
         if any(row[len(columns) :]):
@@ -222,11 +226,11 @@ def read_table(path: Path) -> Found:
 
 
 def read_classes(text: str) -> set[int]:
-    """The classes that a field names: "4", "4 or 8", "4, 8"; none for "" and "ood". Raises ValueError for anything else."""
+    """The classes in a field such as "4", "4 or 8" or "4, 8"; none for "" and "ood". Raises ValueError for anything else."""
     if text.lower() in NO_CLASS:
         return set()
     numbers = re.split(r"\s*(?:[,;|/\s]|\bor\b)\s*", text.strip("[](){}"))
-    # "1,0" is what a spreadsheet may make of 1, or two classes
+    # "1,0" is ambiguous: two classes, or a spreadsheet's way to write 1
     if not all(re.fullmatch(r"\d+(\.0*)?", number) for number in numbers) or re.fullmatch(r"\d,0+", text):
         near = nearest_class(text)
         number = "" if near is None else f"; {CLASSES[near]} is {near}"
@@ -238,7 +242,7 @@ def read_classes(text: str) -> set[int]:
 
 
 def photo_of(folder: Path, name: str) -> Path:
-    """A file that a table names, perhaps with backslashes. Raises ValueError if the name is empty."""
+    """A file named in a table, perhaps with backslashes. Raises ValueError if the name is empty."""
     if not name:
         raise ValueError("there is no file")
     path = folder / name
@@ -255,14 +259,14 @@ def photos_in(folder: Path) -> Sequence[Path]:
         complain(f"{folder}: no pictures in this folder ({READABLE})")
     for path in sorted(set(folder.iterdir()) - set(photos)):
         if not is_kept_aside(path.name):
-            complain(f"{path} is no picture that can be read here, and left out")
+            complain(f"{path} is not a picture that can be read here; left out")
     return photos
 
 
 def class_of(folder: Path) -> int:
-    """The class that a folder is named for, by its number or a name that people use: "3", "T-shirt_top", "ankle boots", "jeans".
+    """The class of a folder, by its number or a usual name: "3", "T-shirt_top", "ankle boots", "jeans".
 
-    Raises UsageError, with the choice, for a name that may mean several classes or none.
+    Raises UsageError, listing the choices, for a name that may mean several classes or none.
     """
     if folder.name.isdecimal() and int(folder.name) < len(CLASSES):
         return int(folder.name)
@@ -277,11 +281,11 @@ def class_of(folder: Path) -> int:
     known = ", ".join(folder_name(label) for label in CLASSES)
     near = nearest_class(folder.name)
     cure = "" if near is None else f"; did you mean '{folder_name(CLASSES[near])}'?"
-    raise UsageError(f"{folder}: '{folder.name}' is no class; folders are named 0 to {len(CLASSES) - 1}, or {known}{cure}")
+    raise UsageError(f"{folder}: '{folder.name}' is not a class; folders are named 0 to {len(CLASSES) - 1}, or {known}{cure}")
 
 
 def nearest_class(word: str) -> int | None:
-    """The class that is probably meant by a misspelt name of it. Shorts and skirts are no misspelt shirts."""
+    """The class that a misspelt name probably means. "Shorts" and "skirts" are not misspelt shirts."""
     if plain(word) in map(plain, OTHER_THINGS):
         return None
     names = {plain(name): class_id for class_id, label in enumerate(CLASSES) for name in (label, *OTHER_NAMES[label].split(", "))}
@@ -294,18 +298,18 @@ def folder_name(label: str) -> str:
 
 
 def plain(name: str) -> str:
-    """A name without what people spell in several ways: capitals, spaces, hyphens, the plural."""
+    """A name without the differences in spelling: capitals, spaces, hyphens, the plural."""
     letters = re.sub(r"[\W_]", "", name.lower())
     return re.sub(r"(?<=ch|sh|ss)es$|(?<!s)s$", "", letters)
 
 
 def read_tiles(found: Found) -> tuple[list[Tile], list[set[int]]]:
-    """The tiles of the photos that can be read, and their classes; the others are named on stderr."""
+    """The tiles of the photos that can be read, and their classes; the others are reported on stderr."""
     return read_each(found, "reading photos", lambda path: read_picture(path).tile)
 
 
 def read_each(found: Found, doing: str, read: Callable[[Path], Result]) -> tuple[list[Result], list[set[int]]]:
-    """The result for each photo that can be read, and its classes; the others are named on stderr. doing: the bar's text."""
+    """The results for the photos that can be read, and their classes; stderr names the others. doing: the bar's text."""
     results, right = [], []
     for path, classes in track(found, doing, disable=not sys.stderr.isatty()):
         try:

@@ -1,6 +1,8 @@
 """The named training set-ups, in one table. To add one, add a line here; `python -m train --recipe NAME` trains it."""
 
-from dataclasses import dataclass, replace
+import json
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from fmnist_edge.errors import UsageError, did_you_mean
 
@@ -27,38 +29,49 @@ class Recipe:
     weight_decay: float = 0
     label_smoothing: float = 0
     scaling: str = "normalize"
-    """What the MLP is trained on: pixel / 255 ("normalize"), (that - mean) / (deviation + 0.1) per pixel ("standardize"), or the
-    plain pixel ("none"). Whatever it is, it is folded into the first layer afterwards."""
+    """The MLP's input in training: pixel / 255 ("normalize"), (that - mean) / (deviation + 0.1) per pixel ("standardize"), or the
+    plain pixel ("none"). Afterwards the scaling is folded into the first layer."""
     sqrt_input: bool = False
     """Whether the MLP is shown the pixels' square roots, which tell dark grays apart. They stay in the model, as an operator."""
     shift: float = 0
     """Probability that a training image is shown one pixel off, up, down, left or right."""
     flip: float = 0
     """Probability that a training image is mirrored, if its class looks the same then."""
-    disturbed: float = 0
-    """Disturbed tiles (train/disturb.py) shown for each training image."""
     photo_share: float = 0
-    """Disturbed tiles of photos shown for each training image, if there are photos (train/clothing.py, or a user's own)."""
+    """Photos shown for each training image: disturbed tiles of photos (train/clothing.py, or a user's own) and, where there are
+    few, of training images in their place. They are marked (PHOTO_MARK), so that the MLP tells them from plain tiles."""
     photo_balance: float = 0.5
     """How evenly the kinds of photos are shown: 0 as often as there are photos of them, 1 all equally often."""
-    shoe_pairs: float = 0.8
-    """How many of the disturbed shoes are shown as a pair."""
+    own_weight: float = 1
+    """How often a user's own photos are shown, as a multiple of others of a kind as rare."""
     calm_share: float = 0
-    """Part of the training, its last, in which images are moved, mirrored and disturbed a third as often: it ends with tiles as
-    they are."""
+    """The last part of the training, in which images are moved and mirrored a third as often."""
     taught: bool = False
     """Whether the MLP learns what a teacher says of the images (train/teacher.py), and not their labels alone."""
     teachers_share: float = 0.8
-    """How much of what it is to say comes from the teacher; the rest is the label."""
+    """The teacher's share in the target; the rest is the label."""
     calibrate: bool = False
     """Divide the logits by the temperature that makes the MLP as sure as it is right."""
     int8_waiver: str = ""
     """Why the int8 files of this recipe may miss their gates; they are exported nevertheless, and say so."""
 
     @property
+    def marks_photos(self) -> bool:
+        """Whether the MLP is to be shown photos with PHOTO_MARK, as it learned them."""
+        return self.photo_share > 0
+
+    @property
     def may_stop_early(self) -> bool:
         """Whether a training without some images decides for how many epochs the model is trained."""
         return any(limit is not None for limit in (self.stop_at_loss, self.stop_at_accuracy, self.patience))
+
+
+def settings_of(recipe: Recipe) -> dict[str, Any]:
+    """What of a recipe makes a difference to its results, as JSON has it, where it is not as in the tutorials."""
+    words = ("purpose", "int8_waiver")
+    changed = {field.name: getattr(recipe, field.name) for field in fields(recipe) if field.name not in words}
+    changed = {name: value for name, value in changed.items() if value != getattr(Recipe(""), name)}
+    return dict(json.loads(json.dumps(changed)))
 
 
 TEACHER = Recipe(
@@ -117,7 +130,6 @@ RECIPES = {
         hidden=(512, 192),
         epochs=30,
         flip=0.3,
-        disturbed=0.5,
         photo_share=0.5,
     ),
     "max": replace(

@@ -1,11 +1,12 @@
-"""The training report: what the data look like, how the training went, where the trained model is right, wrong, or too sure.
+"""The training report: what the data look like, how the training went, and where the model is right, wrong, or too sure.
 
-A data set, the scores of each epoch and the model's outputs come in; a folder with pictures and report.md comes out. Each draw_
-function returns a picture and the numbers in it, which the template train/report.md.in explains to a beginner.
+The input is a data set, the scores of each epoch and the model's outputs. The output is a folder with pictures and report.md.
+Each draw_ function returns a picture and its numbers, which the template train/report.md.in explains to a beginner.
 """
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from fmnist_edge.contract import CLASSES, Probabilities, calibration_error, conf
 from fmnist_edge.errors import UsageError
 from train.arrays import Labels
 from train.calibrate import accepts, judge_photos
-from train.cutting import NO_PHOTOS, PhotoTiles
+from train.cutting import PhotoTiles
 from train.dataset import Dataset
 from train.history import Epoch, best_epoch
 from train.photos import FEW, tell
@@ -28,9 +29,22 @@ from train.photos import FEW, tell
 RIGHT, WRONG, OTHER = "tab:blue", "tab:red", "silver"
 
 SIZES = ((1, 3), (4, 10), (11, 30), (31, 100), (101, np.inf))
-"""From how many to how many photos contributors have who are counted together."""
+"""Groups of contributors, by how many photos they have: from, to."""
 
 Drawn = tuple[Figure, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class PhotoAnswers:
+    """What is said of photos, and by models that learned from none by the same person. They are not shown: they are not ours."""
+
+    photos: PhotoTiles
+    upright: Probabilities
+    """float32 (N, 10)."""
+    turned: Probabilities
+    """The same of the photos' tiles turned by 90 degrees."""
+    scenes_named: int
+    """How many of a hundred scenes without a garment the trained model names without a doubt."""
 
 
 def write_report(
@@ -39,18 +53,16 @@ def write_report(
     history: Sequence[Epoch],
     probabilities: Probabilities,
     description: Mapping[str, Any],
-    photos: PhotoTiles = NO_PHOTOS,
-    of_photos: Probabilities | None = None,
+    of_photos: PhotoAnswers | None = None,
 ) -> None:
     """Writes pictures and report.md into the folder. The same input gives the same bytes. Raises UsageError if it can't write.
 
     probabilities: float32 (N, 10), the trained model's outputs for the test images. Without a history there are no curves.
-    of_photos: what was said of the photos when they were held out. The photos themselves are not shown: they are not ours.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".train-", dir=folder.parent) as scratch, matplotlib.rc_context():
-            matplotlib.rcdefaults()  # the user's own style is not ours
+            matplotlib.rcdefaults()  # ignores the user's own style
             matplotlib.rcParams["figure.constrained_layout.use"] = True
             drawn = {
                 "image": draw_image(dataset),
@@ -59,18 +71,14 @@ def write_report(
                 "predictions": draw_predictions(dataset, probabilities),
                 "reliability": draw_reliability(dataset.test_labels, probabilities),
                 **({"curves": draw_curves(history)} if history else {}),
-                **(
-                    draw_photos(photos, of_photos, description["unsure"]["photo"])
-                    if of_photos is not None and len(photos)
-                    else {}
-                ),
+                **(draw_photos(of_photos, description["unsure"]["photo"]) if of_photos else {}),
             }
             drawn |= {"mistakes": draw_mistakes(dataset, probabilities)} if drawn["confusion"][1]["mistakes"] else {}
             for name, (figure, _) in drawn.items():
                 figure.savefig(Path(scratch) / f"{name}.png", metadata={"Software": None})
             numbers = {key: value for _, of_picture in drawn.values() for key, value in of_picture.items()}
             (Path(scratch) / "report.md").write_text(fill_page(numbers, description, set(drawn)), "utf-8")
-            # the page goes first and comes last: it never stands beside the pictures of another training
+            # the page is removed first and added last, so it never stands beside another training's pictures
             for name in ("report.md", "curves.png", "mistakes.png", "photos.png", "photo-reliability.png"):
                 (folder / name).unlink(missing_ok=True)
             for file in sorted(Path(scratch).iterdir(), key=lambda file: file.name == "report.md"):
@@ -80,10 +88,10 @@ def write_report(
 
 
 def fill_page(numbers: Mapping[str, Any], description: Mapping[str, Any], pictures: set[str]) -> str:
-    """The template with its numbers, without the sections whose picture there is not."""
+    """The template with its numbers, without the sections that have no picture."""
     start, *sections = Path(__file__).with_suffix(".md.in").read_text("utf-8").split("\n## ")
     kept = [section for section in sections if any(f"({name}.png)" in section for name in pictures)]
-    # what is nested (checksums, versions) is left to the model's own description
+    # nested values (checksums, versions) are in the model's own description
     settings = {name: value for name, value in description.items() if not isinstance(value, Mapping) and value not in ("", None)}
     texts = [", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value) for value in settings.values()]
     rows = [f"| {name.replace('_', ' ')} | {text} |" for name, text in zip(settings, texts, strict=True)]
@@ -91,7 +99,7 @@ def fill_page(numbers: Mapping[str, Any], description: Mapping[str, Any], pictur
 
 
 def show(axes: Axes, image: NDArray[np.uint8], label: int, row: Probabilities | None = None) -> None:
-    """The image under its class; with its probabilities, under the model's answer too, blue if right and red if wrong."""
+    """Draws the image, titled with its class; with its probabilities, also with the answer: blue if right, red if wrong."""
     title = CLASSES[label] if row is None else f"{CLASSES[row.argmax()]} {row.max():.0%}\n({CLASSES[label]})"
     axes.set_title(title, fontsize=9, color="black" if row is None else RIGHT if row.argmax() == label else WRONG)
     axes.imshow(image, "gray_r", vmin=0, vmax=255)
@@ -180,7 +188,7 @@ def draw_reliability(labels: Labels, probabilities: Probabilities) -> Drawn:
 
 
 def draw_bars(figure: Figure, sureness: NDArray[np.float32], right: NDArray[np.bool_]) -> float:
-    """Draws how often answers of like confidence were right; returns the calibration error."""
+    """Draws how often answers of similar confidence were right. Returns the calibration error."""
     confidence, error = sureness.astype(np.float64), calibration_error(sureness, right)
     bins = confidence_bins(confidence)
     sizes, sure, got = (np.bincount(bins, weights, BINS) for weights in (None, confidence, right))
@@ -208,11 +216,12 @@ def draw_bars(figure: Figure, sureness: NDArray[np.float32], right: NDArray[np.b
     return error
 
 
-def draw_photos(photos: PhotoTiles, probabilities: Probabilities, sure_from: float) -> dict[str, Drawn]:
-    """What a model said of photos by contributors it did not know: by what they show, by contributor, and how true it was.
+def draw_photos(answers: PhotoAnswers, sure_from: float) -> dict[str, Drawn]:
+    """Draws the answers to photos by what they show and by contributor, and their reliability.
 
-    probabilities: float32 (N, 10). sure_from: the confidence below which it is unsure.
+    sure_from: the confidence below which an answer is unsure.
     """
+    photos, probabilities = answers.photos, answers.upright
     clothes, said, right = photos.accepted.sum(1) > 0, probabilities.argmax(1), accepts(photos.accepted, probabilities)
     kinds = sorted(np.unique(photos.kinds), key=lambda kind: (not clothes[photos.kinds == kind].any(), str(kind)))
     counts = np.array([np.bincount(said[photos.kinds == kind], minlength=len(CLASSES)) for kind in kinds])
@@ -236,9 +245,15 @@ def draw_photos(photos: PhotoTiles, probabilities: Probabilities, sure_from: flo
          *rates(right[clothes], (size >= low) & (size <= high))]
         for low, high in SIZES
     ]  # fmt: skip
-    rows = [[kind, *rates(right, photos.kinds == kind)] for kind, some in zip(kinds, accepted, strict=True) if some.any()]
+    right_turned = accepts(photos.accepted, answers.turned)
+    rows = [
+        [kind, *rates(right, photos.kinds == kind), rates(right_turned, photos.kinds == kind)[1]]
+        for kind, some in zip(kinds, accepted, strict=True) if some.any()
+    ]  # fmt: skip
     numbers = {
         "of_photos": judge_photos(photos.accepted, probabilities, sure_from),
+        "of_turned": judge_photos(photos.accepted, answers.turned, sure_from),
+        "scenes_named": answers.scenes_named,
         "contributors": len(names),
         "photo_sure_from": sure_from,
         "photo_kinds": to_rows(rows),
@@ -248,7 +263,7 @@ def draw_photos(photos: PhotoTiles, probabilities: Probabilities, sure_from: flo
 
 
 def rates(right: NDArray[np.bool_], part: NDArray[np.bool_]) -> list[object]:
-    """How many photos there are, and the share that is right; or how many, where a share would say little."""
+    """The number of photos, and the share that is right; instead of a share, a count if there are few photos."""
     count, hits = int(part.sum()), int(right[part].sum())
     return [count, f"{hits / count:.1%}" if count >= FEW else tell(hits, count) if count else "-"]
 

@@ -15,7 +15,7 @@ from fmnist_edge.cli.commands import run
 from fmnist_edge.errors import UsageError, reported
 from fmnist_edge.terminal import quiet_stderr
 from train.recipes import RECIPES, Recipe, find_recipe
-from train.study_page import PAGE, PARTS, PHOTO_PARTS, QUESTIONS, RESULTS, fill_page, read_results
+from train.study_page import OWN_PARTS, PAGE, PARTS, PHOTO_PARTS, QUESTIONS, RESULTS, fill_page, read_results
 
 
 @reported("study", "what was measured is in docs/study.json; the same command continues")
@@ -72,6 +72,9 @@ def measure(recipes: Mapping[str, Recipe], seeds: int, tried: Path | None, every
     for name, (recipe, choose) in PHOTO_PARTS.items():
         if len(study.clothes):
             study.keep("clothes", name, partial(study.learn_from, recipe, choose(study.clothes)), recipe)
+    for name, (recipe, count) in OWN_PARTS.items():
+        if len(study.clothes):
+            study.keep("own", name, partial(study.learn_from_own, recipe, count), recipe)
     for group, parts in (("parts", PARTS), ("questions", QUESTIONS)):
         for name, recipe in parts.items():
             study.keep(group, name, partial(study.holdout, recipe, 0), recipe)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from train.cutting import PhotoTiles
-from train.recipes import RECIPES, Recipe
+from train.photos import as_own
+from train.recipes import RECIPES, Recipe, settings_of
 
 TEMPLATE = Path(__file__).with_name("study.md.in")
 RESULTS, PAGE = Path("docs/study.json"), Path("docs/study.md")
@@ -28,7 +29,7 @@ PARTS = {
     "compact, a quarter of the epochs, without a teacher": SHORT_ALONE,
     "compact, a quarter of the epochs, without a teacher, nothing moved or mirrored": replace(SHORT_ALONE, shift=0, flip=0),
     "standard, without the square root": replace(STANDARD, sqrt_input=False),
-    "standard, without disturbed tiles": replace(STANDARD, disturbed=0),
+    "standard, nothing shown as photos": replace(STANDARD, photo_share=0),
     "standard, never calm": replace(STANDARD, calm_share=0),
 }
 """Recipes with and without a part. Only the images held out are asked: the test images have no say in a choice."""
@@ -63,9 +64,35 @@ PHOTO_PARTS: dict[str, tuple[Recipe, Callable[[PhotoTiles], NDArray[np.bool_]]]]
     "as many photos by everybody": (WITH_PHOTOS, lambda photos: some(int(of_the_busiest(photos).sum()), everything(photos))),
     "only photos whose label names one class": (WITH_PHOTOS, lambda photos: photos.accepted.sum(1) == 1),
     "all photos, as often as there are": (replace(WITH_PHOTOS, photo_balance=0), everything),
-    "all photos, no shoes in pairs": (replace(WITH_PHOTOS, shoe_pairs=0), everything),
 }
 """Recipes, and which photos they learn from."""
+
+BUSY, MOST_OWN = 130, 100
+"""Who took so many photos is asked what their own bring: at most so many are given back, and the others are asked about."""
+OWN_PARTS = {f"{count} photos": (WITH_PHOTOS, count) for count in (0, 10, 30, MOST_OWN)}
+OWN_PARTS |= {f"30 photos, weight {weight}": (replace(WITH_PHOTOS, own_weight=weight), 30) for weight in (3, 10)}
+"""Recipes, and how many photos of one's own they learn from beside everybody else's."""
+
+
+def busy_people(photos: PhotoTiles) -> list[int]:
+    numbers, counts = np.unique(photos.contributors, return_counts=True)
+    people: list[int] = numbers[counts >= BUSY].tolist()
+    return people
+
+
+def give_back(photos: PhotoTiles, person: int, count: int) -> tuple[PhotoTiles, NDArray[np.bool_], NDArray[np.bool_]]:
+    """The photos with this person's as a user's own, and which of them to learn from, and to ask about.
+
+    To learn from are everybody else's and so many of the person's. What is asked about is the same whatever the count.
+    """
+    theirs, own = photos.contributors == person, as_own(photos.tiles, photos.accepted)
+    marked = replace(
+        photos,
+        contributors=np.where(theirs, own.contributors, photos.contributors),
+        kinds=np.where(theirs, own.kinds, photos.kinds),
+    )
+    return marked, ~theirs | some(count, theirs), theirs & ~some(MOST_OWN, theirs)
+
 
 QUESTIONS = {
     "the textbook: 128 neurons, 10 epochs": TUTORIAL,
@@ -91,15 +118,6 @@ def read_results() -> dict[str, dict[str, Result]]:
     return results
 
 
-def settings_of(recipe: Recipe) -> Result:
-    """What of a recipe makes a difference to its results, as JSON has it, where it is not as in the tutorials."""
-    words = ("purpose", "int8_waiver")
-    changed = {field.name: getattr(recipe, field.name) for field in fields(recipe) if field.name not in words}
-    changed = {name: value for name, value in changed.items() if value != getattr(Recipe(""), name)}
-    settings: Result = json.loads(json.dumps(changed, default=settings_of))
-    return settings
-
-
 def fill_page(results: Results) -> str:
     """train/study.md.in with its tables."""
     textbook, asked = results["textbook"], results["questions"]
@@ -113,6 +131,7 @@ def fill_page(results: Results) -> str:
         parts=table([part_row(name, runs) for name, runs in parts]),
         photos=table([photo_row(name, runs) for name, runs in photo_runs(results).items() if runs]),
         clothes=table([clothes_row(name, results.get("clothes", {}).get(name)) for name in PHOTO_PARTS]),
+        own=table([own_row(name, results.get("own", {}).get(name)) for name in OWN_PARTS]),
         questions=table([[name, f"{asked[name]['validation']:.4f}"] for name in QUESTIONS]),
         epochs=table([[epoch, f"{losses[epoch - 1]:.4f}", f"{accuracies[epoch - 1]:.4f}"] for epoch in EPOCHS]),
         best_epoch=1 + int(np.argmin(losses)),
@@ -163,6 +182,18 @@ def clothes_row(name: str, run: Result | None) -> list[object]:
         return [name, NOT_MEASURED, *["-"] * 7]
     shares = [f"{share:.1%}" for share in (run["right"], *run["shoes"].values())]
     return [name, run["learned"], run["contributors"], *shares, f"{run['calibration_error']:.3f}", f"{run['validation']:.4f}"]
+
+
+def own_row(name: str, run: Result | None) -> list[object]:
+    recipe, count = OWN_PARTS[name]
+    row: list[object] = [count, f"{recipe.own_weight:g}"]
+    if run is None:
+        return [*row, NEVER_MEASURED, *["-"] * 5]
+    if run["settings"] != settings_of(recipe):
+        return [*row, NOT_MEASURED, *["-"] * 5]
+    shares, asked = run["right"], run["asked"]
+    figures = [f"{share:.1%}" for share in (np.average(shares, weights=asked), min(shares), max(shares))]
+    return [*row, *figures, len(shares), sum(asked), f"{run['validation']:.4f}"]
 
 
 def photo_runs(results: Results) -> dict[str, list[Result]]:

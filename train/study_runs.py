@@ -4,6 +4,8 @@ import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from copy import copy
+from functools import cached_property
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from numpy.typing import NDArray
 
 from fmnist_edge.contract import calibration_error, to_pixels
 from fmnist_edge.files import replacing
-from train.augment import Examples, Lessons
+from train.augment import FOLDS, Examples, Lessons
 from train.calibrate import accepts
 from train.clothing import get_clothes
 from train.cutting import cut
@@ -23,8 +25,8 @@ from train.dataset import Dataset
 from train.fit import score, train, train_networks, train_with_holdout
 from train.networks import predict, predict_photos
 from train.photos import find_hits, find_photos, read_tiles
-from train.recipes import Recipe
-from train.study_page import RESULTS, Result, read_results, settings_of
+from train.recipes import Recipe, settings_of
+from train.study_page import RESULTS, WITH_PHOTOS, Result, busy_people, give_back, read_results
 from train.teacher import read_answers
 
 
@@ -63,17 +65,17 @@ class Study:
             "calibration_error": calibration_error(probabilities.max(1), probabilities.argmax(1) == self.dataset.test_labels),
             "validation": holdout.validation.accuracy,
             "disturbed": holdout.disturbed.accuracy,
-            "photos": self.try_photos(model),
+            "photos": self.try_photos(model, recipe.marks_photos),
             "temperature": holdout.temperature,
             "seconds": seconds,
         }
 
-    def try_photos(self, model: keras.Model) -> Result:
+    def try_photos(self, model: keras.Model, marked: bool) -> Result:
         """The number of photos to try, and the shares with a correct class first and among the first three."""
         if self.tried is None:
             return {}
         tiles, right = self.tried
-        hits = find_hits(predict_photos(model, np.stack(tiles)), right)
+        hits = find_hits(predict_photos(model, np.stack(tiles), marked), right)
         return {"count": len(tiles), "right": float(hits[:, 0].mean()), "among_three": float(hits[:, :3].any(1).mean())}
 
     def learn_from(self, recipe: Recipe, chosen: NDArray[np.bool_]) -> Result:
@@ -85,7 +87,7 @@ class Study:
             said, validation = holdout.said_of_photos, holdout.validation.accuracy
         else:
             (only,) = train_networks(lessons, [0], recipe.epochs)
-            said, validation = predict_photos(only.model, photos.tiles), only.history[-1].validation_accuracy
+            said, validation = predict_photos(only.model, photos.tiles, recipe.marks_photos), only.history[-1].validation_accuracy
         right = accepts(photos.accepted, said)
         return {
             "learned": int(chosen.sum()),
@@ -95,6 +97,27 @@ class Study:
             "calibration_error": calibration_error(said.max(1), right),
             "validation": validation,
         }
+
+    def learn_from_own(self, recipe: Recipe, count: int) -> Result:
+        """How models do on photos by a person from whom they learned so many others: a model for each busy person."""
+        right, asked, validation = [], [], []
+        for person in busy_people(self.clothes):
+            photos, chosen, rest = give_back(self.clothes, person, count)
+            # what takes longest to make, the disturbed copies, is the same for all
+            lessons = copy(self.lessons)
+            lessons.recipe, lessons.photos, lessons.chosen = recipe, photos, chosen
+            # no photo is in this fold, and a sixth of the images is
+            (only,) = train_networks(lessons, [FOLDS], recipe.epochs)
+            right.append(
+                float(accepts(photos.accepted[rest], predict_photos(only.model, photos.tiles[rest], recipe.marks_photos)).mean())
+            )
+            asked.append(int(rest.sum()))
+            validation.append(only.history[-1].validation_accuracy)
+        return {"right": right, "asked": asked, "validation": float(np.mean(validation))}
+
+    @cached_property
+    def lessons(self) -> Lessons:
+        return Lessons(WITH_PHOTOS, self.examples, 0, self.clothes)
 
     def holdout(self, recipe: Recipe, seed: int) -> Result:
         # without photos: what tiles show is enough to compare parts

@@ -1,10 +1,10 @@
-"""python -m train.teacher: what convolutional networks say of Fashion-MNIST's training images, for MLPs to learn.
+"""python -m train.teacher: computes convolutional networks' answers to Fashion-MNIST's training images, for MLPs to learn.
 
-Distillation (Hinton, Vinyals, Dean 2015, arXiv:1503.02531): of a picture, a teacher says more than its label does, "mostly a
-shirt, a bit of a coat". The answer is the mean of several networks, of which one has not seen the picture: one that knows its
-label by heart would only repeat it. None of them sees the images that recipes decide by, nor the test images.
+This is distillation (Hinton, Vinyals, Dean 2015, arXiv:1503.02531): a teacher's answer says more than the label, such as "mostly
+a shirt, a bit of a coat". The answer is the mean of several networks, one of which has not seen the image: a network that has
+memorized the label would only repeat it. No network sees the validation images or the test images.
 
-The answers stand in train/answers.npz, so that nobody has to wait for the teachers.
+The answers are in train/answers.npz, so that nobody has to wait for the teachers.
 """
 
 import json
@@ -23,7 +23,7 @@ from fmnist_edge.errors import FmnistEdgeError, reported
 from fmnist_edge.files import replacing
 from fmnist_edge.terminal import quiet_stderr
 from train.dataset import checksums, load
-from train.recipes import TEACHER, Recipe
+from train.recipes import TEACHER, Recipe, settings_of
 
 if TYPE_CHECKING:
     from train.augment import Examples
@@ -34,15 +34,15 @@ CHECKPOINT = Path("build/teacher.checkpoint.npz")
 NETWORKS = 4
 """Each is trained without a quarter of the images."""
 WHOLE = 255
-"""How a probability of 1 is written down: in one byte."""
+"""The byte that stands for a probability of 1."""
 
 
 class TeacherError(FmnistEdgeError):
-    """The teachers' answers are not there, or not what they should be."""
+    """The teachers' answers are missing or damaged."""
 
 
 def read_answers() -> Probabilities:
-    """What the teachers say of Fashion-MNIST's 60,000 training images, as they are and mirrored: float32 (2, 60000, 10).
+    """The teachers' answers to Fashion-MNIST's 60,000 training images, unchanged and mirrored: float32 (2, 60000, 10).
 
     Raises TeacherError if the file is missing or damaged.
     """
@@ -51,16 +51,16 @@ def read_answers() -> Probabilities:
             written: NDArray[np.uint8] = file["answers"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise TeacherError(
-            f"{ANSWERS} can't be read ({error}); 'git checkout' brings it back, 'make teacher' makes it anew"
+            f"{ANSWERS} can't be read ({error}); 'git checkout' restores it, 'make teacher' computes it again"
         ) from None
     answers: Probabilities = written.astype(np.float32)
     answers /= answers.sum(-1, keepdims=True)
     return answers
 
 
-@reported("teacher", "the same command goes on")
+@reported("teacher", "the same command continues")
 def main(
-    data_dir: Annotated[Path | None, typer.Option(help="A folder that has the four Fashion-MNIST files.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(metavar="DIR", help="The folder with the four Fashion-MNIST files.")] = None,
 ) -> None:
     """Train the teachers and write their answers, which MLPs learn from. Takes an hour or two."""
     dataset = load(data_dir)
@@ -69,14 +69,14 @@ def main(
         from train.checkpoint import Checkpoint, code
         from train.fit import score
     examples = Examples(dataset.train_images, dataset.train_labels)
-    settings = {"recipe": "teacher", "code": code(), **asdict(TEACHER)}
+    settings = {"recipe": "teacher", "code": code(), **settings_of(TEACHER)}
     CHECKPOINT.parent.mkdir(exist_ok=True)
     checkpoint = Checkpoint(CHECKPOINT, settings, CHECKPOINT.read_bytes() if CHECKPOINT.exists() else b"", "make teacher")
     answers = teach(TEACHER, examples, checkpoint)
     kept_apart = held_out(len(examples))
     validation = score(answers[0, kept_apart], examples.labels[kept_apart])
     print(f"validation: loss {validation.loss:.4f}, accuracy {validation.accuracy:.4f}")
-    about = {"recipe": asdict(TEACHER), "networks": NETWORKS, "validation": asdict(validation), "dataset": checksums()}
+    about = {"recipe": settings_of(TEACHER), "networks": NETWORKS, "validation": asdict(validation), "dataset": checksums()}
     with replacing(ANSWERS) as unfinished, unfinished.open("wb") as file:
         np.savez_compressed(file, answers=np.rint(answers * WHOLE).astype(np.uint8), about=json.dumps(about))
     checkpoint.remove()
@@ -84,7 +84,7 @@ def main(
 
 
 def teach(recipe: Recipe, examples: "Examples", checkpoint: "Checkpoint | None" = None) -> Probabilities:
-    """The mean answer of the networks to each image, as it is and mirrored: float32 (2, N, 10)."""
+    """The networks' mean answer to each image, unchanged and mirrored: float32 (2, N, 10)."""
     from train.augment import Lessons, held_out
     from train.fit import make_reproducible, train_network
     from train.networks import build_teacher
@@ -101,7 +101,7 @@ def teach(recipe: Recipe, examples: "Examples", checkpoint: "Checkpoint | None" 
 
 
 def answer(network: Any, tiles: Tiles, scale: Any) -> Probabilities:
-    """What a network says of tiles, as they are and mirrored, each the mean over the ways in which it is moved: (2, N, 10)."""
+    """A network's answers to tiles, unchanged and mirrored: (2, N, 10). Each is the mean over the tile's shifts."""
     from train.augment import WAYS, move
     from train.networks import predict
 

@@ -1,7 +1,7 @@
 """More than one machine: TensorFlow's MultiWorkerMirroredStrategy, if TF_CONFIG names the workers.
 
-All draw the same images. Each trains on its share of every batch and adds its gradients to the others': so all have the same
-weights, and each writes its own model and checkpoint.
+All workers draw the same images. Each trains on its share of every batch, and the gradients are added up, so all have the same
+weights. Each writes its own model and checkpoint.
 """
 
 import os
@@ -20,13 +20,13 @@ EXAMPLE = '{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, "task": {
 
 
 class WorkerError(FmnistEdgeError):
-    """The other workers are not there, or no longer."""
+    """Another worker can't be reached, or is gone."""
 
 
 def join(patience: float = 300) -> tf.distribute.Strategy:
-    """The strategy to train under, once all workers are there; without TF_CONFIG, the one that does nothing.
+    """The strategy to train under, once all workers are ready; without TF_CONFIG, the one that does nothing.
 
-    To be called before anything else of TensorFlow. patience: seconds from this worker's start to the last one's.
+    Call it before any other use of TensorFlow. patience: how many seconds later the last worker may start.
     """
     if "TF_CONFIG" not in os.environ:
         return tf.distribute.get_strategy()
@@ -40,7 +40,7 @@ def join(patience: float = 300) -> tf.distribute.Strategy:
     others = {address: port for address, port in ports.items() if address != own}
     print(f"train: this is worker {own}; waiting for {' and '.join(others) or 'no other'}", file=sys.stderr)
     try:
-        # TensorFlow 2.21 would wait for an hour, deaf to Ctrl-C, and not say for whom: it starts when all have opened their ports
+        # TensorFlow 2.21 would wait for an hour, ignore Ctrl-C, and not say for whom: so start it when all ports are open
         with socket.create_server(("", ports[own])):
             wait_for(others, patience)
         return tf.distribute.MultiWorkerMirroredStrategy()
@@ -58,7 +58,7 @@ def wait_for(ports: dict[str, int], patience: float) -> None:
                 break
             except (OSError, OverflowError) as error:
                 if time.monotonic() > end:
-                    raise WorkerError(f"worker {address} is not there after {patience:.0f} s ({error})") from None
+                    raise WorkerError(f"worker {address} can't be reached after {patience:.0f} s ({error})") from None
                 time.sleep(0.2)
 
 
@@ -71,13 +71,13 @@ def together(strategy: tf.distribute.Strategy) -> Iterator[None]:
     except tf.errors.OpError as error:
         if strategy.num_replicas_in_sync == 1:
             raise
-        # the line that matters of TensorFlow's page
+        # the one useful line of TensorFlow's long message
         reason = error.message.rpartition("aborted by: ")[2].partition("\n")[0].rstrip(":")
         raise WorkerError(f"another worker is gone ({reason}); start all of them again, with --resume") from None
 
 
 def from_first(content: bytes) -> bytes:
-    """What the first worker calls this with; all must call it."""
+    """The first worker's argument, on every worker. All workers must call this."""
     strategy = tf.distribute.get_strategy()
     if strategy.num_replicas_in_sync == 1:
         return content
@@ -88,6 +88,6 @@ def from_first(content: bytes) -> bytes:
 
 
 def agree(settings: str) -> None:
-    """Raises UsageError on a worker that was told something else than the first one."""
+    """Raises UsageError on a worker whose settings differ from the first worker's."""
     if from_first(settings.encode()) != settings.encode():
         raise UsageError("the first worker has other settings; start all of them with the same options")

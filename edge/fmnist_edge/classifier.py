@@ -96,6 +96,7 @@ class Classifier:
         training = self.model.description["training"]
         self.photo_temperature: float = training.get("photo_temperature", 1)
         self.photo_odds: float = training.get("photo_odds", 1)
+        self.photo_mark: bool = training.get("photo_mark", False)
         chosen = training.get("unsure", NEVER_UNSURE)
         self.sure_from = chosen if min_confidence is None else dict.fromkeys(chosen, min_confidence)
         self._arguments = model, min_confidence
@@ -163,7 +164,7 @@ class Classifier:
         if not are_photos.all():
             rows[~are_photos] = self.model.session.probabilities(tiles[~are_photos])
         if are_photos.any():
-            shown = ten_views(tiles[are_photos]).reshape(-1, TILE_SIZE, TILE_SIZE)
+            shown = ten_views(tiles[are_photos], self.photo_mark).reshape(-1, TILE_SIZE, TILE_SIZE)
             answers = self.model.session.probabilities(shown).reshape(-1, 10, len(CLASSES))
             rows[are_photos] = photo_answer(answers, self.photo_temperature, self.photo_odds)
         return [

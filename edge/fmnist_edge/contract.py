@@ -82,8 +82,21 @@ def to_probabilities(output: NDArray[Any]) -> Probabilities:
     return PROBABILITIES.take(output) if output.dtype == np.int8 else output
 
 
-def ten_views(tiles: Tiles) -> Tiles:
+PHOTO_MARK = 255
+"""The first pixel of what a model gets of a photo: it tells photos from tiles, in 60,000 of which that pixel is 16 at most."""
+
+
+def mark_photos(tiles: Tiles) -> Tiles:
+    """A copy of photos' tiles, uint8 (..., 28, 28), with PHOTO_MARK on each."""
+    marked = tiles.copy()
+    marked[..., 0, 0] = PHOTO_MARK
+    return marked
+
+
+def ten_views(tiles: Tiles, marked: bool = False) -> Tiles:
     """Each tile as it is and moved by a pixel down, up, right and left, and these in a mirror: uint8 (N, 10, 28, 28).
+
+    marked: whether each view has PHOTO_MARK, for models whose description asks for it (``photo_mark``).
 
     A garment is the same in all of them, and how it was cut out weighs less in the mean of ten answers. In a cross-validation by
     contributor over 2,911 photos MLPs were right 77.9 % of the time, with one view 74.8 %, with it and its mirror image 76.1 %.
@@ -93,7 +106,7 @@ def ten_views(tiles: Tiles) -> Tiles:
     views[:, 1, 1:], views[:, 2, :-1] = tiles[:, :-1], tiles[:, 1:]
     views[:, 3, :, 1:], views[:, 4, :, :-1] = tiles[..., :-1], tiles[..., 1:]
     views[:, 5:] = views[:, :5, :, ::-1]
-    return views
+    return mark_photos(views) if marked else views
 
 
 def photo_answer(probabilities: Probabilities, temperature: float, odds: float) -> Probabilities:

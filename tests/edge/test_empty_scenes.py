@@ -2,7 +2,7 @@
 
 from fmnist_edge import Classifier
 from fmnist_edge.errors import BlankError
-from support.empty_scenes import a_hundred_empty_scenes
+from train.scenes import a_hundred_empty_scenes
 
 
 def test_at_most_one_empty_scene_in_twenty_is_named_without_a_doubt(classifier: Classifier) -> None:

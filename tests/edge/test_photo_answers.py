@@ -16,9 +16,9 @@ from support.altered_models import TRAINING, flatbuffer
 from train.dataset import Dataset
 
 
-def classifier_with(folder: Path, temperature: float = 1, odds: float = 1) -> Classifier:
-    """The shipped int8 model, saying that its photos have this temperature and these odds; a manifest vouches for it."""
-    calibration = {"photo_temperature": temperature, "photo_odds": odds}
+def classifier_with(folder: Path, temperature: float = 1, odds: float = 1, mark: bool = False) -> Classifier:
+    """The shipped int8 model, saying this of photos; a manifest vouches for it."""
+    calibration = {"photo_temperature": temperature, "photo_odds": odds, "photo_mark": mark}
     content = attach_description(flatbuffer(), describe("int8", TRAINING | calibration))
     (folder / "model.tflite").write_bytes(content)
     listed = {"files": {"model.tflite": {"sha256": sha256(content).hexdigest()}}}
@@ -104,6 +104,21 @@ def test_a_photos_answer_is_the_mean_over_its_ten_views_and_a_tiles_is_its_own(t
     views = np.stack([each.probabilities for each in classifier.classify(ten_views(tile[None])[0])])
     np.testing.assert_allclose(photo.probabilities, views.mean(0), atol=1e-6)
     np.testing.assert_array_equal(alone.probabilities, views[0])
+
+
+def test_a_model_that_knows_photos_by_a_mark_is_shown_them_with_it_and_tiles_without(tile: Tile, tmp_path: Path) -> None:
+    classifier = classifier_with(tmp_path, mark=True)
+
+    photo, alone = classifier.predict([View(tile, "photo"), View(tile, "tile")])
+
+    views = ten_views(tile[None], marked=True)[0]
+    assert (views[:, 0, 0] == 255).all()
+    assert (views.reshape(10, -1)[:, 1:] == ten_views(tile[None])[0].reshape(10, -1)[:, 1:]).all()
+    shown = np.stack([each.probabilities for each in classifier.classify(views, on_error="raise")])
+    np.testing.assert_allclose(photo.probabilities, shown.mean(0), atol=1e-6)
+    np.testing.assert_array_equal(alone.probabilities, classifier.classify(tile)[0].probabilities)
+    assert photo.tile is not None
+    np.testing.assert_array_equal(photo.tile, tile)
 
 
 def test_the_temperature_and_the_odds_of_photos_are_for_photos_only(tile: Tile, tmp_path: Path) -> None:

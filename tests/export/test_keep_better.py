@@ -36,7 +36,7 @@ def test_a_bundle_is_kept_if_its_successor_is_worse(manifest: dict[str, Any], wh
 
     kept = folder / "kept" / f"{MANIFEST['training']['recipe']}-{MANIFEST['reference']['sha256'][:8]}"
     assert why in said
-    assert said.endswith(f"To bring it back: cp -r {kept}/. {folder}")
+    assert said.endswith(f"To restore them: cp -r {kept}/. {folder}")
     for name in NAMES:
         assert (kept / name).read_bytes() == (folder / name).read_bytes()
 

@@ -24,8 +24,8 @@ def strange() -> np.ndarray:
     return make_strange(np.full((10_000, 28, 28), 100, np.uint8))
 
 
-def test_strange_tiles_are_brighter_and_darker_negative_noisy_and_torn_ones(strange: np.ndarray) -> None:
-    bright, negative, noisy, torn = strange[:1_000].reshape(4, 250, 28, 28)
+def test_strange_tiles_are_brighter_and_darker_negative_noisy_torn_and_marked_ones(strange: np.ndarray) -> None:
+    bright, negative, noisy, torn, marked = strange[:1_250].reshape(5, 250, 28, 28)
     values = bright[:, 0, 0]
 
     assert (bright == values[:, None, None]).all()
@@ -37,6 +37,8 @@ def test_strange_tiles_are_brighter_and_darker_negative_noisy_and_torn_ones(stra
     holes = torn != 100
     assert (holes.sum((1, 2)) == 64).all()
     assert set(torn[holes].tolist()) == {0, 255}
+    assert (marked[:, 0, 0] == 255).all()
+    assert ((marked == 100).sum((1, 2)) == 783).all()
 
 
 @pytest.mark.parametrize(("value", "other_end"), [(0, 255), (255, 0)])
@@ -52,8 +54,8 @@ def test_what_can_be_no_brighter_or_darker_stays_at_the_end(value: int, other_en
 
 
 def test_among_them_are_an_empty_and_a_full_one_which_set_the_inputs_range(strange: np.ndarray) -> None:
-    assert len(strange) == 1_002
-    assert [set(tile.ravel().tolist()) for tile in strange[1_000:]] == [{0}, {255}]
+    assert len(strange) == 1_252
+    assert [set(tile.ravel().tolist()) for tile in strange[1_250:]] == [{0}, {255}]
 
 
 def test_they_are_made_of_tiles_from_all_over_the_same_each_time() -> None:

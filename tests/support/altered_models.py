@@ -42,10 +42,11 @@ def float_onnx(layers: Layers, training: dict[str, Any] = TRAINING, **changes: A
 
 
 def strongest_unit(path: Path) -> int:
-    """The unit of an int8 TFLite file's second layer with the largest weights."""
+    """The unit of an int8 TFLite file's second layer that weighs most in the last one."""
     model = schema.ModelT.InitFromPackedBuf(path.read_bytes())
-    tensor = model.subgraphs[0].tensors[dense_operators(model)[1].inputs[1]]
-    return int(np.argmax(tensor.quantization.scale))
+    tensor = model.subgraphs[0].tensors[dense_operators(model)[2].inputs[1]]
+    weights = np.array(model.buffers[tensor.buffer].data, np.uint8).view(np.int8).reshape(tensor.shape)
+    return int(np.abs(weights * np.array(tensor.quantization.scale)[:, None]).sum(0).argmax())
 
 
 def with_a_zeroed_row(path: Path) -> bytes:

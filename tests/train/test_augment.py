@@ -7,10 +7,11 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from fmnist_edge.contract import CLASSES, Probabilities, Tiles
+from fmnist_edge.contract import CLASSES, PHOTO_MARK, Probabilities, Tiles
 from train.augment import (
     COPIES,
     FOLDS,
+    MOST_SHOWN,
     PHOTO_COPIES,
     Examples,
     Lessons,
@@ -26,8 +27,8 @@ from train.recipes import Recipe
 
 IMAGES, HELD_OUT = 1200, 200
 SHOWN = IMAGES - HELD_OUT
-PHOTOS = 100
-RECIPE = Recipe("", epochs=10, shift=0.6, flip=0.3, disturbed=0.5, photo_share=0.3, calm_share=0.5)
+PHOTOS = 30
+RECIPE = Recipe("", epochs=10, shift=0.6, flip=0.3, photo_share=0.8, calm_share=0.5)
 PLAIN = Recipe("", epochs=10)
 IMAGE, DISTURBED, PHOTO = 251, 252, 253
 SHOES = [CLASSES.index(name) for name in ("Sandal", "Sneaker", "Ankle boot")]
@@ -52,6 +53,7 @@ def marked(kind: int, count: int) -> Tiles:
 
 
 def read(tile: np.ndarray) -> Shown:
+    tile = np.where(np.arange(784).reshape(28, 28), tile, 0)  # without its mark
     row, column = np.unravel_index(tile.argmax(), tile.shape)
     mirrored = bool(column > 14)
     high, low = (int(tile[row, column + (-step if mirrored else step)]) for step in (2, 4))
@@ -72,7 +74,7 @@ def photos_of(contributors: np.ndarray) -> PhotoTiles:
 
 def lessons_of(recipe: Recipe, photos: PhotoTiles = NO_PHOTOS, seed: int = 0, answers: Probabilities | None = None) -> Lessons:
     """The lessons, with copies that say which they are in place of disturbed ones, which it takes TensorFlow to make."""
-    lessons = Lessons(replace(recipe, disturbed=0, photo_share=0), examples(), seed)
+    lessons = Lessons(replace(recipe, photo_share=0), examples(), seed)
     lessons.recipe, lessons.photos, lessons.folds = recipe, photos, choose_folds(photos.contributors)
     lessons.chosen = np.full(len(photos), True)
     lessons.disturbed = marked(DISTURBED, COPIES * IMAGES).reshape(COPIES, IMAGES, 28, 28)
@@ -95,7 +97,7 @@ def show(lessons: Lessons, epoch: int, fold: int | None) -> dict[int, list[Shown
     return {kind: [shown for shown in read_tiles if shown.kind == kind] for kind in (IMAGE, DISTURBED, PHOTO)}
 
 
-CONTRIBUTORS = np.arange(PHOTOS) // 5
+CONTRIBUTORS = np.arange(PHOTOS) // 3
 
 
 def coded_lessons(seed: int = 0) -> Lessons:
@@ -113,16 +115,16 @@ def lessons() -> Lessons:
 def test_an_epoch_shows_each_image_once_and_the_others_by_their_shares(lessons: Lessons) -> None:
     shown = show(lessons, 1, None)
 
-    assert sorted(one.number for one in shown[IMAGE]) == list(range(IMAGES))
-    assert [len(shown[kind]) for kind in (DISTURBED, PHOTO)] == [600, 360]
+    assert {one.number for one in shown[IMAGE]} == set(range(IMAGES))
+    assert [len(shown[kind]) for kind in (IMAGE, DISTURBED, PHOTO)] == [IMAGES + 192, 408, 360]
     assert lessons.size(None) == sum(map(len, shown.values()))
 
 
 def test_what_is_held_out_is_not_shown_and_all_else_is(lessons: Lessons) -> None:
     shown = show(lessons, 1, 2)
 
-    assert sorted(one.number for one in shown[IMAGE]) == list(range(SHOWN))
-    assert [len(shown[kind]) for kind in (DISTURBED, PHOTO)] == [500, 300]
+    assert {one.number for one in shown[IMAGE]} == set(range(SHOWN))
+    assert [len(shown[kind]) for kind in (IMAGE, DISTURBED, PHOTO)] == [SHOWN + 160, 352, 288]
     assert lessons.size(2) == sum(map(len, shown.values()))
 
 
@@ -140,9 +142,9 @@ def test_no_photo_by_a_contributor_who_is_held_out_is_learned_from(fold: int, le
 
     shown = {int(CONTRIBUTORS[one.number // PHOTO_COPIES]) for epoch in range(1, 4) for one in show(lessons, epoch, fold)[PHOTO]}
 
-    assert len(held_out) == 4
+    assert len(held_out) == 2
     assert shown.isdisjoint(held_out)
-    assert lessons.to_learn(fold).sum() == 80
+    assert lessons.to_learn(fold).sum() == 24
 
 
 def test_photos_by_all_contributors_are_learned_from_in_the_end(lessons: Lessons) -> None:
@@ -191,11 +193,11 @@ def test_any_of_several_classes_will_do_for_photos_alone_and_not_where_none_is_r
 def test_shoes_are_never_mirrored_and_everything_else_is(lessons: Lessons) -> None:
     """Fashion-MNIST's shoes all point to the left."""
     images = [one for epoch in range(1, 6) for one in show(lessons, epoch, None)[IMAGE]]
-    mirrored = Counter(one.number % 10 for one in images if one.mirrored)
+    shown, mirrored = (Counter(one.number % 10 for one in images if one.mirrored in kept) for kept in ((True, False), (True,)))
 
     assert sorted(mirrored) == OTHERS
     for class_id in OTHERS:
-        assert 0.25 < mirrored[class_id] / (5 * IMAGES / 10) < 0.35
+        assert 0.25 < mirrored[class_id] / shown[class_id] < 0.35
 
 
 def test_six_of_ten_images_are_moved_by_a_pixel_each_way_as_often(lessons: Lessons) -> None:
@@ -214,6 +216,18 @@ def test_images_alone_are_moved_and_mirrored(lessons: Lessons) -> None:
     assert {one[2:] for kind in (DISTURBED, PHOTO) for one in shown[kind]} == {(0, 0, False)}
 
 
+@pytest.mark.parametrize(("fold", "count"), [(None, 192), (0, 160)])
+def test_some_images_are_shown_marked_as_photos_beside_those_that_are_not(fold: int | None, count: int, lessons: Lessons) -> None:
+    """So what Fashion-MNIST tells of bags counts for photos, too, of which none shows one."""
+    tiles, _, _ = lessons.draw(1, fold)
+
+    images = [(read(tile).number, tile[0, 0] == PHOTO_MARK) for tile in tiles if read(tile).kind == IMAGE]
+    plain, marked = (sorted(number for number, is_marked in images if is_marked == wanted) for wanted in (False, True))
+    assert plain == list(range(SHOWN if fold == 0 else IMAGES))
+    assert len(set(marked)) == len(marked) == count
+    assert set(marked) <= set(plain)
+
+
 def test_a_recipe_that_asks_for_nothing_shows_the_images_as_they_are() -> None:
     lessons = lessons_of(PLAIN)
 
@@ -229,25 +243,15 @@ def test_in_its_last_part_a_training_shows_tiles_more_as_they_are(epoch: int, ca
     shown = show(lessons, epoch, None)
     often, images = 1 / 3 if calm else 1, shown[IMAGE]
 
-    assert len(shown[DISTURBED]) == 600 * often
+    assert len(shown[DISTURBED]) == 408
     assert np.mean([bool(one.lower or one.right) for one in images]) == pytest.approx(0.6 * often, abs=0.06)
     assert np.mean([one.mirrored for one in images]) == pytest.approx(0.7 * 0.3 * often, abs=0.05)
-    # an epoch is as long as any other, and no image goes unseen
-    assert lessons.size(None) == sum(map(len, shown.values()))
-    assert Counter(Counter(one.number for one in images).values()) == ({1: 800, 2: 400} if calm else {1: 1200})
-
-
-def test_in_the_calm_part_what_is_held_out_is_not_shown_twice_instead(lessons: Lessons) -> None:
-    images = Counter(one.number for one in show(lessons, 10, 0)[IMAGE])
-
-    assert sorted(images) == list(range(SHOWN))
-    assert max(images.values()) == 2
 
 
 def test_without_a_calm_part_the_last_epoch_is_like_the_first() -> None:
-    shown = show(lessons_of(replace(RECIPE, calm_share=0)), 10, None)
+    images = show(lessons_of(replace(RECIPE, calm_share=0)), 10, None)[IMAGE]
 
-    assert len(shown[DISTURBED]) == 600
+    assert np.mean([bool(one.lower or one.right) for one in images]) == pytest.approx(0.6, abs=0.06)
 
 
 def test_an_epochs_order_is_random(lessons: Lessons) -> None:
@@ -270,11 +274,14 @@ def test_an_epoch_is_the_same_whatever_was_drawn_before_and_unlike_any_other(les
     assert (other_seed[0] != drawn[1][0]).any()
 
 
-def test_without_photos_an_epoch_is_shorter() -> None:
-    lessons = lessons_of(RECIPE)
+@pytest.mark.parametrize(("photos", "shown_photos"), [(0, 0), (1, MOST_SHOWN), (5, 60), (63, 756), (64, 768), (99, 768)])
+def test_where_photos_are_few_disturbed_images_stand_for_them(photos: int, shown_photos: int) -> None:
+    lessons = lessons_of(RECIPE, photos_of(np.arange(photos)))
 
-    assert show(lessons, 1, None)[PHOTO] == []
-    assert lessons.size(None) == IMAGES + 600 == sum(map(len, show(lessons, 1, None).values()))
+    shown = show(lessons, 1, None)
+
+    assert [len(shown[kind]) for kind in (PHOTO, DISTURBED)] == [shown_photos, 768 - shown_photos]
+    assert lessons.size(None) == IMAGES + 960 == sum(map(len, shown.values()))
 
 
 def test_photos_that_are_all_by_one_contributor_teach_nothing_while_they_are_held_out() -> None:
@@ -282,7 +289,8 @@ def test_photos_that_are_all_by_one_contributor_teach_nothing_while_they_are_hel
     (fold,) = set(lessons.folds)
 
     assert show(lessons, 1, int(fold))[PHOTO] == []
-    assert lessons.size(int(fold)) == SHOWN + 500
+    assert len(show(lessons, 1, int(fold))[DISTURBED]) == 640
+    assert lessons.size(int(fold)) == SHOWN + 800
 
 
 def test_a_recipe_without_a_share_for_photos_leaves_them_alone() -> None:
@@ -304,7 +312,7 @@ def certain(class_id: int) -> Probabilities:
 
 @pytest.mark.parametrize("recipe", [replace(RECIPE, label_smoothing=0.1), replace(PLAIN, label_smoothing=0.1, taught=False)])
 def test_without_a_teacher_labels_are_asked_for(recipe: Recipe) -> None:
-    lessons = Lessons(replace(recipe, disturbed=0), examples(), 0, answers=None if recipe.taught else certain(5))
+    lessons = Lessons(replace(recipe, photo_share=0), examples(), 0, answers=None if recipe.taught else certain(5))
 
     for asked in lessons.wanted.of_images:
         np.testing.assert_array_equal(asked, smooth(lessons.images.labels, 0.1))
@@ -359,13 +367,23 @@ def test_rare_kinds_are_shown_more_evenly_and_shoes_and_other_things_still_more_
 
 
 def test_photos_are_drawn_by_these_shares() -> None:
-    photos = replace(photos_of(CONTRIBUTORS), kinds=np.array(["rare"] * 10 + ["common"] * 90))
-    lessons = lessons_of(replace(RECIPE, photo_share=2, photo_balance=1), photos)
+    photos = replace(photos_of(np.arange(100)), kinds=np.array(["rare"] * 10 + ["common"] * 90))
+    lessons = lessons_of(replace(RECIPE, photo_share=1, photo_balance=1), photos)
 
     shown = [one.number // PHOTO_COPIES < 10 for one in show(lessons, 1, None)[PHOTO]]
 
-    assert len(shown) == 2 * IMAGES
+    assert len(shown) == 0.8 * IMAGES
     assert np.mean(shown) == pytest.approx(0.5, abs=0.04)
+
+
+def test_a_users_own_photos_are_drawn_as_often_as_their_weight_says() -> None:
+    photos = replace(photos_of(np.repeat([7, -1], 50)), kinds=np.repeat(["Pants", "your Trouser"], 50))
+    lessons = lessons_of(replace(RECIPE, photo_share=1, own_weight=4), photos)
+
+    own = [one.number // PHOTO_COPIES >= 50 for one in show(lessons, 1, None)[PHOTO]]
+
+    assert len(own) == 0.8 * IMAGES
+    assert np.mean(own) == pytest.approx(0.8, abs=0.04)
 
 
 def test_all_photos_by_one_contributor_are_held_out_together() -> None:

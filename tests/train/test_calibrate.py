@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 from fmnist_edge.contract import Probabilities, at_odds, at_temperature, calibration_error
-from train.calibrate import ODDS, TEMPERATURES, accepts, choose_photo_calibration, choose_temperature, choose_unsure, judge_photos
+from train.calibrate import (
+    ODDS,
+    TEMPERATURES,
+    accepts,
+    choose_photo_calibration,
+    choose_temperature,
+    choose_unsure,
+    choose_unsure_of_photos,
+    judge_photos,
+)
 
 
 def answers(count: int = 5_000) -> tuple[Probabilities, np.ndarray]:
@@ -166,3 +175,17 @@ def test_where_there_are_no_other_things_or_no_sure_answers_their_shares_are_not
     judged = judge_photos(accepted_of((0,)), sure_of((0, 0.5)), 0.9)
 
     assert (judged["sure"], judged["right_of_sure"], judged["other_things"], judged["unsure_of_other_things"]) == (0, 0, 0, 0)
+
+
+def test_of_photos_of_other_things_at_most_one_in_twenty_is_not_marked_however_right_the_rest_is() -> None:
+    clothes, others = [(3, 0.9)] * 400, [(3, 0.3 + number / 100) for number in range(40)]
+    accepted = np.zeros((440, 10), bool)
+    accepted[:400, 3] = True
+    said = sure_of(*clothes, *others)
+
+    sure_from = choose_unsure_of_photos(accepted, said)
+
+    assert (said[400:].max(1) >= sure_from).sum() == 2
+    assert choose_unsure(said.max(1), accepts(accepted, said)) < sure_from
+    assert choose_unsure_of_photos(accepted[:400], said[:400]) == np.float32(0.9)
+    assert choose_unsure_of_photos(accepted[400:], sure_of(*[(3, 1.0)] * 40)) == 1

@@ -108,10 +108,10 @@ def test_a_training_with_other_settings_is_refused_and_says_which(changed: dict[
     with pytest.raises(UsageError) as refusal:
         checkpoint(path, {**SETTINGS, **changed})
 
-    assert f"{path} holds an interrupted training with other settings ({difference}). To go on with it: make train. " in str(
+    assert f"{path} holds an interrupted training with other settings ({difference}). To continue it: make train. " in str(
         refusal.value
     )
-    assert str(refusal.value).endswith("To give it up: --restart. To keep it: train into another place, with --out")
+    assert str(refusal.value).endswith("To discard it: --restart. To keep it: train into another place, with --out")
     assert path.read_bytes() == content
 
 
@@ -132,7 +132,7 @@ def test_a_training_that_make_started_is_given_up_by_make(path: Path, monkeypatc
         checkpoint(path, {**SETTINGS, "seed": 1})
 
     assert str(refusal.value).endswith(
-        "To go on with it: make train. To give it up: make train SEED=1 RESTART=1. "
+        "To continue it: make train. To discard it: make train SEED=1 RESTART=1. "
         "To keep it: train into another place, with MODELS"
     )
 
@@ -141,21 +141,21 @@ def test_after_a_change_of_the_code_no_command_goes_on(path: Path) -> None:
     with pytest.raises(UsageError) as refusal:
         checkpoint(path, {**SETTINGS, "code": "2"})
 
-    assert "(code was 1, now 2). To give it up: --restart" in str(refusal.value)
+    assert "(code was 1, now 2). To discard it: --restart" in str(refusal.value)
 
 
 def test_settings_that_are_not_known_yet_are_not_compared(path: Path) -> None:
     settings = {name: value for name, value in SETTINGS.items() if name != "photos"}
 
     check_interrupted(path, settings, resume=True)
-    with pytest.raises(UsageError, match=rf"^{path} holds .*\(seed was 0, now 1\)\. To go on with it: make train\. "):
+    with pytest.raises(UsageError, match=rf"^{path} holds .*\(seed was 0, now 1\)\. To continue it: make train\. "):
         check_interrupted(path, {**settings, "seed": 1}, resume=False)
 
 
 def test_a_damaged_file_is_said_before_the_photos_are_read(path: Path) -> None:
     path.write_bytes(b"")
 
-    with pytest.raises(UsageError, match=rf"^{path} is no interrupted training"):
+    with pytest.raises(UsageError, match=rf"^{path} is not an interrupted training"):
         check_interrupted(path, SETTINGS, resume=False)
 
 
@@ -193,14 +193,14 @@ def test_what_was_gone_on_from_is_kept_beside_what_comes(path: Path) -> None:
 def test_what_a_full_disk_left_of_a_checkpoint_is_said_to_be_damaged(part: slice, path: Path) -> None:
     path.write_bytes(path.read_bytes()[part])
 
-    with pytest.raises(UsageError, match=rf"^{path} is no interrupted training, or damaged; remove it, or take --restart"):
+    with pytest.raises(UsageError, match=rf"^{path} is not an interrupted training, or is damaged; remove it, or use --restart"):
         checkpoint(path)
 
 
 def test_neither_is_another_programs_file(path: Path) -> None:
     np.savez(path, weights=np.zeros(3))
 
-    with pytest.raises(UsageError, match="is no interrupted training"):
+    with pytest.raises(UsageError, match="is not an interrupted training"):
         checkpoint(path)
 
 
@@ -251,7 +251,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_says_how_to_go_on_from_it(pa
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
-    assert str(ended.value) == f"{path} can't be written (File too large); once that is mended, to go on: make train"
+    assert str(ended.value) == f"{path} can't be written (File too large); when that is fixed, continue with: make train"
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
 
@@ -269,14 +269,14 @@ def test_who_interrupts_a_training_is_told_how_to_go_on(path: Path, capfd: pytes
         raise KeyboardInterrupt
 
     assert ended.value.code == 130
-    assert capfd.readouterr().err == "train: interrupted; to go on: make train\n"
+    assert capfd.readouterr().err == "train: interrupted; to continue: make train\n"
 
 
 def test_before_the_first_epoch_is_over_there_is_nothing_to_go_on_from(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit), interruptible(tmp_path / "none.npz", "make train"):
         raise KeyboardInterrupt
 
-    assert capfd.readouterr().err == "train: interrupted; no epoch was over; to begin again: make train\n"
+    assert capfd.readouterr().err == "train: interrupted; no epoch was complete; to start again: make train\n"
 
 
 def test_to_be_told_to_end_is_to_be_interrupted_and_later_is_as_it_was(path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -286,7 +286,7 @@ def test_to_be_told_to_end_is_to_be_interrupted_and_later_is_as_it_was(path: Pat
         os.kill(os.getpid(), signal.SIGTERM)
 
     assert ended.value.code == 128 + signal.SIGTERM
-    assert capfd.readouterr().err == "train: interrupted; to go on: make train\n"
+    assert capfd.readouterr().err == "train: interrupted; to continue: make train\n"
     assert signal.getsignal(signal.SIGTERM) == before
     with interruptible(path, "make train"):
         assert signal.getsignal(signal.SIGTERM) != before

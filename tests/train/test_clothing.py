@@ -309,8 +309,8 @@ def remove_everything(folder: Path) -> None:
         (change_a_label, r"drawn: a photo or a label differs from the dataset's \(wrong checksum\)$"),
         (remove_a_photo, "1 of 5 photos are missing, images/pants-2.jpg for one"),
         (damage_a_photo, "images/pants-2.jpg: the picture is truncated or damaged"),
-        (write_something_else, "images.csv is no table with the columns image, sender_id, label"),
-        (leave_the_folder, "images.csv: '../pants-2' by '2' is no photo by a contributor with a number"),
+        (write_something_else, "images.csv is not a table with the columns image, sender_id, label"),
+        (leave_the_folder, "images.csv: '../pants-2' by '2' is not a photo by a contributor with a number"),
         (remove_everything, "images.csv is missing"),
     ],
 )

@@ -1,11 +1,9 @@
 """Disturbed tiles: what they have in common with those that they are made of, and in what they differ."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
-from fmnist_edge.contract import Tiles
+from fmnist_edge.contract import PHOTO_MARK, Tiles
 from train.augment import COPIES, PHOTO_COPIES, Examples, Lessons
 from train.cutting import PhotoTiles
 from train.dataset import Dataset
@@ -107,7 +105,7 @@ def bars_across(count: int) -> Tiles:
     return bars
 
 
-RECIPE = Recipe("", disturbed=0.5, photo_share=0.5)
+RECIPE = Recipe("", photo_share=0.5)
 
 
 def plain(count: int, value: int) -> Tiles:
@@ -115,36 +113,45 @@ def plain(count: int, value: int) -> Tiles:
 
 
 @pytest.mark.tensorflow
-def test_lessons_have_copies_of_each_image_and_each_photo_no_two_alike() -> None:
+def test_lessons_have_marked_copies_of_each_image_and_each_photo_no_two_alike() -> None:
     some = Examples(np.concatenate([plain(6, 20), plain(6, 240)]), np.zeros(12, np.uint8))
     tiles = np.concatenate([plain(2, 20), plain(1, 240)])
     photos = PhotoTiles(tiles, np.eye(10, dtype=bool)[:3], np.arange(3), np.full(3, "photo"))
 
     one, same, other = (Lessons(RECIPE, some, seed, photos) for seed in (0, 0, 1))
+    alone = Lessons(RECIPE, some, 0)
 
-    assert one.disturbed.shape == (COPIES, 12, 28, 28)
+    assert alone.disturbed.shape == (COPIES, 12, 28, 28)
     assert one.photo_copies.shape == (3, PHOTO_COPIES, 28, 28)
-    assert len({copy.tobytes() for copy in one.disturbed.reshape(-1, 784)}) == COPIES * 12
+    assert len({copy.tobytes() for copy in alone.disturbed.reshape(-1, 784)}) == COPIES * 12
     assert len({copy.tobytes() for copy in one.photo_copies.reshape(-1, 784)}) == 3 * PHOTO_COPIES
+    assert (alone.disturbed[..., 0, 0] == PHOTO_MARK).all()
+    assert (one.photo_copies[..., 0, 0] == PHOTO_MARK).all()
     # what was dark is darker, on average, than what was bright: no copy stands in another one's place
     brightness = one.photo_copies.mean((1, 2, 3))
     assert max(brightness[:2]) < brightness[2]
-    assert one.disturbed[:, :6].mean() < one.disturbed[:, 6:].mean()
-    for name in ("disturbed", "photo_copies"):
-        assert (getattr(one, name) == getattr(same, name)).all()
-        assert (getattr(one, name) != getattr(other, name)).any()
+    assert alone.disturbed[:, :6].mean() < alone.disturbed[:, 6:].mean()
+    assert (one.photo_copies == same.photo_copies).all()
+    assert (one.photo_copies != other.photo_copies).any()
+    assert (alone.disturbed != Lessons(RECIPE, some, 1).disturbed).any()
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize(("label", "shoe_pairs", "pairs"), [(SANDAL, 0, False), (SANDAL, 1, True), (BAG, 1, False)])
-def test_shoes_alone_are_shown_in_pairs_as_often_as_the_recipe_asks(label: int, shoe_pairs: float, pairs: bool) -> None:
+def test_where_there_are_photos_enough_no_image_is_disturbed() -> None:
+    some, photos = Examples(plain(12, 20), np.zeros(12, np.uint8)), plain(6, 240)
+
+    lessons = Lessons(RECIPE, some, 0, PhotoTiles(photos, np.eye(10, dtype=bool)[:6], np.arange(6), np.full(6, "photo")))
+
+    assert lessons.disturbed.size == 0
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize(("label", "pairs"), [(SANDAL, 0), (SANDAL, 1), (BAG, 1)])
+def test_shoes_alone_are_shown_in_pairs(label: int, pairs: float) -> None:
     """One shoe is a bar across the tile; two of them cover more of it."""
-    some = Examples(bars_across(60), np.full(60, label, np.uint8))
+    shown = disturb(bars_across(60), np.full(60, label, np.uint8), 0, pairs)
 
-    lessons = Lessons(replace(RECIPE, shoe_pairs=shoe_pairs), some, 0)
-
-    covered = (lessons.disturbed > 0).mean((2, 3))
-    assert (np.median(covered) > 0.35) == pairs
+    assert (np.median((shown > 0).mean((1, 2))) > 0.35) == (label == SANDAL and pairs == 1)
 
 
 def test_a_silhouette_has_no_holes_and_no_noise_of_the_ground() -> None:

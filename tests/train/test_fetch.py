@@ -109,7 +109,7 @@ def test_a_download_that_stays_truncated_is_an_error_and_its_beginning_is_kept(s
         download(server.url + NAME, target, check)
 
     assert str(refused.value) == (
-        f"{NAME}: the connection ended at byte 3000 of {len(CONTENT)}; run it again to go on where it broke off"
+        f"{NAME}: the connection ended at byte 3000 of {len(CONTENT)}; run the command again to resume the download"
     )
     assert server.ranges == [None, "bytes=1000-", "bytes=2000-"]
     assert part_of(target).read_bytes() == CONTENT[:3000]

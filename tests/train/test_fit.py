@@ -151,7 +151,7 @@ def test_a_pupil_learns_from_the_teacher() -> None:
 
 def lessons_with_photos(accepted: NDArray[np.bool_], contributors: NDArray[np.int64]) -> Lessons:
     """Images of class 9, and photos that all look the same."""
-    recipe = replace(TAUGHT, photo_share=2, epochs=20, hidden=(32,), learning_rate=3e-3)
+    recipe = replace(TAUGHT, photo_share=2, epochs=40, hidden=(32,), learning_rate=3e-3)
     photos = PhotoTiles(np.full((len(accepted), 28, 28), 200, np.uint8), accepted, contributors, np.full(len(accepted), "drawn"))
     return Lessons(recipe, Examples(np.concatenate([TILES, TILES]), np.full(100, 9, np.uint8)), 0, photos, answers=answers(9))
 
@@ -171,6 +171,22 @@ def test_of_each_photo_counts_what_is_said_by_the_model_that_has_not_seen_its_co
 
     assert set(folds) == set(range(5))
     assert (holdout.said_of_photos[:, :5].argmin(1) == folds).all()
+
+
+def test_of_each_photo_is_said_too_what_its_tile_looks_like_lying_on_its_side() -> None:
+    from train.fit import Trained, judge, make_reproducible
+    from train.networks import build
+
+    def lessons(tiles: NDArray[np.uint8]) -> Lessons:
+        photos = PhotoTiles(tiles, np.eye(10, dtype=bool)[np.arange(50) % 10], np.arange(50), np.full(50, "drawn"))
+        return Lessons(replace(TAUGHT, photo_share=2), EXAMPLES, 0, photos, answers=answers(9))
+
+    make_reproducible(0)
+    trained = [Trained(build((16,), f"without_{fold}"), []) for fold in range(5)]
+    upright, lying = (judge(lessons(tiles), trained) for tiles in (TILES, np.rot90(TILES, 1, (1, 2))))
+
+    assert (upright.said_of_turned.argmax(1) == lying.said_of_photos.argmax(1)).all()
+    assert (upright.said_of_turned.argmax(1) != upright.said_of_photos.argmax(1)).any()
 
 
 def test_how_sure_to_be_is_decided_by_images_for_tiles_and_by_photos_for_photos(examined: Any) -> None:

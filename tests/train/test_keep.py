@@ -67,10 +67,10 @@ def test_a_model_is_kept_if_its_successor_is_worse_at_anything(
     said = keep_better(path, successor, accuracy)
     path.write_bytes(b"new")
     (tmp_path / "models" / "report" / "report.md").write_text("new")
-    before, command = said.split(" To bring it back: ")
+    before, command = said.split(" To restore them: ")
     subprocess.run(shlex.split(command), check=True)
 
-    assert f"what was in {path.parent} is better ({why}): it is kept in {path.parent}/kept/standard-" in before
+    assert f"the old files in {path.parent} were better ({why}): they are kept in {path.parent}/kept/standard-" in before
     assert path.read_bytes() == content
     assert (tmp_path / "models" / "report" / "report.md").read_text() == "old"
 
@@ -84,7 +84,7 @@ def test_a_model_that_learned_from_a_users_photos_is_kept_if_its_successor_did_n
 def test_a_file_that_does_not_say_how_good_it_is_is_kept(tmp_path: Path) -> None:
     (tmp_path / "fmnist.keras").write_bytes(b"somebody's model")
 
-    assert "it does not say how good it is" in keep_better(tmp_path / "fmnist.keras", PHOTO_SCORES, 0.92)
+    assert "it has no scores" in keep_better(tmp_path / "fmnist.keras", PHOTO_SCORES, 0.92)
     (kept,) = (tmp_path / "kept").glob("unknown-*/fmnist.keras")
     assert kept.read_bytes() == b"somebody's model"
 
@@ -100,7 +100,7 @@ def test_what_is_as_good_is_not_kept(tmp_path: Path) -> None:
 def test_what_cannot_be_kept_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "kept").touch()
 
-    with pytest.raises(UsageError, match=r"kept/a: the better model can't be kept there .*, so it is not replaced"):
+    with pytest.raises(UsageError, match=r"kept/a: the better model can't be copied there .*, so it is not replaced"):
         keep(tmp_path, [model(tmp_path / "fmnist.keras").name], "a")
 
 
@@ -125,4 +125,4 @@ def test_a_file_that_describes_something_else_says_nothing(tmp_path: Path) -> No
         archive.writestr("fmnist.json", "[1]")
 
     assert read_description(tmp_path / "fmnist.keras") == {}
-    assert "is better (it does not say how good it is): it is kept in" in keep_better(tmp_path / "fmnist.keras", {}, 0.9)
+    assert "were better (it has no scores): they are kept in" in keep_better(tmp_path / "fmnist.keras", {}, 0.9)

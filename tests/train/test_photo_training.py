@@ -44,7 +44,7 @@ def test_a_folder_that_is_no_class_ends_it_before_the_training(tmp_path: Path) -
     result = main_of("train", "--photos", photos, "--out", tmp_path / "fmnist.keras")
 
     assert result.returncode == 2
-    assert f"{photos}/trousrs: 'trousrs' is no class; folders are named 0 to 9, or t_shirt_top, trouser," in result.stderr
+    assert f"{photos}/trousrs: 'trousrs' is not a class; folders are named 0 to 9, or t_shirt_top, trouser," in result.stderr
     assert "epoch" not in result.stdout
 
 

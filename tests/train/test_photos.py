@@ -65,9 +65,9 @@ def test_a_photo_that_cannot_be_read_is_named_and_the_others_are_used(photos: Pa
 
     stray, broken, missing = capsys.readouterr().err.splitlines()
     assert len(examples) == 2 * PER_CLASS
-    assert stray == f"photos: {photos}/stray.png is in no class's folder, and left out"
+    assert stray == f"photos: {photos}/stray.png is not in a class's folder; left out"
     assert broken == f"photos: {photos}/8/broken.jpg: the picture is truncated or damaged (Truncated File Read); left out"
-    assert missing.endswith("Ankle boot: what these look like is not learned from your photos")
+    assert missing.endswith("Ankle boot: the model will not learn from your photos what these look like")
 
 
 def test_a_folder_without_photos_is_a_mistake(tmp_path: Path) -> None:
@@ -198,7 +198,7 @@ def test_another_table_says_which_columns_it_should_have(content: bytes, tmp_pat
     with pytest.raises(UsageError) as refused:
         table_of(tmp_path, content)
 
-    assert str(refused.value) == f"{tmp_path}/labels.csv is no table with the columns file and accepted_classes"
+    assert str(refused.value) == f"{tmp_path}/labels.csv is not a table with the columns file and accepted_classes"
 
 
 def test_a_table_that_can_not_be_read_is_said(tmp_path: Path) -> None:
@@ -249,8 +249,8 @@ def test_what_is_no_picture_and_a_folder_without_one_are_named(photos: Path, cap
 
     assert len(found) == 2 * PER_CLASS
     assert capsys.readouterr().err.splitlines() == [
-        f"photos: {photos}/8/more is no picture that can be read here, and left out",
-        f"photos: {photos}/8/notes.txt is no picture that can be read here, and left out",
+        f"photos: {photos}/8/more is not a picture that can be read here; left out",
+        f"photos: {photos}/8/notes.txt is not a picture that can be read here; left out",
         f"photos: {photos}/Dress: no pictures in this folder (PNG, JPEG, WebP, BMP, GIF or TIFF)",
     ]
 
@@ -377,7 +377,7 @@ def test_what_may_be_several_classes_are_classes() -> None:
 
 @pytest.mark.parametrize("name", ["10", "-1", "3a", "hat", "s", ""])
 def test_a_folder_that_is_no_class_is_refused(name: str) -> None:
-    with pytest.raises(UsageError, match=f"'{name}' is no class; folders are named 0 to 9, or t_shirt_top, trouser,"):
+    with pytest.raises(UsageError, match=f"'{name}' is not a class; folders are named 0 to 9, or t_shirt_top, trouser,"):
         class_of(Path("photos") / name if name else Path())
 
 
@@ -418,7 +418,7 @@ def test_a_wrong_name_is_said_before_the_photos_are_looked_at(photos: Path, caps
     (photos / "8" / "notes.txt").touch()
     (photos / "hats").mkdir()
 
-    with pytest.raises(UsageError, match="'hats' is no class"):
+    with pytest.raises(UsageError, match="'hats' is not a class"):
         find_photos(photos)
     assert capsys.readouterr().err == ""
 

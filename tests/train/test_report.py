@@ -18,7 +18,7 @@ from fmnist_edge.errors import UsageError
 from train.cutting import PhotoTiles
 from train.dataset import Dataset
 from train.history import Epoch
-from train.report import write_report
+from train.report import PhotoAnswers, write_report
 
 pytestmark = pytest.mark.slow
 
@@ -258,14 +258,23 @@ def test_photos_are_counted_by_what_they_show_and_by_whose_they_are(tmp_path: Pa
     probabilities[10:15] = sure_of(answers[10:15], 0.6)
     description = {**DESCRIPTION, "unsure": {"tile": 0.5, "photo": 0.7}}
 
-    write_report(tmp_path / "report", DATASET, [], sure_of(LABELS, 0.9), description, photos, probabilities)
+    lying = sure_of(np.full(21, T_SHIRT), 0.6)
+    lying[16:20] = sure_of(np.full(4, T_SHIRT), 0.8)
+    lying[:1] = sure_of(np.array([CLASSES.index("Bag")]), 0.9)
+
+    of_photos = PhotoAnswers(photos, probabilities, lying, 3)
+    write_report(tmp_path / "report", DATASET, [], sure_of(LABELS, 0.9), description, of_photos)
 
     page = one_line(tmp_path / "report")
     assert "20 photos by 2 people" in page
     assert "**75.0%** are named rightly" in page
-    few = (("Blouse", 5, 5), ("Pants", 10, 10), ("Shirt", 0, 5))
-    for kind, right, of in few:
-        assert f"| {kind} | {of} | {right} of {of} right, too few to say |" in page
+    few = (("Blouse", 5, 5, 5), ("Pants", 10, 0, 10), ("Shirt", 0, 0, 5))
+    for kind, right, right_turned, of in few:
+        shares = " | ".join(f"{hits} of {of} right, too few to say" for hits in (right, right_turned))
+        assert f"| {kind} | {of} | {shares} |" in page
+    assert "as if the garments lay on their side: 25.0% of all are right" in page
+    assert "Of the tiles turned by 90 degrees, 25.0% are not marked, and 80.0% of these are right" in page
+    assert "the trained model names 3 without a mark" in page
     assert "| 4 to 10 | 2 | 20 | 75.0% |" in page
     assert "75.0% are not marked, and 100.0% of these are right. Of 1 photos of other things" in page
     assert {"photos.png", "photo-reliability.png"} <= set(contents(tmp_path / "report"))

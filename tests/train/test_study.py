@@ -2,15 +2,30 @@
 
 import json
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from support.commands import ROOT, main_of
+from train.cutting import PhotoTiles
 from train.dataset import Dataset
 from train.recipes import RECIPES, Recipe
-from train.study_page import NOT_MEASURED, PAGE, PARTS, QUESTIONS, RESULTS, fill_page, settings_of
+from train.study_page import (
+    NEVER_MEASURED,
+    NOT_MEASURED,
+    OWN_PARTS,
+    PAGE,
+    PARTS,
+    QUESTIONS,
+    RESULTS,
+    busy_people,
+    fill_page,
+    give_back,
+    settings_of,
+)
 
 STUDY = json.loads((ROOT / RESULTS).read_text("utf-8"))
 STUDY_MD = (ROOT / PAGE).read_text("utf-8")
@@ -50,6 +65,59 @@ def test_a_part_was_measured_as_it_is_or_the_page_says_that_it_was_not() -> None
     for name, recipe in PARTS.items():
         measured = STUDY["parts"].get(name, {}).get("settings") == settings_of(recipe)
         assert measured != (f"| {name} | {NOT_MEASURED} |" in STUDY_MD), name
+
+
+def many_people() -> PhotoTiles:
+    """150 photos by person 3, and one each by others, as the data set has them."""
+    contributors = np.concatenate([np.arange(10, 30), np.full(150, 3)])
+    accepted = np.eye(10, dtype=bool)[np.arange(170) % 3]
+    tiles = np.zeros((170, 28, 28), np.uint8)
+    return PhotoTiles(tiles, accepted, contributors, np.full(170, "T"))
+
+
+def test_only_whoever_took_many_photos_is_asked_what_their_own_bring() -> None:
+    photos = many_people()
+
+    assert busy_people(photos) == [3]
+    assert busy_people(photos[photos.contributors != 3]) == []
+
+
+def test_a_person_who_gets_photos_back_is_asked_about_the_same_others_whatever_their_number() -> None:
+    photos = many_people()
+    theirs = photos.contributors == 3
+
+    _, learned, asked = zip(*(give_back(photos, 3, count) for count in (0, 10, 30, 100)), strict=True)
+
+    assert [int(chosen[theirs].sum()) for chosen in learned] == [0, 10, 30, 100]
+    assert all(chosen[~theirs].all() for chosen in learned)
+    assert all((rest == asked[0]).all() for rest in asked)
+    assert asked[0].sum() == 50
+    assert not any((chosen & rest).any() for chosen, rest in zip(learned, asked, strict=True))
+    assert all((more | fewer == more).all() for fewer, more in pairwise(learned))
+
+
+def test_photos_that_are_given_back_count_as_a_users_own() -> None:
+    photos = many_people()
+    theirs = photos.contributors == 3
+
+    marked, _, _ = give_back(photos, 3, 10)
+
+    assert (marked.contributors[theirs] < 0).all()
+    assert set(marked.kinds[theirs]) == {"your T-shirt/top", "your Trouser", "your Pullover"}
+    assert (marked.contributors[~theirs] == photos.contributors[~theirs]).all()
+    assert (marked.kinds[~theirs] == "T").all()
+    assert (marked.accepted == photos.accepted).all()
+
+
+def test_the_page_says_what_own_photos_brought_or_that_nobody_measured_it() -> None:
+    recipe, _ = OWN_PARTS["30 photos"]
+    run = {"settings": settings_of(recipe), "right": [0.7, 0.9, 0.8], "asked": [10, 60, 30], "validation": 0.9}
+
+    measured = fill_page(STUDY | {"own": {"30 photos": run, "10 photos": run | {"settings": {}}}})
+
+    assert f"| 30 | {recipe.own_weight:g} | 85.0% | 70.0% | 90.0% | 3 | 100 | 0.9000 |" in measured
+    assert f"| 10 | {recipe.own_weight:g} | {NOT_MEASURED} | - |" in measured
+    assert f"| 100 | {recipe.own_weight:g} | {NEVER_MEASURED} | - |" in measured
 
 
 def test_every_question_was_measured_as_it_is() -> None:

@@ -1,7 +1,7 @@
 """The teachers' answers, which are in the repository, and the networks that give them."""
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ import pytest
 from train import teacher
 from train.augment import Examples, held_out
 from train.dataset import checksums, load
-from train.recipes import TEACHER
+from train.recipes import TEACHER, settings_of
 from train.teacher import ANSWERS, TeacherError, read_answers, teach
 
 
@@ -38,7 +38,7 @@ def test_the_answers_are_those_of_the_recipe_and_the_data_that_are_in_the_reposi
     with np.load(ANSWERS) as file:
         about = json.loads(str(file["about"]))
 
-    assert about["recipe"] == json.loads(json.dumps(asdict(TEACHER)))
+    assert about["recipe"] == settings_of(TEACHER)
     assert about["dataset"] == checksums()
 
 
@@ -51,7 +51,7 @@ def test_answers_that_are_missing_or_damaged_are_named_with_the_way_to_get_them(
         (tmp_path / "answers.npz").write_bytes(content)
 
     with pytest.raises(
-        TeacherError, match=r"answers\.npz can't be read .*'git checkout' brings it back, 'make teacher' makes it anew"
+        TeacherError, match=r"answers\.npz can't be read .*'git checkout' restores it, 'make teacher' computes it again"
     ):
         read_answers()
 

@@ -93,7 +93,7 @@ def test_ctrl_c_leaves_the_old_model(tmp_path: Path) -> None:
 
     assert training.returncode == 130
     again = f"{Path(sys.executable).relative_to(ROOT)} -m train {' '.join(SMALL)} --epochs 500 --out {path} --resume"
-    assert complaint.splitlines()[-1] == f"train: interrupted; to go on: {again}"
+    assert complaint.splitlines()[-1] == f"train: interrupted; to continue: {again}"
     assert path.read_bytes() == b"the old model"
     assert sorted(file.name for file in tmp_path.iterdir()) == ["fmnist.checkpoint.npz", "fmnist.keras"]
 
@@ -104,7 +104,7 @@ def test_an_interrupted_training_is_not_overwritten_by_another(tmp_path: Path) -
     training.terminate()
     _, complaint = training.communicate(timeout=60)
     content = (tmp_path / "fmnist.checkpoint.npz").read_bytes()
-    again = complaint.splitlines()[-1].removeprefix("train: interrupted; to go on: ")
+    again = complaint.splitlines()[-1].removeprefix("train: interrupted; to continue: ")
 
     other = main_of("train", *SMALL, "--epochs", "500", "--seed", "1", "--out", path)
 
@@ -112,7 +112,7 @@ def test_an_interrupted_training_is_not_overwritten_by_another(tmp_path: Path) -
     assert other.returncode == 2
     assert other.stderr == (
         f"train: {tmp_path}/fmnist.checkpoint.npz holds an interrupted training with other settings (seed was 0, now 1). "
-        f"To go on with it: {again}. To give it up: --restart. To keep it: train into another place, with --out\n"
+        f"To continue it: {again}. To discard it: --restart. To keep it: train into another place, with --out\n"
     )
     assert (tmp_path / "fmnist.checkpoint.npz").read_bytes() == content
 
@@ -222,10 +222,10 @@ def test_a_model_that_knows_photos_is_not_replaced_without_a_warning(tmp_path: P
     old = path.read_bytes()
     first, again = (python_m("train", *SMALL, "--out", path).stderr for _ in range(2))
 
-    assert f"train: WARNING: {path} learned from 2,911 photos of clothes; its successor will not" in first
+    assert f"train: WARNING: {path} learned from 2,911 photos of clothes; the new model will not" in first
     assert "'make photos' gets the photos" in first
     assert first.index("WARNING") < first.index("starting TensorFlow")
     assert "WARNING" not in again
     (kept,) = (tmp_path / "kept").glob("*/fmnist.keras")
-    assert first.splitlines()[-1].endswith(f"To bring it back: cp -r {kept.parent}/. {tmp_path}")
+    assert first.splitlines()[-1].endswith(f"To restore them: cp -r {kept.parent}/. {tmp_path}")
     assert kept.read_bytes() == old

@@ -129,7 +129,7 @@ def test_a_worker_that_does_not_come_is_named(monkeypatch: pytest.MonkeyPatch) -
     ports = free_ports()
     monkeypatch.setenv("TF_CONFIG", tf_config(ports, 0))
 
-    with pytest.raises(WorkerError, match=f"worker 127.0.0.1:{ports[1]} is not there after 1 s"):
+    with pytest.raises(WorkerError, match=f"worker 127.0.0.1:{ports[1]} can't be reached after 1 s"):
         join(patience=1)
 
 

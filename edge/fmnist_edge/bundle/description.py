@@ -46,20 +46,21 @@ def check_description(text: str, model_sha256: str) -> dict[str, Any]:
     if classes != list(CLASSES):
         raise ModelError("its classes are not Fashion-MNIST's; export it again")
     if not is_calibration(training):
-        raise ModelError("its confidence thresholds or temperatures are missing or wrong; export it again")
+        raise ModelError("what it says of its confidence or of photos is missing or wrong; export it again")
     if model_sha256 != description.get("model_sha256"):
         raise ModelError("it is damaged: it is not what was exported; copy it again")
     return description
 
 
 def is_calibration(training: Any) -> bool:
-    """Whether how sure it may be, and the thresholds of being unsure, are valid; older files may lack them."""
+    """Whether what it says of tiles and photos, and how sure to be of them, is valid; older files may lack some of it."""
     if not isinstance(training, dict):
         return False
     unsure = training.get("unsure", NEVER_UNSURE)
     return (
         all(is_number(training.get(name, 1), 1e-6, 1e6) for name in ("temperature", "photo_temperature"))
         and is_number(training.get("photo_odds", 1), 1, 1e6)
+        and isinstance(training.get("photo_mark", False), bool)
         and isinstance(unsure, dict)
         and unsure.keys() == NEVER_UNSURE.keys()
         and all(is_number(confidence, 0, 1) for confidence in unsure.values())

@@ -22,6 +22,7 @@ TRAINING = {
     "temperature of logits": "temperature",
     "temperature of photos": "photo_temperature",
     "odds of photos": "photo_odds",
+    "photos are marked": "photo_mark",
     "unsure below": "unsure",
     "data set": "dataset",
     "versions": "versions",
@@ -62,5 +63,7 @@ def to_text(value: Any) -> str:
         return f"\n{'':{WIDTH}}".join(f"{to_text(name)} {to_text(member)}" for name, member in value.items())
     if isinstance(value, list):
         return ", ".join(map(to_text, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     text = f"{value:.4g}" if isinstance(value, float) else str(value)
     return text if text.isprintable() else json.dumps(text)

@@ -1,4 +1,4 @@
-"""`fmnist-edge page`: its options, and how they go together."""
+"""`fmnist-edge page`: its options, and which of them go together."""
 
 import os
 from pathlib import Path
@@ -95,7 +95,7 @@ def page(
     damaged, or the extra 'page' is not installed; 130 Ctrl-C.
     """
     if tls_key and not tls_cert:
-        raise UsageError("--tls-key goes with --tls-cert")
+        raise UsageError("--tls-key needs --tls-cert")
     part, wanted_size = to_roi(roi) if roi else None, to_size(size)
 
     import gc

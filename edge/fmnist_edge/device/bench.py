@@ -90,7 +90,7 @@ def time_steps(classifier: Classifier, photo: Path, seconds: float, begin: Calla
     """What it takes to decode the photo, to make its tile, to invoke the model with its views, and for all that from the file."""
     image = read_image(photo)
     view = look(image)
-    tiles = ten_views(view.tile[None])[0] if view.kind == "photo" else view.tile[None]
+    tiles = ten_views(view.tile[None], classifier.photo_mark)[0] if view.kind == "photo" else view.tile[None]
     calls: dict[str, Callable[[], Any]] = {
         "decode": partial(read_image, photo),
         "tile": partial(look, image),

@@ -1,1 +1,1 @@
-"""The same for a browser, and for programs: a web server beside the camera's loop."""
+"""The page for browsers and its API for programs: a web server that runs beside the camera's loop."""

@@ -1,4 +1,4 @@
-"""What is answered to which request. Each error is one line, as {"error": ...}."""
+"""The page's routes and their handlers. An error is answered as {"error": "one line"}."""
 
 import io
 import json
@@ -33,12 +33,13 @@ RETRY_AFTER = "1"
 """Seconds."""
 
 MAX_JSON = 2000
-"""Bytes of a request in JSON."""
+"""The largest JSON request, in bytes."""
 
 JSON_SECONDS = 10.0
+"""How long a JSON request may take to arrive."""
 
 STATUS_SECONDS = 10.0
-"""For which the device's status is kept: finding it out takes a Pi as long as a few pictures do."""
+"""How long the device's status is cached: finding it out costs a Pi as much as a few pictures."""
 
 STATIC = Path(__file__).with_name("static")
 OPENAPI = Path(__file__).with_name("openapi.json")
@@ -54,14 +55,17 @@ TYPES = {
 }
 
 PLAIN = Style(1, False, CLASSES, "")
-"""Of a picture that can't be read there is nothing to style."""
+"""For the record of a picture that can't be read: it has nothing to style."""
 
 Handler = Callable[[Request], Awaitable[Response]]
 
 
 @dataclass
 class Page:
-    """What the handlers need. hub, live: None without a camera. tell: gets a line for who runs the page."""
+    """The handlers and what they share.
+
+    hub and live are None without a camera. tell is called with each line meant for the person who runs the page.
+    """
 
     reader: Reader
     teaching: Teaching
@@ -104,7 +108,7 @@ class Page:
         return application
 
     def _answered(self, handler: Handler) -> Handler:
-        """The handler, and what is answered when it can't."""
+        """The handler, with its exceptions turned into error replies."""
 
         async def answer(request: Request) -> Response:
             try:
@@ -112,7 +116,7 @@ class Page:
             except Refused as refused:
                 return error(refused.status, str(refused))
             except Busy:
-                busy = error(503, "too many wait already; ask again in a second")
+                busy = error(503, "too many requests are waiting; try again in a second")
                 busy.headers["Retry-After"] = RETRY_AFTER
                 return busy
             except Exception as problem:
@@ -121,7 +125,7 @@ class Page:
 
         return answer
 
-    # what is seen
+    # the camera
 
     async def live_picture(self, request: Request) -> Response:
         hub, _ = self._camera()
@@ -147,7 +151,7 @@ class Page:
             raise Refused(404, "there is no camera; start the page with --source")
         return self.hub, self.live
 
-    # what is sent
+    # uploads
 
     async def classify(self, request: Request) -> Response:
         explain = request.query_params.get("explain", "0") not in ("0", "")
@@ -167,7 +171,7 @@ class Page:
                 records.append(record)
         return Json(records if is_form else records[0])
 
-    # what is taught
+    # labelling
 
     async def overview(self, request: Request) -> Response:
         return Json(await run_in_threadpool(self.teaching.overview))
@@ -176,13 +180,13 @@ class Page:
         with self.uploads.hold() as held:
             uploads, _ = await read_uploads(request, held)
             if len(uploads) != 1:
-                raise Refused(400, "one picture at a time")
+                raise Refused(400, "send one picture at a time")
             return await self._keep(uploads[0].content)
 
     async def freeze(self, request: Request) -> Response:
         seen = self._camera()[0].latest
         if seen is None:
-            raise Refused(409, "the camera shows nothing now")
+            raise Refused(409, "the camera has no picture at the moment")
         return await self._keep(await run_in_threadpool(to_png, seen.picture))
 
     async def _keep(self, content: bytes) -> Response:
@@ -198,20 +202,20 @@ class Page:
         wanted = await read_json(request)
         class_id = wanted.get("class_id", -1)
         if class_id is not None and not (type(class_id) is int and 0 <= class_id <= 9):
-            raise Refused(400, 'send {"class_id": 0 to 9, or null for none of these}')
+            raise Refused(400, 'send {"class_id": N}, with N from 0 to 9, or null for none of these')
         return Json({"undo": await run_in_threadpool(self.teaching.teach, request.path_params["id"], class_id)})
 
     async def undo(self, request: Request) -> Response:
         token = (await read_json(request)).get("undo")
         if not isinstance(token, str):
-            raise Refused(400, 'send {"undo": what the labelling answered}')
+            raise Refused(400, 'send {"undo": TOKEN}, with the token that the labelling returned')
         return Json({"id": await run_in_threadpool(self.teaching.undo, token)})
 
     async def archive(self, request: Request) -> Response:
         disposition = {"Content-Disposition": 'attachment; filename="fmnist-edge-photos.zip"'}
         return StreamingResponse(self.teaching.archive(self.tell), media_type="application/zip", headers=disposition)
 
-    # how it is
+    # the device
 
     async def status(self, request: Request) -> Response:
         now = time.monotonic()
@@ -250,21 +254,21 @@ class Page:
     async def healthz(self, request: Request) -> Response:
         if not self.reader.alive:
             self.reader.revive()
-            raise Refused(503, "no pictures are read")
+            raise Refused(503, "the process that reads pictures is not running")
         if self.live is not None and not self.live.classifies:
-            raise Refused(503, "no answer from the camera")
+            raise Refused(503, "the camera gives no answers")
         return Json({"ok": True})
 
 
 class Json(JSONResponse):
-    """In ASCII, as ``classify --json`` prints it: file names may have bytes that are no UTF-8, which Starlette can't encode."""
+    """ASCII, like the output of ``classify --json``: Starlette can't encode file names that are not valid UTF-8."""
 
     def render(self, content: Any) -> bytes:
         return json.dumps(content, allow_nan=False, separators=(",", ":")).encode()
 
 
 class Stream(StreamingResponse):
-    """One that has no end, and counts as a viewer as long as somebody is there."""
+    """A response without an end. Its client counts as a viewer while connected."""
 
     def __init__(self, hub: Hub, content: AsyncGenerator[bytes, None], kind: str) -> None:
         super().__init__(content, media_type=kind)
@@ -284,7 +288,7 @@ class Stream(StreamingResponse):
 
 
 def static_files() -> dict[str, Handler]:
-    """Answers by path: the files are read now, and no request names one."""
+    """Handlers by path. The files are read once, here: no request can name a file."""
     files = {f"/static/{path.name}": path for path in STATIC.iterdir() if path.suffix in TYPES}
     files |= {"/": STATIC / "index.html", "/openapi.json": OPENAPI}
     return {path: static_file(file) for path, file in files.items() if file.exists()}
@@ -303,8 +307,8 @@ def static_file(path: Path) -> Handler:
 
 
 async def read_json(request: Request) -> dict[str, Any]:
-    """A small object. Raises Refused."""
-    content = await read_small(request, "request", JSON_SECONDS, MAX_JSON, f"longer than {MAX_JSON} bytes")
+    """A small JSON object. Raises Refused."""
+    content = await read_small(request, "request", JSON_SECONDS, MAX_JSON, f"the request is longer than {MAX_JSON} bytes")
     try:
         found = json.loads(content)
     except (ValueError, RecursionError):
@@ -315,10 +319,10 @@ async def read_json(request: Request) -> dict[str, Any]:
 
 
 def read_part(part: Any) -> tuple[float, float, float, float] | None:
-    """A part of the picture: left, top, width, height from 0 to 1. Raises Refused."""
+    """A part of the picture: left, top, width, height, each from 0 to 1. None is the whole picture. Raises Refused."""
     if part is None:
         return None
-    # within 2: JSON has integers that are too large for a float; NaN is not within anything
+    # -2 to 2 keeps out integers too large for a float, and NaN
     numbers = (
         isinstance(part, list) and len(part) == 4 and all(type(value) in (int, float) and -2 <= value <= 2 for value in part)
     )
@@ -339,5 +343,5 @@ def error(status: int, message: str) -> JSONResponse:
 
 
 async def as_json(request: Request, problem: HTTPException) -> Response:
-    """What Starlette itself has to say: 404 and 405."""
+    """Starlette's own errors, 404 and 405."""
     return Json({"error": problem.detail.lower()}, problem.status_code, problem.headers)

@@ -1,4 +1,4 @@
-"""Connections, each of which costs something before it asks for anything: how many there are, and how slow they may be."""
+"""Limits for connections: how many there may be, and how slow each may be. Even an idle one costs memory."""
 
 import asyncio
 import socket
@@ -8,32 +8,32 @@ from typing import Any
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 MAX_CONNECTIONS = 200
-"""At the same time."""
+"""The most connections at the same time."""
 
 HEAD_SECONDS = 10.0
-"""For a request's line and headers."""
+"""How long a request's line and headers may take to arrive."""
 
 STALLED_SECONDS = 30.0
-"""That a client may take nothing of what it asked for. Viewers of the streams may pause for longer."""
+"""How long a client may leave its answer unread. Viewers of the streams may pause for longer."""
 
 STREAM = "fmnist_edge.stream"
-"""In an ASGI scope: the answer has no end, and who asked for it was let in."""
+"""A key in the ASGI scope: the answer has no end, and the client passed the guard."""
 
 SEND_BUFFER = 128 * 1024
-"""Bytes that the system keeps for each: a slow viewer sees what is new, not megabytes of what was."""
+"""The kernel's send buffer for each connection, in bytes. Small: a slow viewer gets new pictures, not megabytes of old ones."""
 
 KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
-"""A machine that was switched off does not say so: after a minute without an answer its connection ends."""
+"""Ends the connection of a machine that was switched off, after a minute without a reply."""
 
 
 class Connection(H11Protocol):
-    """uvicorn 0.54 waits forever for the end of a request's headers, and for clients that do not take their answers."""
+    """uvicorn 0.54 waits forever for the end of a request's headers, and for clients that do not read their answers."""
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self._deadline: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
-        transport.set_write_buffer_limits(high=1)  # it is writable when all has been taken: see pause_writing
+        transport.set_write_buffer_limits(high=1)  # paused until the client has read everything: see pause_writing
         if len(self.connections) > MAX_CONNECTIONS:
             transport.abort()
             return
@@ -50,7 +50,7 @@ class Connection(H11Protocol):
         super().data_received(data)
         if not self._idle():
             self._stop_waiting()
-        elif self._deadline is None:  # the first bytes of the next request, or of a body that nobody wanted
+        elif self._deadline is None:  # the first bytes of the next request, or of an unread body
             self._wait_for_head()
 
     def pause_writing(self) -> None:

@@ -1,7 +1,7 @@
-"""Lets nobody in who should not be: looks at a request before anything else does, and puts the usual headers on every answer.
+"""Decides who may use the page: checks each request before it is handled, and adds security headers to every answer.
 
-Host: a page of somebody else's whose name is made to point here (DNS rebinding) asks for its own name. Origin and Sec-Fetch-Site:
-another page asks in this browser's name. The token: anybody else in the network.
+Three checks, one per kind of stranger. The Host header: a foreign page whose name was made to point here (DNS rebinding).
+Origin and Sec-Fetch-Site: a foreign page that sends requests from this browser. The token: anybody else in the network.
 """
 
 import ipaddress
@@ -22,16 +22,18 @@ from fmnist_edge.page.uploads import read_small
 COOKIE = "fmnist_edge"
 
 COOKIE_SECONDS = 180 * 24 * 3600
+"""Half a year."""
 
 LOGIN = "/login"
 
 OPEN = ("/healthz", "/static/page.css", "/static/login.js", "/static/icon.svg", LOGIN)
-"""What needs no token: none of it says anything of what is seen."""
+"""Paths that need no token: they reveal nothing about what the camera sees."""
 
 LONGEST_LOGIN = 1000
+"""The largest body of a login, in bytes."""
 
 LOGIN_SECONDS = 10.0
-"""For the token to arrive."""
+"""How long a login may take to arrive."""
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -50,7 +52,10 @@ App = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 class Guard:
-    """An ASGI application around another. secret: None if only this machine's users can get here. names: that the page has."""
+    """An ASGI application that protects another one.
+
+    secret is None if only users of this machine can reach the page. names are the host names by which browsers may reach it.
+    """
 
     def __init__(self, app: App, secret: Secret | None, names: Iterable[str], metrics: Metrics) -> None:
         self._app, self._secret, self._metrics = app, secret, metrics
@@ -73,12 +78,12 @@ class Guard:
         await answer(scope, receive, guarded_send)
 
     async def _refuse(self, request: Request) -> Response | None:
-        """What is answered to who may not go on."""
+        """The answer that ends this request here; None if the request may go on."""
         headers = request.headers
         if not self._is_ours(headers):
-            return refusal(421, "this page has no such name; --name adds one")
+            return refusal(421, "the page has no such host name; --name adds one")
         if not self._same_origin(request):
-            return refusal(403, "another page may not ask this one")
+            return refusal(403, "requests from other sites are refused")
         if self._secret is None:
             return None
         if request.scope["path"] == LOGIN and request.method == "POST":
@@ -90,24 +95,24 @@ class Guard:
             return None
         if request.scope["path"] == "/" and request.method == "GET":
             return Response(LOGIN_PAGE, 401, media_type="text/html")
-        answer = refusal(401, "it asks for the token: log in, or send 'Authorization: Bearer TOKEN'")
+        answer = refusal(401, "the page needs its token: log in, or send 'Authorization: Bearer TOKEN'")
         answer.headers["WWW-Authenticate"] = "Bearer"
         return answer
 
     def _is_ours(self, headers: Headers) -> bool:
-        """Whether Host is an address or one of our names: another page's name can't be an address."""
+        """Whether Host is an IP address or one of our names. A rebound name is never an address."""
         hosts = headers.getlist("host")
         return len(hosts) == 1 and ((host := host_of(hosts[0])) in self._names or is_address(host))
 
     def _same_origin(self, request: Request) -> bool:
-        """Whether no other page is behind it. Programs send neither header; browsers send Origin with each post."""
+        """Whether this page or a program sent the request. Programs send neither header; browsers send Origin with a POST."""
         headers = request.headers
         origin = headers.get("origin")
         if origin is not None and origin != f"{request.scope['scheme']}://{headers.get('host')}":
             return False
         if headers.get("sec-fetch-site", "none") in ("same-origin", "none"):
             return True
-        # a link to the page on another page may be followed
+        # following a link from another page to this one is allowed
         return request.method == "GET" and request.scope["path"] == "/" and headers.get("sec-fetch-mode") == "navigate"
 
     def _is_known(self, request: Request) -> bool:
@@ -120,7 +125,7 @@ class Guard:
     async def _log_in(self, request: Request) -> Response:
         assert self._secret is not None
         try:
-            content = await read_small(request, "token", LOGIN_SECONDS, LONGEST_LOGIN, "no token is that long")
+            content = await read_small(request, "token", LOGIN_SECONDS, LONGEST_LOGIN, "this is too long to be a token")
         except Refused as error:
             return refusal(error.status, str(error))
         try:
@@ -128,7 +133,7 @@ class Guard:
         except (ValueError, KeyError, TypeError, RecursionError):
             return refusal(400, 'send {"token": "..."}')
         if not isinstance(token, str) or not self._secret.opens(token):
-            return refusal(401, "this is not the token")
+            return refusal(401, "the token is wrong")
         return self._let_in(request)
 
     def _let_in(self, request: Request) -> Response:
@@ -151,19 +156,19 @@ LOGIN_PAGE = """<!doctype html>
 <title>fmnist-edge: log in</title><link rel="stylesheet" href="/static/page.css">
 <script type="module" src="/static/login.js"></script>
 <main><h1>fmnist-edge</h1>
-<p>This page is not for everybody. Open the link that <code>fmnist-edge page</code> showed when it started, or type its token.</p>
+<p>This page is protected. Open the link that <code>fmnist-edge page</code> showed when it first started, or type its token.</p>
 <form id="login"><label>Token <input id="token" type="password" autocomplete="current-password" required></label>
 <button>Open the page</button></form><p id="answer" role="alert"></p></main></html>
 """
 
 
 def refusal(status: int, message: str) -> JSONResponse:
-    """The body that came with the request, if any, is not read: the connection ends."""
+    """An error reply that closes the connection: the request's body is not read."""
     return JSONResponse({"error": message}, status, {"Connection": "close"})
 
 
 def host_of(header: str) -> str:
-    """``name:8642`` and ``[::1]:8642`` without the port."""
+    """The host of a Host header such as ``name:8642`` or ``[::1]:8642``, without the port."""
     host = header[: header.index("]") + 1] if header.startswith("[") and "]" in header else header.partition(":")[0]
     return host.lower().rstrip(".")
 
@@ -177,7 +182,7 @@ def is_address(host: str) -> bool:
 
 
 def own_names() -> list[str]:
-    """What this machine is called, by itself and with mDNS."""
+    """This machine's names, including its mDNS name."""
     name = socket.gethostname()
     short = name.partition(".")[0]
     return ["localhost", name, short, f"{short}.local"]

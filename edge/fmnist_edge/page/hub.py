@@ -1,7 +1,7 @@
-"""What the camera's loop has to show, for any number of viewers: one newest frame and one newest answer, never a queue.
+"""Passes the newest frame and the newest answer from the camera's loop to any number of viewers. Nothing is queued.
 
-The loop only leaves them here. A thread encodes them, while somebody looks, once for all viewers, and at most ten times a second.
-A viewer takes the newest as soon as he is ready for it: a slow one gets fewer.
+The loop only stores them here. While anyone is viewing, a thread encodes them: once for all viewers, at most ten times a second.
+Each viewer gets the newest one when it is ready for it, so a slow viewer gets fewer.
 """
 
 import asyncio
@@ -25,24 +25,24 @@ from fmnist_edge.pictures.photo import fitted
 from fmnist_edge.pictures.segment import Mask
 
 INTERVAL = 0.1
-"""Seconds from one encoding to the next, at least."""
+"""Seconds between two encodings, at least."""
 
 EDGE = 640
-"""Pixels of the longest edge of what is shown."""
+"""The longest edge of the pictures shown, in pixels."""
 
 JPEG_QUALITY = 80
 
-PING = 15.0
-"""Seconds after which a stream without news says that it is there."""
+PING_SECONDS = 15.0
+"""A stream without news sends a comment this often, to keep its connection alive."""
 
 BOUNDARY = "frame"
 
 MAX_VIEWERS = 50
-"""Streams at the same time."""
+"""The most streams at the same time."""
 
 
 class Hub:
-    """Of one event loop, which ``start`` tells it. tell: gets a line when a frame can't be encoded, the first time."""
+    """Belongs to one event loop, which ``start`` sets. tell is called with a line when encoding fails for the first time."""
 
     def __init__(self, tell: Callable[[str], None]) -> None:
         self._tell = tell
@@ -58,7 +58,7 @@ class Hub:
         self._picture = self._answer = self._fault = b""
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """In the event loop's thread."""
+        """To be called in the event loop's thread."""
         self._loop = loop
         threading.Thread(target=self._encode, name="encoder", daemon=True).start()
 
@@ -68,19 +68,19 @@ class Hub:
         self._publish()
 
     def offer(self, seen: Seen, record: dict[str, Any]) -> None:
-        """From the camera's loop: what it saw, and its newest answer as a record. Takes no time."""
+        """Stores a frame and the newest answer, as a record. The camera's loop calls this; it returns at once."""
         self._answered = seen if seen.answered else self._answered
         self.latest, self._record = seen, record
         if self.viewers:
             self._wanted.set()
 
     def forget(self) -> None:
-        """What was seen is no longer there."""
+        """Drops the newest frame: the camera is gone."""
         self.latest = self._answered = None
 
     @contextmanager
     def viewer(self) -> Iterator[None]:
-        """For as long as somebody looks. Raises Busy if too many do."""
+        """Counts one viewer while the context lasts. Raises Busy if there are too many."""
         if self.viewers >= MAX_VIEWERS:
             raise Busy
         self.viewers += 1
@@ -90,28 +90,28 @@ class Hub:
         finally:
             self.viewers -= 1
 
-    def tell(self, event: str, data: dict[str, Any]) -> None:
-        """From any thread: an event that all viewers of the answers get, the newest one too who comes later."""
+    def broadcast(self, event: str, data: dict[str, Any]) -> None:
+        """Sends an event to all viewers of the answers. Later viewers get the newest event too. May be called from any thread."""
         self._fault = server_sent(event, data)
         self._fault_number += 1
         self._publish()
 
     async def pictures(self) -> AsyncGenerator[bytes, None]:
-        """Parts of a multipart/x-mixed-replace answer."""
+        """The parts of a multipart/x-mixed-replace answer."""
         number = 0
         yield f"--{BOUNDARY}\r\n".encode()
-        async for _ in self._news():
+        async for _ in self._updates():
             if number != self._number:
                 number, picture = self._number, self._picture
                 head = f"Content-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n".encode()
-                # the boundary comes at once: Chrome shows a picture when it has seen its end
+                # the boundary follows at once: Chrome shows a picture only when it has seen its end
                 yield head + picture + f"\r\n--{BOUNDARY}\r\n".encode()
 
     async def answers(self) -> AsyncGenerator[bytes, None]:
-        """Server-sent events."""
+        """The answers as server-sent events."""
         number = fault_number = 0
-        yield b": the newest answer, over and over\n\n"
-        async for news in self._news():
+        yield b": answers follow as they come\n\n"
+        async for news in self._updates():
             if fault_number != self._fault_number:
                 fault_number = self._fault_number
                 yield self._fault
@@ -121,15 +121,15 @@ class Hub:
             elif not news:
                 yield b": still here\n\n"
 
-    async def _news(self) -> AsyncGenerator[bool, None]:
-        """Comes back when there may be news (True), or nothing came for a while."""
+    async def _updates(self) -> AsyncGenerator[bool, None]:
+        """Yields True when something may have changed, and False when nothing has for PING_SECONDS."""
         news = True
         while not self._stop:
             changed = self._changed
             yield news
             news = True
             try:
-                await asyncio.wait_for(changed.wait(), PING)
+                await asyncio.wait_for(changed.wait(), PING_SECONDS)
             except asyncio.TimeoutError:
                 news = False
 
@@ -143,7 +143,7 @@ class Hub:
         self._changed = asyncio.Event()
 
     def _encode(self) -> None:
-        """The thread."""
+        """The encoder thread's loop."""
         encoded: Seen | None = None
         failed = False
         while not self._stop:
@@ -155,9 +155,9 @@ class Hub:
             began, encoded = time.monotonic(), seen
             try:
                 self._encode_one(seen, answered, record)
-            except Exception as problem:  # without this thread nobody would see anything any more
+            except Exception as problem:  # if this thread ended, viewers would get nothing more
                 if not failed:
-                    self._tell(f"a frame can't be shown: {type(problem).__name__}: {first_line(problem)}; going on")
+                    self._tell(f"a frame can't be shown: {type(problem).__name__}: {first_line(problem)}; continuing")
                 failed = True
             time.sleep(max(INTERVAL - (time.monotonic() - began), 0))
 
@@ -171,7 +171,7 @@ class Hub:
 
 
 def show(seen: Seen, mask: Mask | None) -> Image.Image:
-    """The whole picture as it is turned, the outline drawn in; what is not looked at is paler."""
+    """The whole picture, upright and with the garment's outline. If only a part is classified, the rest is paler."""
     options = seen.options
     whole = prepare(seen.frame.image, replace(options, part=None)) if options.part else seen.picture
     shown = fitted(whole.convert("RGB"), min(EDGE, max(whole.size)), Image.Resampling.BILINEAR)
@@ -194,5 +194,5 @@ def to_jpeg(picture: Image.Image) -> bytes:
 
 
 def server_sent(event: str, data: dict[str, Any]) -> bytes:
-    """A message as the HTML standard has it, 9.2.6; JSON has no line ends outside of its texts, and escapes those within."""
+    """One server-sent event (HTML standard, section 9.2.6). json.dumps writes no line breaks, so the data fits one line."""
     return f"event: {event}\ndata: {json.dumps(data)}\n\n".encode()

@@ -1,4 +1,4 @@
-"""The camera's loop, as it runs beside the page: its answers go to the hub, not to a terminal; what is lost is opened again."""
+"""The camera's loop beside the page. Its answers go to the hub instead of a terminal, and a lost camera is opened again."""
 
 import time
 from collections.abc import Callable
@@ -18,18 +18,18 @@ from fmnist_edge.live.watch import FAULTS, TICK, Options, Seen, Watch
 from fmnist_edge.page.hub import Hub
 from fmnist_edge.page.metrics import Metrics
 
-FRESH = 10.0
-"""Seconds without an answer after which a camera does not classify: results come twice a second, at the least."""
+FRESH_SECONDS = 10.0
+"""Without an answer for this long, the camera counts as not classifying: answers come at least twice a second."""
 
 PAUSES = (0.5, 30.0)
-"""Seconds before a source that is not there, or not for long, is tried again, the first and the longest."""
+"""The first and the longest pause, in seconds, before a source that can't be opened, or soon fails, is tried again."""
 
 AUTO = "auto"
 
 
 @dataclass(frozen=True)
 class Source:
-    """What the command is told of the camera."""
+    """The camera, as the command line names it."""
 
     name: str
     feed: FeedOptions
@@ -37,16 +37,16 @@ class Source:
 
 
 class Live(Screen):
-    """The screen that the loop writes to, and what the page knows of the camera.
+    """The screen that the camera's loop writes to, and the camera's state for the page.
 
-    alive: is called at least every tenth of a second, and raises what is to end the loop.
+    alive is called at least every tenth of a second; what it raises ends the loop.
     """
 
     def __init__(
         self, source: Source, language: str, hub: Hub, metrics: Metrics, systemd: Systemd, alive: Callable[[], None]
     ) -> None:
         super().__init__(as_json=True, on_change=False, language=language)
-        self.on_terminal = False  # no keys: they are for who runs `camera`
+        self.on_terminal = False  # the keys of `camera` have no use here
         self._source, self._hub, self._metrics, self._systemd, self._alive = source, hub, metrics, systemd, alive
         self._watch: Watch | None = None
         self._part: tuple[float, float, float, float] | None = None
@@ -57,12 +57,12 @@ class Live(Screen):
 
     @property
     def name(self) -> str | None:
-        """What is open."""
+        """The open source's name."""
         return self._watch.feed.name if self._watch else None
 
     @property
     def label(self) -> str | None:
-        """What is before the camera now."""
+        """What the camera sees now."""
         return self._record.get("label") if self._watch and self.classifies else None
 
     @property
@@ -75,15 +75,15 @@ class Live(Screen):
 
     @property
     def classifies(self) -> bool:
-        """Whether it does what it should; where there is no camera, and any was to be taken, nothing is missing."""
+        """Whether the camera gives answers. With the source ``auto``, having no camera is fine too."""
         if self._watch is None:
             return self._source.name == AUTO
-        return time.monotonic() - self._answered_at < FRESH
+        return time.monotonic() - self._answered_at < FRESH_SECONDS
 
     def run(self, classifier: Classifier, collection: Collection | None, signals: Signals) -> None:
-        """Until SIGTERM; raises KeyboardInterrupt after SIGINT. A video begins again when it has ended.
+        """Runs until SIGTERM; raises KeyboardInterrupt after SIGINT. A video starts again when it ends.
 
-        Raises UsageError, RuntimeUnavailableError, and SourceError if the source is not to be opened again.
+        Raises UsageError, RuntimeUnavailableError, or, if a lost source should not be opened again, SourceError.
         """
         pauses, attempts = growing(*PAUSES), 0
         while signals.ending is None:
@@ -98,15 +98,17 @@ class Live(Screen):
                         self.tell(feed.name)
                         self._named = True
                     self._watch.run(signals)
-                pause = opened + PAUSES[0] - time.monotonic()  # none, unless a video ends at once
+                pause = opened + PAUSES[0] - time.monotonic()  # negative unless the video ends at once
             except (SourceError, RuntimeUnavailableError) as error:
                 if self._source.name != AUTO and (not self._source.feed.retry or isinstance(error, RuntimeUnavailableError)):
                     raise
-                if time.monotonic() - opened > FRESH:  # one that breaks at once is as good as one that was never there
+                if (
+                    time.monotonic() - opened > FRESH_SECONDS
+                ):  # a source that fails at once counts as one that could not be opened
                     pauses, attempts = growing(*PAUSES), 0
                 attempts += 1
                 if attempts == 1:
-                    self.tell(f"{error}; going on without, and trying again")
+                    self.tell(f"{error}; continuing without a camera, and trying again")
                 self._report((str(error), attempts))
                 pause = next(pauses)
             finally:
@@ -122,32 +124,35 @@ class Live(Screen):
             time.sleep(TICK)
 
     def learn(self) -> None:
-        """Takes what is seen now for the empty scene. From any thread."""
+        """Learns the current view as the empty scene. May be called from any thread."""
         if self._watch:
             self._watch.learn()
 
     def look_at(self, part: tuple[float, float, float, float] | None) -> None:
-        """From now on only this part of the picture is looked at. From any thread."""
+        """Classifies only this part of the picture from now on; None: all of it. May be called from any thread."""
         self._part = part
         if watch := self._watch:
             watch.options = replace(watch.options, part=part)
 
     def _report(self, fault: tuple[str, int] | None) -> None:
-        """Tells who looks, if it is news. fault: what is wrong, and which attempt to mend it this is, from 1; 0: none is made."""
+        """Tells the viewers when the fault has changed.
+
+        fault: the message, and the number of the attempt to reopen the source, from 1; 0 if it is not being reopened.
+        """
         if fault == self._fault:
             return
         self._fault = fault
         if fault:
-            self._hub.tell("fault", {"message": fault[0], "attempt": fault[1]})
+            self._hub.broadcast("fault", {"message": fault[0], "attempt": fault[1]})
         else:
-            self._hub.tell("recovered", {})
+            self._hub.broadcast("recovered", {})
 
     def _find_fault(self, watch: Watch) -> tuple[str, int] | None:
-        if watch.feed.lost:  # why, comes with the feed's next message
+        if watch.feed.lost:  # the feed's next message says why
             return (self._loss, watch.feed.attempts) if self._loss else self._fault
         return (FAULTS[watch.fault], 0) if watch.fault else None
 
-    # what the loop calls
+    # called by the camera's loop
 
     def ready(self, timeout: float) -> bool:
         self._alive()
@@ -180,7 +185,8 @@ class Live(Screen):
 
 
 class Service(Systemd):
-    """Systemd, which hears of the end once, and not when a video begins anew; and of no life when the server has none."""
+    """Notifies systemd. It reports stopping only once, not each time a video repeats, and feeds the watchdog only while the
+    server works."""
 
     def __init__(self, wanted: bool, serves: Callable[[], bool]) -> None:
         super().__init__(wanted)

@@ -1,4 +1,4 @@
-"""What has happened since the start, in numbers, as Prometheus reads them (its text format 0.0.4)."""
+"""Counters and histograms since the start, in Prometheus' text format 0.0.4."""
 
 import threading
 import time
@@ -6,11 +6,11 @@ from bisect import bisect_left
 from collections import Counter
 
 BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-"""Seconds."""
+"""Upper bounds of the histograms' buckets, in seconds."""
 
 
 class Histogram:
-    """Seconds, counted by how many they are."""
+    """Durations in seconds, counted per bucket."""
 
     def __init__(self) -> None:
         self._counts, self._sum = [0] * (len(BUCKETS) + 1), 0.0
@@ -28,7 +28,7 @@ class Histogram:
 
 
 class Metrics:
-    """Counted in several threads."""
+    """All of the page's metrics. Several threads count in them."""
 
     def __init__(self) -> None:
         self.began = time.monotonic()
@@ -39,13 +39,13 @@ class Metrics:
         self._ages, self._latencies = Histogram(), Histogram()
 
     def count_answer(self, label: str, age: float) -> None:
-        """Of the camera. age: the frame's in seconds when its answer was there."""
+        """Counts an answer about a camera frame. age: seconds from the frame to its answer."""
         with self._lock:
             self._answers["camera", label] += 1
             self._ages.add(age)
 
     def count_picture(self, label: str, seconds: float) -> None:
-        """Of a picture that was sent, and how long who sent it waited for its answer."""
+        """Counts an answer about an uploaded picture. seconds: from the request to the answer."""
         with self._lock:
             self._answers["upload", label] += 1
             self._latencies.add(seconds)
@@ -57,30 +57,30 @@ class Metrics:
     def text(self, dropped: int, viewers: int, temperature: float | None) -> str:
         with self._lock:
             lines = [
-                *family("answers_total", "counter", "Answers by label, of the camera's frames and of pictures that were sent."),
+                *family("answers_total", "counter", "Answers by label, for camera frames and uploaded pictures."),
                 *(
                     f'fmnist_edge_answers_total{{source="{source}",label="{label}"}} {count}'
                     for (source, label), count in sorted(self._answers.items())
                 ),
-                *family("frame_age_seconds", "histogram", "How old a frame was when its answer was there."),
+                *family("frame_age_seconds", "histogram", "Age of a frame when its answer was ready."),
                 *self._ages.lines("fmnist_edge_frame_age_seconds"),
-                *family("request_seconds", "histogram", "How long a picture that was sent waited for its answer."),
+                *family("request_seconds", "histogram", "Time from an upload to its answer."),
                 *self._latencies.lines("fmnist_edge_request_seconds"),
-                *family("frames_total", "counter", "Frames that were looked at."),
+                *family("frames_total", "counter", "Frames that were processed."),
                 f"fmnist_edge_frames_total {self.frames}",
-                *family("reconnects_total", "counter", "How often the camera came back."),
+                *family("reconnects_total", "counter", "How often a lost camera was opened again."),
                 f"fmnist_edge_reconnects_total {self.reconnects}",
-                *family("dropped_frames", "gauge", "Frames of the camera, since it was opened, that were never looked at."),
+                *family("dropped_frames", "gauge", "Frames skipped since the camera was opened."),
                 f"fmnist_edge_dropped_frames {dropped}",
                 *family("replies_total", "counter", "HTTP replies by status."),
                 *(f'fmnist_edge_replies_total{{status="{status}"}} {n}' for status, n in sorted(self._replies.items())),
-                *family("viewers", "gauge", "Who looks at the live picture or the answers."),
+                *family("viewers", "gauge", "Open streams of pictures and answers."),
                 f"fmnist_edge_viewers {viewers}",
-                *family("uptime_seconds", "gauge", "Since the page was started."),
+                *family("uptime_seconds", "gauge", "Time since the page was started."),
                 f"fmnist_edge_uptime_seconds {time.monotonic() - self.began:.0f}",
             ]
         if temperature is not None:
-            lines += family("temperature_celsius", "gauge", "Of the processor.")
+            lines += family("temperature_celsius", "gauge", "Temperature of the processor.")
             lines.append(f"fmnist_edge_temperature_celsius {temperature}")
         return "\n".join(lines) + "\n"
 

@@ -1,4 +1,4 @@
-"""The garment's outline: as a line of points for who draws it himself, and drawn into a picture."""
+"""The garment's outline: as a list of points, or drawn into a picture."""
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -6,54 +6,56 @@ from PIL import Image, ImageDraw
 from fmnist_edge.pictures.segment import Mask
 
 COLOUR = "#e0218a"
-"""As in the picture that `explain` draws."""
+"""The same as in the picture that `explain` draws."""
 
 WIDTH = 3
-"""Pixels."""
+"""Of the line, in pixels."""
 
 STEPS = ((1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1))
-"""To a pixel's neighbours, clockwise from the right, as y grows downwards."""
+"""Steps to a pixel's neighbours, clockwise from the right; y grows downwards."""
 
-FINE = 120
-"""Pixels of a mask's longest edge that are enough to draw it: the garment was found in fewer."""
+MAX_MASK_EDGE = 120
+"""Masks with a longer edge, in pixels, are thinned before drawing: the garment was found in a smaller picture."""
 
 MAX_PARTS = 8
-"""That are gone around: a pair of shoes has two, the rest are specks."""
+"""How many parts are outlined: a pair of shoes has two, the others are specks."""
 
 
 def trace(mask: Mask) -> list[list[int]]:
-    """The pixels around the garment, x and y, clockwise; around its largest part, if it has several. Empty if there is none."""
+    """The outline of the garment's largest part: points (x, y), clockwise. Empty if the mask is."""
     return max(parts(mask), key=area, default=[])
 
 
 def parts(mask: Mask) -> list[list[list[int]]]:
-    """The same of each part."""
+    """The outlines of all parts, at most MAX_PARTS."""
     left = mask
     found: list[list[list[int]]] = []
     while len(found) < MAX_PARTS and (points := trace_first(left)):
         found.append(points)
         covered = Image.new("1", (mask.shape[1], mask.shape[0]))
-        # a polygon of one point is refused; one that goes around twice would be hollow
+        # Pillow refuses a polygon of one point, and leaves one that is traced twice hollow
         ImageDraw.Draw(covered).polygon([(x, y) for x, y in (points if len(points) > 1 else 2 * points)], 1, 1)
         left = left & ~np.asarray(covered)
     return found
 
 
 def area(points: list[list[int]]) -> float:
-    """Of the polygon (Gauss's formula)."""
+    """The polygon's area (the shoelace formula)."""
     x, y = np.array(points).T
     return float(abs(x @ np.roll(y, 1) - y @ np.roll(x, 1))) / 2
 
 
 def trace_first(mask: Mask) -> list[list[int]]:
-    """The pixels around the part that begins first. Moore's neighbour tracing with Jacob's criterion; points on a straight line
-    are left out."""
+    """The outline of the first part in reading order: Moore's neighbour tracing with Jacob's stopping criterion.
+
+    Points within a straight line are left out.
+    """
     rows, columns = np.nonzero(mask)
     if not len(rows):
         return []
     padded = np.pad(mask, 1).tolist()
     start = x, y = int(columns[0]) + 1, int(rows[0]) + 1
-    points, heading = [start], 6  # it came from above, where nothing is
+    points, heading = [start], 6  # as if coming from above, where nothing is
     first = None
     while True:
         for turn in range(8):
@@ -62,7 +64,7 @@ def trace_first(mask: Mask) -> list[list[int]]:
             if padded[y + step[1]][x + step[0]]:
                 break
         else:
-            break  # a pixel alone
+            break  # a single pixel
         if ((x, y), direction) == first:
             points.pop()
             break
@@ -82,9 +84,9 @@ def without_straight(points: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def draw(picture: Image.Image, mask: Mask, part: tuple[int, int, int, int]) -> None:
-    """Draws the outline into an RGB picture. mask: of this part of it; left, top, right, bottom."""
+    """Draws the mask's outline into an RGB picture. part: what the mask covers of it, as left, top, right, bottom."""
     left, top, right, bottom = part
-    step = max(1, max(mask.shape) // FINE)
+    step = max(1, max(mask.shape) // MAX_MASK_EDGE)
     mask = mask[::step, ::step]
     across, down = (right - left) / mask.shape[1], (bottom - top) / mask.shape[0]
     pen = ImageDraw.Draw(picture)

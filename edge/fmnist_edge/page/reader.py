@@ -1,7 +1,7 @@
-"""Reads and classifies pictures that strangers send, in a process of its own: it may take long, crash or fill the memory there.
+"""Reads and classifies uploaded pictures in a process of its own, where they may hang, crash or use up the memory.
 
-The camera's loop does not wait for it. It is no sandbox: it has the page's user, who may read the token's file. What the page was
-told in secret by its environment it does not have.
+The camera's loop does not wait for this process. It is not a sandbox: it runs as the page's user, who can read the token's file.
+The secrets in the page's environment are not passed on to it.
 """
 
 import asyncio
@@ -19,25 +19,25 @@ from typing import Any
 from fmnist_edge.errors import FmnistEdgeError, first_line
 
 WAITING = 8
-"""Requests that may wait; any more are turned away, to come back in a second."""
+"""How many requests may wait. Others are refused, and may come back in a second."""
 
 READING = 20.0
-"""Seconds that one picture may take: a Pi Zero takes about two for a phone's photo."""
+"""Time limit for one picture, in seconds. A Pi Zero takes about two for a phone's photo."""
 
 OPENING = 120.0
-"""Seconds for Python's start and the model, and for verifying it: cards and Pis can be slow."""
+"""Time limit, in seconds, for starting Python with the model, and for verifying it: Pis and their cards can be slow."""
 
 SECRETS = ("FMNIST_EDGE_PAGE_TOKEN", "FMNIST_EDGE_SOURCE")
-"""Of the environment: a camera's address may have a password in it."""
+"""Environment variables that are not passed on: a camera's address may contain a password."""
 
-NO_START = "the process that reads pictures ends while it starts; is there memory for it? 'fmnist-edge doctor' says more"
+NO_START = "the process that reads pictures ended while starting; is there enough memory? 'fmnist-edge doctor' says more"
 SLOW_START = f"the process that reads pictures has not started within {OPENING:g} seconds; is the machine overloaded?"
 
 Answer = tuple[dict[str, Any], bytes]
 
 
 class Refused(FmnistEdgeError):
-    """A request that is answered with an error. ``status`` is HTTP's."""
+    """The request gets an error reply. ``status`` is the HTTP status."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -45,13 +45,13 @@ class Refused(FmnistEdgeError):
 
 
 class Busy(FmnistEdgeError):
-    """Too many wait already."""
+    """Too many requests are waiting already."""
 
 
 class Reader:
-    """The process. Raises FmnistEdgeError, with its exit status, if the model can't be opened or run.
+    """The process that reads pictures. Raises FmnistEdgeError, with its exit status, if the model can't be opened or run.
 
-    model, min_confidence, language: as the command's options.
+    model, min_confidence and language are the command's options.
     """
 
     def __init__(self, model: Path | None, min_confidence: float | None, language: str) -> None:
@@ -73,10 +73,10 @@ class Reader:
         path = f"import sys; sys.path[:] = {list(map(str, sys.path))}"
         program = f"{path}; from fmnist_edge.page.work import serve; serve(*{self._arguments!r})"
         try:
-            # not in a session of its own: Linux would give it as much time as the camera's loop, whatever its niceness
+            # no session of its own: with one, Linux would give it as much time as the camera's loop, whatever its niceness
             self._process = Popen([sys.executable, "-c", program], env=environment, stdin=PIPE, stdout=PIPE, stderr=DEVNULL)
         except OSError as error:
-            raise FmnistEdgeError(f"no process can be started to read pictures in ({first_line(error)})") from None
+            raise FmnistEdgeError(f"can't start the process that reads pictures ({first_line(error)})") from None
         if self._ended:
             self._process.kill()
         assert self._process.stdin is not None
@@ -95,12 +95,12 @@ class Reader:
             raise problem
 
     def close(self) -> None:
-        """Ends the process for good, also while it reads a picture."""
+        """Ends the process for good, even while it reads a picture."""
         self._ended = True
         self._threads.shutdown(wait=False, cancel_futures=True)
         if (process := self._process) is not None:
             process.kill()
-        with self._lock:  # who waits for the process has heard by now that it is gone
+        with self._lock:  # any thread that waited for the process has been told by now that it is gone
             self._end_process()
 
     def _end_process(self) -> None:
@@ -112,23 +112,23 @@ class Reader:
             self._process = None
 
     def revive(self) -> None:
-        """Starts the process again if something has ended it. Does not wait for it."""
+        """Starts the process again if it has ended. Does not wait for the start."""
         if not self.alive and self.waiting == 0:
             self._start_later()
 
     def _start_later(self) -> None:
-        with suppress(RuntimeError):  # it was closed meanwhile
+        with suppress(RuntimeError):  # it has been closed
             self._threads.submit(self._start_again)
 
     def _start_again(self) -> None:
-        """Unless somebody was faster."""
+        """Starts the process, unless another thread has done so already."""
         with self._lock:
             if not self.alive and not self._ended:
                 self._end_process()
                 self._start()
 
     async def ask(self, request: dict[str, Any], content: bytes = b"", limit: float | None = None) -> Answer:
-        """What the process answers. Raises Busy if too many wait, Refused if there is no answer."""
+        """The process's answer. Raises Busy if too many requests wait, Refused if there is no answer."""
         if self.waiting >= WAITING:
             raise Busy
         if self._ended:
@@ -136,7 +136,7 @@ class Reader:
         self.waiting += 1
         loop = asyncio.get_running_loop()
         future = self._threads.submit(self.ask_now, request, content, limit)
-        # counted until it is done, though who asked may be gone: what can't be stopped any more still takes its time
+        # counted until it is done, even if the client is gone: a job that can't be stopped still takes time
         future.add_done_callback(lambda _: self._count_down(loop))
         return await asyncio.wrap_future(future)
 
@@ -148,7 +148,7 @@ class Reader:
         self.waiting -= 1
 
     def ask_now(self, request: dict[str, Any], content: bytes = b"", limit: float | None = None) -> Answer:
-        """The same, waiting for it."""
+        """Like ``ask``, but blocking."""
         limit = limit or READING
         with self._lock:
             if self._ended:
@@ -162,13 +162,13 @@ class Reader:
             except TimeoutError:  # an OSError too
                 self._end_process()
                 self._start_later()
-                raise Refused(422, f"the picture takes longer to read than {limit:g} seconds") from None
+                raise Refused(422, f"reading the picture takes longer than {limit:g} seconds") from None
             except (OSError, EOFError):
                 if self._ended:
                     raise closed() from None
                 self._end_process()
                 self._start_later()
-                raise Refused(422, "the picture crashes what reads it") from None
+                raise Refused(422, "the picture crashes the process that reads it") from None
         if "error" in head:
             raise Refused(head["status"], head["error"])
         return head, body
@@ -188,4 +188,4 @@ class Reader:
 
 
 def closed() -> Refused:
-    return Refused(503, "the page is ending")
+    return Refused(503, "the page is shutting down")

@@ -1,4 +1,4 @@
-"""The token that opens the page to others than this machine's users: made once, kept where only the page's user reads it."""
+"""The token that opens the page to other machines. It is made once, in a file that only the page's user can read."""
 
 import hashlib
 import hmac
@@ -15,14 +15,14 @@ from fmnist_edge.files import sync
 NAME = "page-token"
 
 VARIABLE = "FMNIST_EDGE_PAGE_TOKEN"
-"""Of the environment, which its user and root alone can read: where the token is another's choice."""
+"""An environment variable with a token of the user's own. Only the user and root can read it."""
 
 TOKEN = re.compile(r"[A-Za-z0-9._~-]{16,}")
-"""As it stands in a link, and too long to be guessed."""
+"""Safe in a link, and too long to be guessed."""
 
 
 class Secret:
-    """A token, and what a browser gets in its place: a cookie from which the token can't be found."""
+    """A token, and the cookie that a browser gets instead of it. The token can't be computed from the cookie."""
 
     def __init__(self, token: str) -> None:
         self.token = token
@@ -36,15 +36,15 @@ class Secret:
 
 
 def same(given: str, known: str) -> bool:
-    """In the same time whatever is given, of whatever length."""
+    """Compares in constant time, whatever the texts' lengths."""
     hashes = (hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in (given, known))
     return hmac.compare_digest(*hashes)
 
 
 def find_secret() -> tuple[Secret, Path, bool]:
-    """The token, its file, and whether it was made just now.
+    """The token, its file, and whether it is new.
 
-    Where the environment has none it is kept in the page's folder. Raises FmnistEdgeError.
+    It comes from the environment, or else from a file in the page's folder. Raises FmnistEdgeError.
     """
     if token := os.environ.get(VARIABLE):
         return checked(token, f"${VARIABLE}"), Path(f"${VARIABLE}"), False
@@ -53,12 +53,12 @@ def find_secret() -> tuple[Secret, Path, bool]:
         path.parent.mkdir(parents=True, exist_ok=True)
         made = make_secret(path)
     except OSError as error:
-        raise FmnistEdgeError(f"{path}: the page's token can't be kept there ({error.strerror})") from None
+        raise FmnistEdgeError(f"{path}: the page's token can't be saved there ({error.strerror})") from None
     return read_secret(path), path, made
 
 
 def make_secret(path: Path) -> bool:
-    """Writes a token, whole even after a power cut, if none is there. Returns whether it did. Raises OSError."""
+    """Writes a new token if there is none. A power cut leaves a whole token or none. Returns whether it wrote. Raises OSError."""
     if path.exists() and path.stat().st_size:
         return False
     descriptor, part = tempfile.mkstemp(".part", f"{NAME}.", path.parent)  # which only its user may read
@@ -67,7 +67,7 @@ def make_secret(path: Path) -> bool:
             file.write(secrets.token_urlsafe(16) + "\n")
             file.flush()
             os.fsync(file.fileno())
-        if path.exists() and not path.stat().st_size:  # of a write that a power cut broke off
+        if path.exists() and not path.stat().st_size:  # left by a power cut
             path.unlink()
         os.link(part, path)
     except FileExistsError:  # another page was first
@@ -88,21 +88,23 @@ def read_secret(path: Path) -> Secret:
 
 
 def checked(token: str, place: str) -> Secret:
-    """Raises FmnistEdgeError if it could be guessed, or is none that stands in a link."""
+    """The token as a Secret. Raises FmnistEdgeError if it is too short, or not safe in a link."""
     if not TOKEN.fullmatch(token):
-        raise FmnistEdgeError(f"{place}: a token has 16 characters or more, letters, digits and -._~; without it, one is made")
+        raise FmnistEdgeError(
+            f"{place}: a token needs at least 16 characters, only letters, digits and -._~; remove it to get a new one"
+        )
     return Secret(token)
 
 
 def state_folder() -> Path:
-    """What systemd makes of the unit's ``StateDirectory=fmnist-edge``, or the user's own."""
+    """The folder that systemd makes for the unit's ``StateDirectory=fmnist-edge``, or else one of the user's."""
     if given := os.environ.get("STATE_DIRECTORY"):
         return Path(given)
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "fmnist-edge"
 
 
 def announce(link: str, secret: Secret | None, path: Path | None, made: bool) -> None:
-    """Says where the page is. The token is shown once, on a terminal alone: a journal is read by others."""
+    """Prints the page's address. The token is shown once, and only on a terminal: others can read a journal."""
     if secret is None:
         print(link, flush=True)
     elif made and sys.stdout is not None and sys.stdout.isatty():

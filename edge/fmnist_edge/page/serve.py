@@ -1,4 +1,4 @@
-"""Runs the page: the web server in a thread, the camera's loop in the main one, strangers' pictures in another process."""
+"""Runs the page: the web server in a thread, the camera's loop in the main thread, uploaded pictures in another process."""
 
 import asyncio
 import errno
@@ -37,23 +37,26 @@ from fmnist_edge.page.teaching import Teaching
 from fmnist_edge.terminal import printable
 
 CLOSE_SECONDS = 2
-"""For the answers that are under way when the page ends."""
+"""How long unfinished answers may take when the page shuts down."""
 
 SWITCH_SECONDS = 0.0005
-"""That a thread may keep the interpreter while another waits: the camera's loop asks for it a dozen times for each frame."""
+"""How long a thread may hold the interpreter while others wait: the camera's loop needs it a dozen times per frame."""
 
-HANGS = 10.0
-"""Seconds without a sign of the server's loop after which it hangs."""
+HANG_SECONDS = 10.0
+"""The server counts as hanging when its event loop has not run for this long."""
 
 BACKLOG = 64
 
 THREADS = 4
-"""For what reads and writes files: by itself, anyio would start 40, and the unit may have 50 tasks."""
+"""Threads that read and write files. anyio's default is 40, and the systemd unit allows 50 tasks in all."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """names: of the page, beside this machine's. save_mb: of all photos together. language: of the labels."""
+    """The command's options for the page.
+
+    names: host names besides this machine's own. save_mb: the limit for all photos together. language: of the labels.
+    """
 
     host: str
     port: int
@@ -70,11 +73,11 @@ class Settings:
 
 
 class Server:
-    """uvicorn in a thread."""
+    """uvicorn, in a thread of its own."""
 
     def __init__(self, listener: socket.socket, guard: Guard, hub: Hub, settings: Settings) -> None:
         self._listener, self._hub = listener, hub
-        for name in ("uvicorn", "uvicorn.error", "python_multipart"):  # they would print what every client does wrong
+        for name in ("uvicorn", "uvicorn.error", "python_multipart"):  # they would log every client's mistakes
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)
         config = uvicorn.Config(
             guard,
@@ -103,10 +106,10 @@ class Server:
 
     @property
     def serves(self) -> bool:
-        return self._thread.is_alive() and time.monotonic() - self._tick_at < HANGS
+        return self._thread.is_alive() and time.monotonic() - self._tick_at < HANG_SECONDS
 
     def check(self) -> None:
-        """Raises FmnistEdgeError if it has ended."""
+        """Raises FmnistEdgeError if the server has ended."""
         if not self._thread.is_alive():
             raise FmnistEdgeError("the web server has ended; start the page again")
 
@@ -132,7 +135,7 @@ class Server:
 
 
 class Running(NamedTuple):
-    """A page that serves. link: its address; secret, token_file: None where it asks for none; made: the token, just now."""
+    """A running page. secret and token_file are None if it needs no token; made: whether the token is new."""
 
     page: Page
     server: Server
@@ -145,7 +148,7 @@ class Running(NamedTuple):
 
 @contextmanager
 def serving(settings: Settings, source: Source | None) -> Iterator[Running]:
-    """Starts the server, not the camera's loop. Raises the FmnistEdgeError of what can't be."""
+    """Starts the server, but not the camera's loop. Raises FmnistEdgeError if it can't start."""
     if settings.certificate:
         check_certificate(settings.certificate, settings.key)
     listener = listen(settings.host, settings.port)
@@ -173,7 +176,7 @@ def serving(settings: Settings, source: Source | None) -> Iterator[Running]:
 
 
 def run(settings: Settings, source: Source | None) -> None:
-    """Serves until SIGTERM; raises KeyboardInterrupt after SIGINT, and the FmnistEdgeError of what can't be."""
+    """Serves until SIGTERM. Raises KeyboardInterrupt after SIGINT, and FmnistEdgeError if the page can't start or go on."""
     signals = Signals()
     sys.setswitchinterval(SWITCH_SECONDS)
     with serving(settings, source) as running:
@@ -192,8 +195,8 @@ def run(settings: Settings, source: Source | None) -> None:
 
 
 def wait(running: Running, signals: Signals) -> None:
-    """Without a camera."""
-    running.systemd.say("STATUS", "no camera; waits for pictures")
+    """Waits for a signal, without a camera."""
+    running.systemd.say("STATUS", "no camera; waiting for pictures")
     while signals.ending is None:
         running.server.check()
         running.systemd.alive()
@@ -201,12 +204,12 @@ def wait(running: Running, signals: Signals) -> None:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that is bound. Raises UsageError for a host that this machine is not, FmnistEdgeError if the port is taken."""
+    """A listening socket. Raises UsageError if the host is not this machine's, FmnistEdgeError if the port is taken."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     except (OSError, UnicodeError):
         raise UsageError(
-            f"--host {printable(host)} is no address of this machine; 127.0.0.1 is for it alone, 0.0.0.0 for all"
+            f"--host {printable(host)} is not an address of this machine; use 127.0.0.1 for this machine only, 0.0.0.0 for all"
         ) from None
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -216,30 +219,30 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRINUSE:
-            raise FmnistEdgeError(f"port {port} is taken; is a page running already? --port takes another") from None
+            raise FmnistEdgeError(f"port {port} is taken; is a page running already? Choose another with --port") from None
         if error.errno == errno.EACCES:
-            raise FmnistEdgeError(f"port {port} is for root alone; --port takes another, from 1024 on") from None
+            raise FmnistEdgeError(f"only root may use port {port}; choose one from 1024 on with --port") from None
         raise UsageError(f"--host {printable(host)}: {(error.strerror or str(error)).lower()}") from None
     return listener
 
 
 def is_loopback(host: str) -> bool:
-    """Whether nobody but this machine's users gets there."""
+    """Whether only users of this machine can reach the host."""
     return host == "localhost" or (is_address(host) and ipaddress.ip_address(host).is_loopback)
 
 
 def check_certificate(certificate: Path, key: Path | None) -> None:
-    """Raises UsageError if they can't be used."""
+    """Raises UsageError if the certificate or its key can't be used."""
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=lambda: "")
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
         raise UsageError(
-            f"--tls-cert {certificate}: it or its key can't be used ({first_line(error)}); both are PEM files"
+            f"--tls-cert {certificate}: the certificate or its key can't be used ({first_line(error)}); both must be PEM files"
         ) from None
 
 
 def link_of(settings: Settings, listener: socket.socket) -> str:
-    """The page's address, as others type it."""
+    """The page's address, as typed into a browser."""
     host = settings.host
     if is_address(host) and ipaddress.ip_address(host).is_unspecified:
         host = own_address()
@@ -248,15 +251,15 @@ def link_of(settings: Settings, listener: socket.socket) -> str:
 
 
 def own_address() -> str:
-    """This machine's in its network: what it would send from, though it sends nothing. Its name where it has none."""
+    """This machine's address in its network, or its name if it has none. Connecting the UDP socket sends nothing."""
     with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect(("192.0.2.1", 9))  # of no machine (RFC 5737)
+        probe.connect(("192.0.2.1", 9))  # no machine has this address (RFC 5737)
         return str(probe.getsockname()[0])
     return f"{socket.gethostname().partition('.')[0]}.local"
 
 
 def tell(message: str) -> None:
-    """A line on stderr."""
+    """Prints a line on stderr."""
     with suppress(OSError):
         if sys.stderr is not None:
             print(f"fmnist-edge: {printable(message)}", file=sys.stderr, flush=True)

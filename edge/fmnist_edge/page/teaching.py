@@ -1,8 +1,7 @@
-"""Pictures that wait for a label, DIR/kept-* and DIR/unsure-*, and those that have one, DIR/<class>/*, for `train --photos DIR`.
+"""The folder of photos. DIR/kept-* and DIR/unsure-* wait for a label; DIR/<class>/* have one, for `train --photos DIR`.
 
-A power cut loses no picture that was there and leaves none twice: what is new is written whole under another name first, what is
-labelled is renamed, and each reaches the card before anybody hears of it. No name of a file comes from a client, and nothing is
-ever overwritten.
+A power cut loses no picture and duplicates none: a new picture is first written under another name; a labelled one is renamed.
+Each change is on the card before a client is told. Clients never choose file names, and nothing is ever overwritten.
 """
 
 import io
@@ -24,10 +23,10 @@ from fmnist_edge.page.reader import Refused
 from fmnist_edge.pictures.kinds import is_picture
 
 ENOUGH = 50
-"""Photos of each class that are worth it: the 500 of ten classes in docs/study.md."""
+"""How many photos per class are worth labelling: with ten classes, the 500 of docs/study.md."""
 
 NONE_OF_THESE = ".none"
-"""A folder that the training passes over, as it does with all hidden ones."""
+"""The folder for "none of these". The training skips it, as it skips all hidden folders."""
 
 ID = re.compile(r"(?:kept|unsure)-\d{8}-\d{6}-\d{3}[a-z0-9-]{0,40}")
 UNSURE = re.compile(r"unsure-\d{8}-\d{6}-\d{3}-([a-z-]+?)(?:-\d+)?")
@@ -35,20 +34,20 @@ SUFFIXES = {".jpg": "image/jpeg", ".png": "image/png"}
 UNDO = re.compile(r"(\d|none)\.(.+)")
 
 PART = ".page.part"
-"""What is being written."""
+"""The file that is being written."""
 
 SHOWN = 200
-"""Of the pictures that wait, the newest."""
+"""How many waiting pictures are listed, the newest."""
 
 REMEMBERED = 1000
-"""Pictures whose answers are known; of older ones the file's name says what it can."""
+"""How many pictures' answers are remembered. For older ones, only the label in the file's name is known."""
 
 
 class Teaching:
-    """The folder, for one process. limit: bytes that all in it may have together.
+    """The folder, used by one process. limit: of all files in it together, in bytes.
 
-    collection: what keeps frames there too; it makes room for itself among its own.
-    Raises UsageError if nothing can be written there.
+    collection: saves camera frames in the same folder; to make room, it deletes only its own frames.
+    Raises UsageError if the folder can't be written to.
     """
 
     def __init__(self, folder: Path, limit: int, names: Sequence[str] = CLASSES) -> None:
@@ -60,7 +59,7 @@ class Teaching:
         self._mend()
 
     def _mend(self) -> None:
-        """Takes away what a power cut left: a picture half written, and names that were reserved for pictures."""
+        """Removes what a power cut left behind: unfinished files, and empty ones that reserved a name."""
         for place in (self._folder, *chain(*self._folders().values())):
             (place / PART).unlink(missing_ok=True)
             for path in list_files(place):
@@ -68,13 +67,13 @@ class Teaching:
                     path.unlink()
 
     def collect(self, collection: Collection) -> None:
-        """From now on this keeps frames of the camera here too."""
+        """Lets the collection save camera frames in this folder from now on."""
         with self._lock:
             self.collection = collection
             self._leave_room()
 
     def overview(self) -> dict[str, Any]:
-        """How many there are of each class, and what waits, the newest first."""
+        """How many labelled pictures each class has, and the waiting pictures, newest first."""
         with self._lock:
             folders, waiting = self._folders(), self._waiting()
             counts = {class_id: sum(1 for _ in pictures_in(*places)) for class_id, places in folders.items()}
@@ -93,17 +92,17 @@ class Teaching:
             }
 
     def picture(self, picture_id: str) -> tuple[bytes, str]:
-        """One that waits, and its media type. Raises Refused."""
+        """A waiting picture's content and media type. Raises Refused."""
         with self._lock:
             path = self._find(picture_id)
             return path.read_bytes(), SUFFIXES[path.suffix]
 
     def keep(self, content: bytes, suffix: str, answer: dict[str, Any]) -> str:
-        """Puts a picture to those that wait. Returns its id. answer: label, confidence and unsure. Raises Refused."""
+        """Saves a picture that is to wait for a label. Returns its id. answer: label, confidence and unsure. Raises Refused."""
         with self._lock:
             if not self._make_room(len(content)):
                 raise Refused(
-                    507, f"the photos fill their {self._limit // 10**6} MB; download and delete some, or raise --save-mb"
+                    507, f"the photos fill their limit of {self._limit // 10**6} MB; download and delete some, or raise --save-mb"
                 )
             part = self._folder / PART
             try:
@@ -125,7 +124,7 @@ class Teaching:
             return path.stem
 
     def teach(self, picture_id: str, class_id: int | None) -> str:
-        """Moves a picture that waits into its class's folder. Returns what ``undo`` takes. Raises Refused."""
+        """Moves a waiting picture into its class's folder. Returns a token for ``undo``. Raises Refused."""
         with self._lock:
             path = self._find(picture_id)
             folder = self._folders().get(class_id, [self._folder / folder_name(class_id)])[0]
@@ -134,7 +133,7 @@ class Teaching:
             return f"{'none' if class_id is None else class_id}.{moved.stem}"
 
     def undo(self, token: str) -> str:
-        """Moves a picture back to those that wait. Returns its id. Raises Refused."""
+        """Moves a labelled picture back to the waiting ones. Returns its id. Raises Refused."""
         with self._lock:
             found = UNDO.fullmatch(token)
             class_id = None if not found or found[1] == "none" else int(found[1])
@@ -142,25 +141,25 @@ class Teaching:
             if found and ID.fullmatch(found[2]):
                 path = find_picture(found[2], *self._folders().get(class_id, []))
             if path is None:
-                raise Refused(404, "there is nothing to undo: that picture is not in its class's folder")
+                raise Refused(404, "there is nothing to undo: the picture is no longer in its class's folder")
             moved = self._move(path, self._folder)
             self._leave_room()
             return moved.stem
 
     def archive(self, tell: Callable[[str], None]) -> Iterator[bytes]:
-        """A ZIP of all that has a label, bit by bit; what is moved away meanwhile is left out.
+        """A ZIP of all labelled pictures, in chunks. Pictures that are moved away meanwhile are left out.
 
-        tell: gets a line for each picture that can't be read, and is left out too.
+        Pictures that can't be read are left out too; tell is called with a line about each.
         """
-        pipe = Pipe()
-        with zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED) as archive:
+        buffer = ZipBuffer()
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
             for class_id, places in sorted(self._folders().items(), key=lambda pair: folder_name(pair[0])):
                 for number, place in enumerate(places):
                     for path in pictures_in(place):
                         # a second folder of the class may have the same names
                         name = f"{path.stem}-{place.name}{path.suffix}" if number else path.name
                         try:
-                            # a ZIP knows no time before 1980, and a board without a clock no other
+                            # a ZIP can't store times before 1980, and a board without a clock has only those
                             entry = zipfile.ZipInfo.from_file(
                                 path, f"{folder_name(class_id)}/{as_unicode(name)}", strict_timestamps=False
                             )
@@ -168,27 +167,27 @@ class Teaching:
                         except FileNotFoundError:
                             continue
                         except OSError as error:
-                            tell(f"{path}: not in the ZIP, it can't be read ({error.strerror})")
+                            tell(f"{path} is not in the ZIP: it can't be read ({error.strerror})")
                             continue
-                        yield pipe.take()
-        yield pipe.take()
+                        yield buffer.take()
+        yield buffer.take()
 
     def _move(self, path: Path, folder: Path) -> Path:
         try:
             if not folder.is_dir():
                 folder.mkdir()
                 sync(folder.parent)
-            sync(path)  # the camera's frames are not yet on the card
+            sync(path)  # the collection does not sync its frames
             return move(path, folder, path.stem, path.suffix)
         except FileNotFoundError:
-            raise Refused(404, "there is no such picture: it may have been labelled already") from None
+            raise Refused(404, "there is no such picture; it may have been labelled already") from None
         except OSError as error:
             raise Refused(507, f"the picture can't be moved ({error.strerror or error})") from None
 
     def _find(self, picture_id: str) -> Path:
         path = find_picture(picture_id, self._folder) if ID.fullmatch(picture_id) else None
         if path is None:
-            raise Refused(404, "there is no such picture: it may have been labelled already")
+            raise Refused(404, "there is no such picture; it may have been labelled already")
         return path
 
     def _waiting(self) -> list[Path]:
@@ -203,7 +202,7 @@ class Teaching:
         return {"id": path.stem, **self._answers.get(path.stem, unknown)}
 
     def _folders(self) -> dict[int | None, list[Path]]:
-        """The folders of each class that has any, by whatever names the training knows them."""
+        """The folders of each class that has any, under all names that the training accepts."""
         named = {plain(label): class_id for class_id, label in enumerate(CLASSES)}
         named |= {str(class_id): class_id for class_id in range(len(CLASSES))}
         found: dict[int | None, list[Path]] = {}
@@ -216,7 +215,7 @@ class Teaching:
         return found
 
     def _size(self) -> int:
-        """Bytes of all files in the folder, of the tiles beside the frames too."""
+        """The size of all files in the folder, in bytes, including the tiles saved beside the frames."""
         size = 0
         for place, _, names in os.walk(self._folder):
             for name in names:
@@ -225,7 +224,7 @@ class Teaching:
         return size
 
     def _make_room(self, size: int) -> bool:
-        """Whether so many bytes more may be kept. For what somebody chose to keep, the oldest that the camera kept go."""
+        """Whether there is room for this many bytes. To make room, the oldest frames that the camera saved are deleted."""
         self._leave_room()
         excess = self._size() + size - self._limit
         if excess > 0 and self.collection:
@@ -238,14 +237,14 @@ class Teaching:
         return fits
 
     def _leave_room(self) -> None:
-        """Tells the camera's collection how much of the limit is its own."""
+        """Gives the camera's collection the part of the limit that the other files leave."""
         if self.collection:
             own = self.collection.recount()
             self.collection.limit = max(self._limit - self._size() + own, 0)
 
 
-class Pipe(io.RawIOBase):
-    """What ``zipfile`` writes to, and what is taken out again."""
+class ZipBuffer(io.RawIOBase):
+    """Holds what ``zipfile`` has written until it is taken."""
 
     def __init__(self) -> None:
         self._chunks: list[bytes] = []
@@ -260,11 +259,11 @@ class Pipe(io.RawIOBase):
 
 
 def move(path: Path, folder: Path, name: str, suffix: str) -> Path:
-    """Renames a file, under another name if that one is taken, and brings the change to the disk. Raises OSError."""
+    """Moves a file into the folder and syncs. Adds a number to the name if it is taken. Raises OSError."""
     for number in range(1000):
         target = folder / f"{name}{f'-{number}' if number else ''}{suffix}"
         try:
-            # the name is ours from here on: renaming would silently replace what another program puts there
+            # reserves the name: renaming alone would silently replace a file that another program puts there
             os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
         except FileExistsError:
             continue
@@ -277,7 +276,7 @@ def move(path: Path, folder: Path, name: str, suffix: str) -> Path:
         if path.parent != folder:
             sync(path.parent)
         return target
-    raise OSError("a thousand pictures have this name")
+    raise OSError("a thousand pictures have this name already")
 
 
 def find_picture(picture_id: str, *folders: Path) -> Path | None:
@@ -295,17 +294,17 @@ def pictures_in(*folders: Path) -> Iterator[Path]:
 
 
 def slug(label: str) -> str:
-    """As the camera's collection names files."""
+    """The label as in the names of the files that the camera's collection saves."""
     return re.sub("[^a-z]+", "-", label.lower())
 
 
 def folder_name(class_id: int | None) -> str:
-    """``ankle_boot``."""
+    """A class's folder, such as ``ankle_boot``."""
     return NONE_OF_THESE if class_id is None else re.sub(r"\W", "_", CLASSES[class_id].lower())
 
 
 def as_unicode(name: str) -> str:
-    """A file's name as a ZIP can have it: each byte that is no UTF-8 as ``%FF``, so that two names remain two."""
+    """A file's name that a ZIP can store: each byte that is not UTF-8 becomes ``%FF``, so different names stay different."""
     return re.sub("[\udc80-\udcff]", lambda byte: f"%{ord(byte[0]) - 0xDC00:02X}", name)
 
 

@@ -1,4 +1,4 @@
-"""Pictures out of a request's body, within limits: of bytes, also of all bodies together, of pictures, and of time."""
+"""Reads pictures from a request's body. Limits apply to its bytes, to the bytes of all bodies together, to pictures and time."""
 
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
@@ -11,21 +11,21 @@ from starlette.requests import ClientDisconnect, Request
 from fmnist_edge.page.reader import Busy, Refused
 
 MAX_PICTURE = 24_000_000
-"""Bytes: twice what a phone's photo has."""
+"""The largest picture, in bytes: twice a large photo of a phone."""
 
 MAX_BODY = 48_000_000
-"""Bytes of several pictures."""
+"""The largest form with several pictures, in bytes."""
 
 MAX_HELD = 96_000_000
-"""Bytes of all bodies that are in memory: a Pi Zero 2 has 512 MB."""
+"""The most bytes of all bodies in memory: a Pi Zero 2 has 512 MB."""
 
 MAX_PICTURES = 20
 
 BODY_SECONDS = 30.0
-"""For a body to arrive: 48 MB over a slow wireless network."""
+"""How long a body may take to arrive: enough for 48 MB over a slow wireless network."""
 
 RAW = ("image/", "application/octet-stream", "application/x-www-form-urlencoded")
-"""The last is what curl says by itself."""
+"""Media types of bodies that are one picture. The last is curl's default."""
 FORM = "multipart/form-data"
 PART = "picture"
 
@@ -38,14 +38,14 @@ class Upload(NamedTuple):
 
 
 class Uploads:
-    """What is in memory of all requests."""
+    """Counts the bytes of all requests' bodies in memory."""
 
     def __init__(self) -> None:
         self.held = 0
 
     @contextmanager
     def hold(self) -> Iterator["Held"]:
-        """Gives what counts one request's bytes, until its answer is made."""
+        """Counts one request's bytes until its answer is made."""
         held = Held(self)
         try:
             yield held
@@ -54,11 +54,13 @@ class Uploads:
 
 
 class Held:
+    """One request's bytes in memory."""
+
     def __init__(self, uploads: Uploads) -> None:
         self._uploads, self.bytes = uploads, 0
 
     async def chunks(self, request: Request, most: int) -> AsyncGenerator[bytes, None]:
-        """The body. Raises Refused if it is longer or takes too long, Busy if too much is held already."""
+        """The body's chunks. Raises Refused if it has more than ``most`` bytes, Busy if all bodies together are too large."""
         try:
             expected = int(request.headers.get("content-length", "0"))
         except ValueError:
@@ -76,7 +78,7 @@ class Held:
 
 
 async def read_small(request: Request, what: str, seconds: float, most: int, too_long: str) -> bytes:
-    """A body that is short. Raises Refused. what: it is, and too_long: what is said of one with more bytes, to who sent it."""
+    """A short body. Raises Refused. what: its name in error messages; too_long: the message for one with more than most bytes."""
     content = b""
     try:
         with anyio.fail_after(seconds):
@@ -85,14 +87,14 @@ async def read_small(request: Request, what: str, seconds: float, most: int, too
                 if len(content) > most:
                     raise Refused(413, too_long)
     except TimeoutError:
-        raise Refused(408, f"the {what} did not arrive") from None
+        raise Refused(408, f"the {what} did not arrive within {seconds:g} seconds") from None
     except ClientDisconnect:
-        raise Refused(400, f"the connection ended before the {what} did") from None
+        raise Refused(400, f"the connection ended before the {what} had arrived") from None
     return content
 
 
 async def read_uploads(request: Request, held: Held) -> tuple[list[Upload], bool]:
-    """The pictures, and whether they came in a form, which may have several. Raises Refused or Busy."""
+    """The pictures, and whether they came in a form (which may hold several). Raises Refused or Busy."""
     kind = request.headers.get("content-type", "application/octet-stream").lower()
     try:
         with anyio.fail_after(BODY_SECONDS):
@@ -104,9 +106,9 @@ async def read_uploads(request: Request, held: Held) -> tuple[list[Upload], bool
     except TimeoutError:
         raise Refused(408, f"the picture did not arrive within {BODY_SECONDS:g} seconds") from None
     except ClientDisconnect:
-        raise Refused(400, "the connection ended before the picture did") from None
+        raise Refused(400, "the connection ended before the picture had arrived") from None
     if not content:
-        raise Refused(400, "there is nothing in it; send the bytes of a picture's file")
+        raise Refused(400, "the request is empty; send the bytes of a picture's file")
     return [Upload(shown_name(request.query_params.get("name", "picture")), content)], False
 
 
@@ -129,7 +131,7 @@ async def read_form(request: Request, held: Held) -> list[Upload]:
     try:
         for part in form.getlist(PART):
             if isinstance(part, str):
-                raise Refused(400, f"the part '{PART}' has no file name, and so is no picture")
+                raise Refused(400, f"the part '{PART}' has no file name, so it is not a picture")
             content = await part.read()
             if len(content) > MAX_PICTURE:
                 raise too_long(MAX_PICTURE)
@@ -142,7 +144,7 @@ async def read_form(request: Request, held: Held) -> list[Upload]:
 
 
 def shown_name(name: str) -> str:
-    """A name as it is repeated in the answer; it is never one of a file."""
+    """A picture's name for the answer: shortened, and printable. It is never used as a file name."""
     return "".join(character if character.isprintable() else "?" for character in name[:LONGEST_NAME])
 
 

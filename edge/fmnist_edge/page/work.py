@@ -1,4 +1,4 @@
-"""What the reader's process does: opens pictures, classifies them, makes them fit to be kept, says how the device is."""
+"""The reader's process: opens and classifies pictures, prepares them for saving, and reports the device's state."""
 
 import base64
 import io
@@ -31,10 +31,10 @@ from fmnist_edge.pictures.upright import has_transparency, plain
 from fmnist_edge.runtimes.isolated import limit_resources
 
 MAX_PIXELS = 24_000_000
-"""That may be decoded of one picture; a JPEG of 200 million takes 3."""
+"""The most pixels to decode of one picture. A JPEG of 200 million takes 3, because it is decoded at a smaller scale."""
 
 KEPT_EDGE = 1024
-"""Pixels of the longest edge of a picture that is kept: several times what is looked at."""
+"""The longest edge of a saved picture, in pixels: several times what the classifier uses."""
 
 JPEG_QUALITY = 92
 
@@ -43,11 +43,11 @@ NICENESS = 10
 
 
 def serve(model: str | None, min_confidence: float | None, language: str) -> None:
-    """Answers as long as somebody asks."""
+    """Answers requests until the page closes the pipe."""
     requests, replies = Connection(os.dup(0), writable=False), Connection(os.dup(1), readable=False)
-    os.dup2(2, 1)  # what a runtime prints is no reply
+    os.dup2(2, 1)  # keeps what a runtime prints out of the replies
     limit_resources()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends when nobody asks any longer
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends with the page, not by itself
     with suppress(OSError):
         os.nice(NICENESS)
 
@@ -68,7 +68,7 @@ def serve(model: str | None, min_confidence: float | None, language: str) -> Non
 
 
 class Work:
-    """A classifier, and the jobs that it is needed for. language: of the labels."""
+    """The classifier and its jobs. language: of the labels."""
 
     def __init__(self, classifier: Classifier, language: str) -> None:
         self._classifier = classifier
@@ -81,19 +81,19 @@ class Work:
         }
 
     def answer(self, request: dict[str, Any], content: bytes) -> Answer:
-        """request: the job's name, and what it wants beside the content. In the answer, ``error`` says what went wrong."""
+        """Runs a job. request: the job's name and its other arguments. If it fails, the answer has ``error``."""
         arguments = dict(request)
         try:
             return self._jobs[arguments.pop("job")](content, **arguments)
         except Refused as error:
             return {"status": error.status, "error": str(error)}, b""
         except MemoryError:
-            return {"status": 413, "error": "the picture needs more memory than it may have"}, b""
+            return {"status": 413, "error": "the picture needs more memory than is allowed"}, b""
         except FmnistEdgeError as error:
             return {"status": 500, "error": str(error)}, b""
 
     def classify(self, content: bytes, name: str, explain: bool) -> Answer:
-        """The record that ``classify --json --all`` prints; explain: with the garment's outline and the tile too."""
+        """The record that ``classify --json --all`` prints. explain adds the garment's outline and the tile."""
         began = time.perf_counter()
         image, view, mask = read(content)
         record = self._record(name, view, began)
@@ -107,7 +107,7 @@ class Work:
         return record, b""
 
     def keep(self, content: bytes) -> Answer:
-        """The picture as it is to be kept: upright, small, without metadata; its record, and its suffix."""
+        """The picture as it is saved (upright, small, without metadata), its record, and its suffix."""
         began = time.perf_counter()
         image, view, _ = read(content)
         record = self._record("", view, began)
@@ -139,10 +139,10 @@ class Work:
 
 
 def read(content: bytes) -> tuple[Image.Image, View, Mask | None]:
-    """A picture, what the model is shown of it, and the garment's mask. Raises Refused."""
+    """The picture, the view of it that the model gets, and the garment's mask. Raises Refused."""
     try:
         if not content:
-            raise Refused(400, "there is nothing in it; send the bytes of a picture's file")
+            raise Refused(400, "the request is empty; send the bytes of a picture's file")
         image = decode(io.BytesIO(content), MAX_PIXELS)
         return image, *look_closely(image, "auto")
     except TooLargeError:
@@ -152,7 +152,7 @@ def read(content: bytes) -> tuple[Image.Image, View, Mask | None]:
 
 
 def png_url(tile: Tile) -> str:
-    """The tile as a PNG in the text of an address."""
+    """The tile as a PNG in a data URL."""
     file = io.BytesIO()
     Image.fromarray(tile).save(file, "png")
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"

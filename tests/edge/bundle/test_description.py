@@ -94,6 +94,8 @@ def test_a_checksum_that_does_not_fit_is_damage() -> None:
         {"photo_odds": 1},
         {"photo_odds": 1e6, "photo_temperature": 0.8},
         {"unsure": {"tile": 0, "photo": 1}},
+        {"photo_mark": True},
+        {"photo_mark": False},
         {"unsure": {"photo": 0.0, "tile": 1.0}, "temperature": 1.5},
     ],
 )
@@ -108,6 +110,7 @@ def test_a_calibration_within_its_limits_is_used(training: dict[str, Any]) -> No
         *({"temperature": temperature} for temperature in (0.9e-6, 1e6 + 0.5, -1, "1", None, True)),
         *({"photo_temperature": temperature} for temperature in (0.9e-6, 1e6 + 0.5, -1, "1", None, True)),
         *({"photo_odds": odds} for odds in (0.99, 0, 1e6 + 0.5, -2, "2", None, True)),
+        *({"photo_mark": mark} for mark in (1, 0, "yes", None)),
         *({"unsure": {"tile": tile, "photo": 0.5}} for tile in (-0.01, 1.01, "0.5", None, True)),
         *({"unsure": {"tile": 0.5, "photo": photo}} for photo in (-0.01, 1.01, "0.5", None, True)),
         *({"unsure": unsure} for unsure in (None, 0.5, ["tile", "photo"], {}, {"tile": 0.5}, {"photo": 0.5})),
@@ -117,7 +120,7 @@ def test_a_calibration_within_its_limits_is_used(training: dict[str, Any]) -> No
 )
 def test_a_calibration_that_cannot_be_used_is_refused(training: object) -> None:
     assert not is_calibration(training)
-    assert refusal(training=training) == "its confidence thresholds or temperatures are missing or wrong; export it again"
+    assert refusal(training=training) == "what it says of its confidence or of photos is missing or wrong; export it again"
 
 
 @pytest.mark.parametrize(("value", "is_one"), [(1, True), (2, True), (1.5, True), (0.99, False), (2.01, False), (True, False)])

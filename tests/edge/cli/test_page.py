@@ -24,9 +24,9 @@ MODEL = ("--model", MODELS / "fmnist-int8.tflite")
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        (["--tls-key", "key.pem"], "--tls-key goes with --tls-cert"),
-        (["--tls-cert", "gone.pem"], "--tls-cert gone.pem: it or its key can't be used"),
-        (["--host", "no.such.host.invalid"], "--host no.such.host.invalid is no address of this machine"),
+        (["--tls-key", "key.pem"], "--tls-key needs --tls-cert"),
+        (["--tls-cert", "gone.pem"], "--tls-cert gone.pem: the certificate or its key can't be used"),
+        (["--host", "no.such.host.invalid"], "--host no.such.host.invalid is not an address of this machine"),
         (["--host", "192.0.2.1"], "--host 192.0.2.1: cannot assign requested address"),
         (["--roi", "1,2"], "--roi is left, top, width and height"),
         (["--port", "0", "--photos", "docs/shoe.png"], ""),
@@ -46,7 +46,7 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
         result = fmnist_edge("page", "--source", "none", "--port", port, "--photos", tmp_path)
 
     assert (result.returncode, result.stdout) == (1, "")
-    assert result.stderr == f"fmnist-edge: port {port} is taken; is a page running already? --port takes another\n"
+    assert result.stderr == f"fmnist-edge: port {port} is taken; is a page running already? Choose another with --port\n"
 
 
 @pytest.mark.parametrize("package", ["starlette", "uvicorn", "python_multipart", "anyio"])

@@ -102,6 +102,7 @@ class Counting:
 
     def __init__(self) -> None:
         self.model = SimpleNamespace(session=SimpleNamespace(probabilities=lambda tiles: self.tiles.append(len(tiles))))
+        self.photo_mark = True
         self.tiles: list[int] = []
         self.files: list[Path] = []
 

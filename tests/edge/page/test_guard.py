@@ -78,7 +78,7 @@ def test_a_name_that_was_made_to_point_here_gets_nothing(host: str | None) -> No
     answer = ask(secret=None, host=host)
 
     assert answer.status == 421
-    assert json.loads(answer.body) == {"error": "this page has no such name; --name adds one"}
+    assert json.loads(answer.body) == {"error": "the page has no such host name; --name adds one"}
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
@@ -99,7 +99,7 @@ def test_a_name_that_was_made_to_point_here_gets_nothing(host: str | None) -> No
 def test_another_page_may_not_ask_in_this_browsers_name(method: str, headers: dict[str, str]) -> None:
     answer = ask(method=method, cookie=COOKIES, **headers)
 
-    assert (answer.status, json.loads(answer.body)) == (403, {"error": "another page may not ask this one"})
+    assert (answer.status, json.loads(answer.body)) == (403, {"error": "requests from other sites are refused"})
     assert answer.headers["connection"] == "close"
 
 
@@ -144,7 +144,7 @@ def test_only_who_has_the_token_gets_an_answer(headers: dict[str, str], known: b
 
     assert answer.status == (200 if known else 401)
     if not known:
-        assert json.loads(answer.body)["error"] == "it asks for the token: log in, or send 'Authorization: Bearer TOKEN'"
+        assert json.loads(answer.body)["error"] == "the page needs its token: log in, or send 'Authorization: Bearer TOKEN'"
         assert answer.headers["www-authenticate"] == "Bearer"
 
 
@@ -186,13 +186,13 @@ def test_a_link_opens_nothing_with_another_token_or_to_another_place(path: str, 
 @pytest.mark.parametrize(
     ("body", "status", "said"),
     [
-        (json.dumps({"token": "x"}).encode(), 401, "this is not the token"),
-        (json.dumps({"token": [TOKEN]}).encode(), 401, "this is not the token"),
+        (json.dumps({"token": "x"}).encode(), 401, "the token is wrong"),
+        (json.dumps({"token": [TOKEN]}).encode(), 401, "the token is wrong"),
         (json.dumps({"Token": TOKEN}).encode(), 400, 'send {"token": "..."}'),
         (json.dumps([TOKEN]).encode(), 400, 'send {"token": "..."}'),
         (b"\xff", 400, 'send {"token": "..."}'),
         (b"[" * 1000, 400, 'send {"token": "..."}'),
-        (b" " * 1001, 413, "no token is that long"),
+        (b" " * 1001, 413, "this is too long to be a token"),
     ],
 )
 def test_whoever_has_no_token_does_not_log_in(body: bytes, status: int, said: str) -> None:
@@ -258,7 +258,7 @@ def test_a_token_is_not_waited_for_longer_than_ten_seconds(monkeypatch: pytest.M
 
     answer = ask("/login", "POST", body=None)
 
-    assert (answer.status, json.loads(answer.body)) == (408, {"error": "the token did not arrive"})
+    assert (answer.status, json.loads(answer.body)) == (408, {"error": "the token did not arrive within 0.01 seconds"})
 
 
 def lower(headers: dict[str, str]) -> dict[str, str]:

@@ -30,8 +30,8 @@ def test_a_source_that_opens_and_breaks_at_once_is_told_once_and_its_attempts_ar
     faults: list[int] = []
 
     class Watched(Hub):
-        def tell(self, event: str, data: dict[str, Any]) -> None:
-            super().tell(event, data)
+        def broadcast(self, event: str, data: dict[str, Any]) -> None:
+            super().broadcast(event, data)
             if event == "fault":
                 faults.append(data["attempt"])
 
@@ -46,4 +46,4 @@ def test_a_source_that_opens_and_breaks_at_once_is_told_once_and_its_attempts_ar
     live.run(Classifier(MODELS / "fmnist-int8.tflite"), None, signals)
 
     assert faults == [1, 2, 3, 4]
-    assert capfd.readouterr().err.count("it breaks; going on without, and trying again") == 1
+    assert capfd.readouterr().err.count("it breaks; continuing without a camera, and trying again") == 1

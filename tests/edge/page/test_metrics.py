@@ -7,12 +7,12 @@ import pytest
 from fmnist_edge.page.metrics import Metrics
 
 ALL = """\
-# HELP fmnist_edge_answers_total Answers by label, of the camera's frames and of pictures that were sent.
+# HELP fmnist_edge_answers_total Answers by label, for camera frames and uploaded pictures.
 # TYPE fmnist_edge_answers_total counter
 fmnist_edge_answers_total{source="camera",label="Bag"} 2
 fmnist_edge_answers_total{source="camera",label="Shirt"} 1
 fmnist_edge_answers_total{source="upload",label="Bag"} 2
-# HELP fmnist_edge_frame_age_seconds How old a frame was when its answer was there.
+# HELP fmnist_edge_frame_age_seconds Age of a frame when its answer was ready.
 # TYPE fmnist_edge_frame_age_seconds histogram
 fmnist_edge_frame_age_seconds_bucket{le="0.01"} 1
 fmnist_edge_frame_age_seconds_bucket{le="0.025"} 1
@@ -27,7 +27,7 @@ fmnist_edge_frame_age_seconds_bucket{le="10.0"} 2
 fmnist_edge_frame_age_seconds_bucket{le="+Inf"} 3
 fmnist_edge_frame_age_seconds_sum 11.040000
 fmnist_edge_frame_age_seconds_count 3
-# HELP fmnist_edge_request_seconds How long a picture that was sent waited for its answer.
+# HELP fmnist_edge_request_seconds Time from an upload to its answer.
 # TYPE fmnist_edge_request_seconds histogram
 fmnist_edge_request_seconds_bucket{le="0.01"} 0
 fmnist_edge_request_seconds_bucket{le="0.025"} 0
@@ -42,23 +42,23 @@ fmnist_edge_request_seconds_bucket{le="10.0"} 2
 fmnist_edge_request_seconds_bucket{le="+Inf"} 2
 fmnist_edge_request_seconds_sum 0.400000
 fmnist_edge_request_seconds_count 2
-# HELP fmnist_edge_frames_total Frames that were looked at.
+# HELP fmnist_edge_frames_total Frames that were processed.
 # TYPE fmnist_edge_frames_total counter
 fmnist_edge_frames_total 7
-# HELP fmnist_edge_reconnects_total How often the camera came back.
+# HELP fmnist_edge_reconnects_total How often a lost camera was opened again.
 # TYPE fmnist_edge_reconnects_total counter
 fmnist_edge_reconnects_total 0
-# HELP fmnist_edge_dropped_frames Frames of the camera, since it was opened, that were never looked at.
+# HELP fmnist_edge_dropped_frames Frames skipped since the camera was opened.
 # TYPE fmnist_edge_dropped_frames gauge
 fmnist_edge_dropped_frames 5
 # HELP fmnist_edge_replies_total HTTP replies by status.
 # TYPE fmnist_edge_replies_total counter
 fmnist_edge_replies_total{status="200"} 2
 fmnist_edge_replies_total{status="401"} 1
-# HELP fmnist_edge_viewers Who looks at the live picture or the answers.
+# HELP fmnist_edge_viewers Open streams of pictures and answers.
 # TYPE fmnist_edge_viewers gauge
 fmnist_edge_viewers 3
-# HELP fmnist_edge_uptime_seconds Since the page was started.
+# HELP fmnist_edge_uptime_seconds Time since the page was started.
 # TYPE fmnist_edge_uptime_seconds gauge
 fmnist_edge_uptime_seconds 90
 """
@@ -79,7 +79,7 @@ def test_everything_that_was_counted_is_told(monkeypatch: pytest.MonkeyPatch) ->
 
     assert metrics.text(5, 3, None) == ALL
     assert metrics.text(5, 3, 48.3) == ALL + (
-        "# HELP fmnist_edge_temperature_celsius Of the processor.\n"
+        "# HELP fmnist_edge_temperature_celsius Temperature of the processor.\n"
         "# TYPE fmnist_edge_temperature_celsius gauge\n"
         "fmnist_edge_temperature_celsius 48.3\n"
     )

@@ -118,7 +118,7 @@ def test_a_token_that_could_be_guessed_or_stands_in_no_link_is_refused(token: st
     monkeypatch.setenv(VARIABLE, token)
 
     assert complaint(find_secret) == (
-        "$FMNIST_EDGE_PAGE_TOKEN: a token has 16 characters or more, letters, digits and -._~; without it, one is made"
+        "$FMNIST_EDGE_PAGE_TOKEN: a token needs at least 16 characters, only letters, digits and -._~; remove it to get a new one"
     )
 
 
@@ -131,7 +131,7 @@ def test_sixteen_characters_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_token_that_can_not_be_kept_or_read_is_named_with_its_place(folder: Path) -> None:
     folder.parent.mkdir()
     folder.touch()
-    assert complaint(find_secret) == f"{folder}/page-token: the page's token can't be kept there (File exists)"
+    assert complaint(find_secret) == f"{folder}/page-token: the page's token can't be saved there (File exists)"
 
     folder.unlink()
     (folder / NAME).mkdir(parents=True)
@@ -142,7 +142,7 @@ def test_a_token_that_can_not_be_kept_or_read_is_named_with_its_place(folder: Pa
     assert complaint(find_secret).startswith(f"{folder}/page-token: the page's token can't be read ('utf-8' codec")
 
     (folder / NAME).write_text("short")
-    assert complaint(find_secret).startswith(f"{folder}/page-token: a token has 16 characters or more")
+    assert complaint(find_secret).startswith(f"{folder}/page-token: a token needs at least 16 characters")
 
 
 @pytest.mark.parametrize(

@@ -317,7 +317,7 @@ def test_the_limit_may_be_reached(tmp_path: Path, size: int, fits: bool) -> None
     if fits:
         assert teaching.keep(bytes(size), ".png", ANSWER)
     else:
-        with pytest.raises(Refused, match="the photos fill their 1 MB; download and delete some, or raise --save-mb"):
+        with pytest.raises(Refused, match="the photos fill their limit of 1 MB; download and delete some, or raise --save-mb"):
             teaching.keep(bytes(size), ".png", ANSWER)
 
 
@@ -413,7 +413,7 @@ def test_the_archive_takes_any_date_and_passes_over_what_can_not_be_read(tmp_pat
     with zipfile.ZipFile(io.BytesIO(b"".join(teaching.archive(told.append)))) as archive:
         assert archive.namelist() == ["coat/old.jpg", "coat/zebra.jpg"]
         assert archive.getinfo("coat/old.jpg").date_time[0] == 1980
-    assert told == [f"{broken}: not in the ZIP, it can't be read (Input/output error)"]
+    assert told == [f"{broken} is not in the ZIP: it can't be read (Input/output error)"]
 
 
 def test_the_archive_passes_over_what_is_moved_away_meanwhile(tmp_path: Path) -> None:

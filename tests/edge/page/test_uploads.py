@@ -87,11 +87,11 @@ OF_ANOTHER_KIND = "send a picture's bytes as image/... or application/octet-stre
 @pytest.mark.parametrize(
     ("chunks", "kind", "status", "said"),
     [
-        ([], "image/png", 400, "there is nothing in it; send the bytes of a picture's file"),
+        ([], "image/png", 400, "the request is empty; send the bytes of a picture's file"),
         ([b"{}"], "application/json", 415, OF_ANOTHER_KIND),
         ([b"x"], "multipart/form-data", 400, "the form can't be read (missing boundary"),
         ([b"--b--\r\n"], "multipart/form-data; boundary=b", 400, "the form has no part named 'picture'"),
-        ([WITHOUT_A_NAME], "multipart/form-data; boundary=b", 400, "the part 'picture' has no file name, and so is no picture"),
+        ([WITHOUT_A_NAME], "multipart/form-data; boundary=b", 400, "the part 'picture' has no file name, so it is not a picture"),
     ],
 )
 def test_what_holds_no_picture_is_refused_with_the_cure(chunks: list[bytes], kind: str, status: int, said: str) -> None:
@@ -130,7 +130,7 @@ def test_a_form_is_held_in_memory_and_never_in_a_file_and_has_a_limit_as_a_whole
 
 
 def test_half_a_picture_is_none() -> None:
-    assert refusal(lambda: read(b"half", gone=True)) == (400, "the connection ended before the picture did")
+    assert refusal(lambda: read(b"half", gone=True)) == (400, "the connection ended before the picture had arrived")
     assert refusal(lambda: form(("a.png", b"x"), part="file")) == (400, "the form has no part named 'picture'")
 
 

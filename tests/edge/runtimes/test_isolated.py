@@ -260,7 +260,7 @@ def test_a_calibration_that_cannot_be_used_is_refused(name: str, tmp_path: Path)
     path = tmp_path / "model.tflite"
     path.write_bytes(attach_description(flatbuffer(), describe("int8", SAYS_NOTHING_GOOD[name])))
 
-    with pytest.raises(ModelError, match="its confidence thresholds or temperatures are missing or wrong"):
+    with pytest.raises(ModelError, match="what it says of its confidence or of photos is missing or wrong"):
         open_model(path)
 
 

@@ -123,7 +123,7 @@ def test_a_pause_stops_the_picture_and_the_answers(live: Page, camera: FilmCamer
     live.wait_for_timeout(SOON)
     expect(live.locator("#live .name")).to_have_text("Trouser")
 
-    live.get_by_role("button", name="Go on").click()
+    live.get_by_role("button", name="Resume").click()
 
     expect(live.locator("#live .name")).to_have_text("Bag")
 

@@ -95,7 +95,7 @@ def test_where_no_picture_waits_one_that_another_phone_keeps_comes_by_itself(
 ) -> None:
     with started(tmp_path, "--source", "none") as (ask, _):
         page.goto(f"http://127.0.0.1:{ask.port}/#teach")
-        expect(page.get_by_role("heading", name="No picture waits")).to_be_visible()
+        expect(page.get_by_role("heading", name="No pictures are waiting")).to_be_visible()
 
         ask.post("/api/teach", camera.frames[GARMENTS["Bag"][20]], Content_Type="image/jpeg")
 
@@ -107,12 +107,12 @@ def test_a_frozen_picture_and_one_that_was_tried_wait_to_be_taught(page: Page, c
     page.goto("/#live")
     expect(page.locator("#live .name")).to_have_text("Trouser")
     page.get_by_role("button", name="Keep to teach").click()
-    expect(page.locator("#done")).to_have_text("Kept. It waits in Teach.")
+    expect(page.locator("#done")).to_have_text("Kept. It is waiting in Teach.")
     page.get_by_role("link", name="Try").click()
     page.set_input_files("#files", tmp_path / "mine.jpg")
     expect(page.locator("#try .name")).to_have_text("Bag")
     page.get_by_role("button", name="Keep to teach").click()
-    expect(page.locator("#done")).to_have_text("Kept. It waits in Teach.")
+    expect(page.locator("#done")).to_have_text("Kept. It is waiting in Teach.")
 
     page.get_by_role("link", name="Teach").click()
 

@@ -54,7 +54,7 @@ def test_who_has_the_token_alone_types_it(guarded: Guarded, stranger: Page, barr
     assert barriers(stranger) == []
     stranger.get_by_label("Token").fill("not the token")
     stranger.get_by_role("button").click()
-    expect(stranger.get_by_role("alert")).to_have_text("this is not the token")
+    expect(stranger.get_by_role("alert")).to_have_text("the token is wrong")
 
     stranger.get_by_label("Token").fill(guarded.token)
     stranger.get_by_label("Token").press("Enter")
@@ -75,11 +75,11 @@ def test_a_stranger_on_a_phone_classifies_a_shoe_corrects_the_answer_and_has_a_z
     chooser.value.set_files(ROOT / "docs" / "shoe.png")
     expect(phone.locator("#try .name")).to_have_text("Sneaker")
     phone.get_by_role("button", name="Keep to teach").tap()
-    expect(phone.locator("#done")).to_have_text("Kept. It waits in Teach.")
+    expect(phone.locator("#done")).to_have_text("Kept. It is waiting in Teach.")
 
     phone.get_by_role("link", name="Teach", exact=True).tap()
     phone.get_by_role("button", name="Ankle boot").tap()
-    expect(phone.locator("#done")).to_have_text("Kept as Ankle boot. No picture waits any longer.")
+    expect(phone.locator("#done")).to_have_text("Kept as Ankle boot. No more pictures are waiting.")
     with phone.expect_download() as download:
         phone.get_by_role("link", name="Download all").tap()
 

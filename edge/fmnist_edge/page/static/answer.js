@@ -1,11 +1,11 @@
-// What the model says of a picture: the label, ten bars, the tile. Live and Try show it.
+// Shows the model's answer to a picture: the label, ten bars, the tile. Live and Try use it.
 
 import { byId, make } from "./dom.js";
 
-const LEAST_TOLD = 0.005;
-/** As in answers.py: two digits would make 1.00 of what is that near to 1, and no model is that sure. */
+const ROUNDS_TO_ONE = 0.005;
+/** As in answers.py: a probability this close to 1 would be rounded to 1.00, and no model is that sure. */
 
-/** Fills the place, and returns what shows an answer in it: a record as `classify --json --all` prints it, with its tile. */
+/** Fills the place, and returns a function that shows a record there: one of `classify --json --all`, with its tile. */
 export function answerIn(place) {
   place.append(byId("answer").content.cloneNode(true));
   const find = (selector) => place.querySelector(selector);
@@ -20,7 +20,7 @@ export function answerIn(place) {
     }
     place.classList.toggle("unsure", record.unsure);
     place.classList.toggle("nothing", record.class_id === null);
-    name.textContent = inWords(record);
+    name.textContent = marked(record);
     confidence.textContent = record.class_id === null ? "" : twoDigits(record.confidence);
     remark.textContent = remarkOn(record);
     probabilities.forEach(([label, probability], classId) => {
@@ -37,7 +37,7 @@ export function answerIn(place) {
   };
 }
 
-/** A line with a bar for one class: its parts that change. */
+/** A row with a bar for one class. Returns the row and the parts that change. */
 export function barOf(label) {
   const bar = make("span", { className: "fill" });
   const track = make("span", { className: "track" }, bar);
@@ -46,16 +46,16 @@ export function barOf(label) {
   return { row: make("li", {}, make("span", { textContent: label }), track, number), bar, number };
 }
 
-/** `0.93`; `>0.99` of what would round to 1. */
-export const twoDigits = (probability) => (probability >= 1 - LEAST_TOLD ? ">0.99" : probability.toFixed(2));
+/** Two digits, as in `0.93`, or `>0.99` for what would round to 1. */
+export const twoDigits = (probability) => (probability >= 1 - ROUNDS_TO_ONE ? ">0.99" : probability.toFixed(2));
 
 /** The label, with a question mark if the model is unsure. */
-export const inWords = ({ label, unsure }) => (unsure ? `${label}?` : label);
+export const marked = ({ label, unsure }) => (unsure ? `${label}?` : label);
 
 function remarkOn(record) {
   if (record.class_id !== null && !record.garment_found) return "Nothing stands out from the ground: a guess.";
   return record.unsure ? "The model is unsure." : "";
 }
 
-/** For the ear. */
+/** The answer for screen readers. */
 export const spoken = ({ label, unsure }) => (unsure ? `${label}, unsure` : label);

@@ -1,7 +1,7 @@
-// Asks the device. Each error is a sentence to show.
+// Sends requests to the device. The message of each error is a sentence to show.
 
-const PATIENCE = 6;
-/** How often a picture is offered to a device that is busy. */
+const ATTEMPTS = 6;
+/** How often a request is sent to a device that is busy. */
 
 export const get = (path) => ask(path, {});
 
@@ -14,7 +14,7 @@ async function ask(path, options) {
   for (let attempt = 1; ; attempt += 1) {
     const response = await reach(path, options);
     const pause = Number(response.headers.get("Retry-After"));
-    if (response.status === 503 && pause && attempt < PATIENCE) {
+    if (response.status === 503 && pause && attempt < ATTEMPTS) {
       await sleep(1000 * pause);
       continue;
     }
@@ -23,7 +23,7 @@ async function ask(path, options) {
   }
 }
 
-/** The response, whatever it says; a device that wants the token again gets the page's visitor to its door. */
+/** The response, whatever its status. If the device asks for the token again, the page reloads and shows the login. */
 export async function reach(path, options) {
   let response;
   try {

@@ -1,4 +1,4 @@
-// The page: one view at a time, named by the address's #.
+// The page: one view at a time, named by the part of the address after #.
 
 import { byId, notice } from "./dom.js";
 import * as device from "./device.js";
@@ -7,7 +7,7 @@ import * as teach from "./teach.js";
 import * as trying from "./try.js";
 
 const VIEWS = { live, try: trying, teach, device };
-/** Each may have show() and hide(). */
+/** Each view may export show() and hide(). */
 
 let shown = null;
 
@@ -22,13 +22,13 @@ function route() {
   }
   document.title = `${document.querySelector("nav a[aria-current]").textContent} – fmnist-edge`;
   for (const place of ["done", "trouble"]) notice(byId(place), "");
-  // keys are for the view that is looked at, and Tab goes on in it
+  // the visible view gets the keys, and Tab continues in it
   byId(name).focus({ preventScroll: true });
   shown = name;
   if (!document.hidden) VIEWS[name].show?.();
 }
 
-// nothing is sent to a page that nobody sees; browsers allow six connections to a device, and each Live needs two
+// a hidden page closes its streams: browsers allow six connections to a device, and each Live needs two
 document.addEventListener("visibilitychange", () => (document.hidden ? VIEWS[shown].hide?.() : VIEWS[shown].show?.()));
 addEventListener("hashchange", route);
 route();

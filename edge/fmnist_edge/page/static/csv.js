@@ -1,9 +1,9 @@
-// A table as a CSV file (RFC 4180) that a spreadsheet opens as it is meant.
+// Writes a table as a CSV file (RFC 4180) that spreadsheets read correctly.
 
 const BYTE_ORDER_MARK = "\ufeff";
-/** Without it, Excel takes UTF-8 for something else. */
+/** Without it, Excel does not recognize UTF-8. */
 
-/** rows: of strings, numbers, booleans, undefined for an empty field. The first has the names of the columns. */
+/** rows: lists of strings, numbers, booleans, or undefined for an empty field. The first holds the column names. */
 export const toCsv = (rows) => BYTE_ORDER_MARK + rows.map((row) => `${row.map(toField).join(",")}\r\n`).join("");
 
 function toField(value) {
@@ -14,7 +14,7 @@ function toField(value) {
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
-/** Lets the browser save a file of this page's making. */
+/** Lets the browser save a text as a file. */
 export function save(name, text, type) {
   const address = URL.createObjectURL(new Blob([text], { type }));
   Object.assign(document.createElement("a"), { href: address, download: name }).click();

@@ -1,10 +1,10 @@
-// Device: what `status`, `info` and `verify` say.
+// Device: shows what `status`, `info` and `verify` report.
 
 import { get, post } from "./api.js";
 import { byId, complain, make, notice, onClick } from "./dom.js";
 
-const EVERY = 5000;
-/** Milliseconds between two looks. */
+const REFRESH_MS = 5000;
+/** Milliseconds between two requests. */
 
 let timer = null;
 
@@ -18,7 +18,7 @@ export async function show() {
   } catch (error) {
     complain(error);
   }
-  if (!byId("device").hidden) timer = setTimeout(show, EVERY);
+  if (!byId("device").hidden) timer = setTimeout(show, REFRESH_MS);
 }
 
 export const hide = () => clearTimeout(timer);
@@ -27,14 +27,14 @@ function showStatus({ model, device, source, frames, fps, dropped, reconnects, u
   notice(byId("problem"), device.problem ?? "");
   fill(byId("status"), {
     Camera: source ?? "none",
-    "Frames a second": source && fps.toFixed(1),
+    "Frames per second": source && fps.toFixed(1),
     Frames: source && frames.toLocaleString("en"),
     Dropped: source && dropped.toLocaleString("en"),
     Reconnects: source && reconnects,
-    "Up for": inWords(uptime),
+    Uptime: duration(uptime),
     Temperature: device.temperature_c && `${device.temperature_c.toFixed(0)} °C`,
     Version: device.version,
-    Signature: device.signature ?? "not asked for",
+    Signature: device.signature ?? "not required",
     Verified: device.verified === null ? null : device.verified ? "yes" : "no",
   });
   const { training, input, ...rest } = model;
@@ -42,7 +42,7 @@ function showStatus({ model, device, source, frames, fps, dropped, reconnects, u
     Recipe: training.recipe,
     Purpose: training.purpose,
     "Hidden layers": training.hidden,
-    "Numbers": input.dtype,
+    "Number type": input.dtype,
     "Unsure below": training.unsure,
     "Photos learned from": training.photo_dataset?.photos,
     Versions: training.versions,
@@ -59,7 +59,7 @@ function fill(place, facts) {
   place.replaceChildren(...rows.map((row) => make("div", {}, ...row)));
 }
 
-/** A JSON value: lists as a, b; objects as name value, name value. */
+/** A JSON value as text: a list as "a, b", an object as "name value, name value". */
 function toText(value) {
   if (Array.isArray(value)) return value.map(toText).join(", ");
   if (value && typeof value === "object") {
@@ -68,7 +68,7 @@ function toText(value) {
   return typeof value === "number" ? String(Number(value.toPrecision(4))) : String(value);
 }
 
-function inWords(seconds) {
+function duration(seconds) {
   const [days, hours, minutes] = [seconds / 86_400, (seconds / 3600) % 24, (seconds / 60) % 60].map(Math.floor);
   if (days) return `${days} d ${hours} h`;
   if (hours) return `${hours} h ${minutes} min`;

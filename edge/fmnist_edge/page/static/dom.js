@@ -1,11 +1,11 @@
-// What each view needs of the document.
+// Helpers for the document that all views use.
 
-const SECONDS = 6;
-/** That a message stays. */
+const MESSAGE_SECONDS = 6;
+/** How long a message stays. */
 
 export const byId = (id) => document.getElementById(id);
 
-/** A new element. properties: of the element, such as className or textContent; children: elements or text. */
+/** A new element. properties: such as className or textContent; children: elements or text. */
 export function make(tag, properties = {}, ...children) {
   const element = Object.assign(document.createElement(tag), properties);
   element.append(...children);
@@ -18,7 +18,7 @@ export function notice(place, text) {
   place.hidden = !text;
 }
 
-/** Screen readers say it. Also when it is the same text again. */
+/** Lets screen readers say the text, even if it is the same as before. */
 export function announce(text) {
   const place = byId("announcer");
   place.textContent = place.textContent === text ? `${text}\u00a0` : text;
@@ -26,17 +26,17 @@ export function announce(text) {
 
 let fading = null;
 
-/** Says for some seconds that something was done, to eyes and ears. */
+/** Shows a message for some seconds. Screen readers say it too. */
 export function tell(text) {
   clearTimeout(fading);
   notice(byId("done"), text);
-  fading = setTimeout(() => notice(byId("done"), ""), SECONDS * 1000);
+  fading = setTimeout(() => notice(byId("done"), ""), MESSAGE_SECONDS * 1000);
 }
 
-/** What went wrong with what the user asked for, above the view until the next thing works. */
+/** Shows an error above the view, until the next action succeeds. */
 export const complain = (error) => notice(byId("trouble"), error.message);
 
-/** Lets a button do something that takes a moment: it is out of order meanwhile, and trouble is told. */
+/** Runs an action when the button is clicked. The button is busy meanwhile, and errors are shown. */
 export function onClick(button, act) {
   button.addEventListener("click", () => doing(button, act));
 }

@@ -1,4 +1,4 @@
-// Live: what the camera sees, and what the model says of it.
+// Live: shows what the camera sees, and the model's answer.
 
 import { answerIn, spoken } from "./answer.js";
 import { post, postJson } from "./api.js";
@@ -6,8 +6,8 @@ import { announce, byId, complain, notice, onClick, tell } from "./dom.js";
 import { onPart } from "./part.js";
 import { events, follow, Missing, pictures } from "./streams.js";
 
-const QUIET = 1000;
-/** Milliseconds, at least, between two labels that are read out. */
+const MIN_SILENCE_MS = 1000;
+/** Milliseconds between two labels that are read out, at least. */
 
 const canvas = byId("frame");
 const pen = canvas.getContext("2d");
@@ -40,11 +40,11 @@ export function hide() {
 }
 
 const troubles = {};
-/** What is wrong, by where. */
+/** The current fault of each source of faults. */
 
 function tellOf(place, text) {
   troubles[place] = text;
-  // from a camera that is away no pictures come, and their connection may look dead
+  // without a camera no pictures arrive, and their connection may look dead: its message comes last
   const trouble = troubles.answers || troubles.camera || troubles.pictures || "";
   notice(byId("live-notice"), trouble);
   byId("camera").classList.toggle("old", Boolean(trouble));
@@ -76,7 +76,7 @@ let said = "";
 let newest = "";
 let timer = null;
 
-/** Not at each frame: when the label is another, and after a moment of silence. */
+/** Reads the label out when it has changed, with a moment of silence between two labels. */
 function readOut(text) {
   newest = text;
   if (timer || newest === said) return;
@@ -85,24 +85,24 @@ function readOut(text) {
   timer = setTimeout(() => {
     timer = null;
     if (connection) readOut(newest);
-  }, QUIET);
+  }, MIN_SILENCE_MS);
 }
 
 byId("pause").addEventListener("click", () => {
   paused = !paused;
-  byId("pause").textContent = paused ? "Go on" : "Pause";
+  byId("pause").textContent = paused ? "Resume" : "Pause";
   if (paused) hide();
   else show();
 });
 
 onClick(byId("freeze"), async () => {
   await post("api/freeze");
-  tell("Kept. It waits in Teach.");
+  tell("Kept. It is waiting in Teach.");
 });
 
 onClick(byId("empty-scene"), async () => {
   await post("api/scene");
-  tell("Leave it empty for a second. What looks like it will be “nothing there”.");
+  tell("Keep the scene empty for a second. Whatever looks like it will be “nothing there”.");
 });
 
 const lookAt = (part) => postJson("api/roi", { roi: part });

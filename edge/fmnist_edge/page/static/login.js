@@ -1,4 +1,4 @@
-// The page that asks for the token: what was typed goes to /login, which answers with a cookie.
+// The login page. It sends the token to /login, which sets a cookie.
 const form = document.getElementById("login");
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
@@ -12,5 +12,5 @@ form.addEventListener("submit", async (event) => {
     place.textContent = "the device does not answer; is it on, and in this network?";
   }
 });
-// who came by a link on another page has the cookie by now, but it was not sent: a browser sends it when this page asks
+// after a link from another site, the browser does not send its cookie (SameSite); it does with this page's own request
 fetch("/api/teach").then((answer) => answer.ok && location.replace("/"));

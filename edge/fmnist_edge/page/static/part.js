@@ -1,6 +1,6 @@
 // A rectangle on the camera's picture, drawn with a pointer or moved with keys: the part to look at.
 //
-// Rectangles are [x, y, width, height] in parts of the picture, 0 to 1.
+// A rectangle is [x, y, width, height], as shares of the picture from 0 to 1.
 
 import { byId } from "./dom.js";
 
@@ -49,7 +49,7 @@ export function onPart(chosen) {
   });
 
   picture.addEventListener("pointerdown", (event) => {
-    // a finger scrolls the page, unless it was said that it is to draw
+    // a finger scrolls the page, unless "Look at a part" was chosen
     if (event.button !== 0 || (event.pointerType !== "mouse" && part.hidden)) return;
     event.preventDefault();
     picture.setPointerCapture(event.pointerId);

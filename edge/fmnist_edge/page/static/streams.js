@@ -1,26 +1,26 @@
-// What the device keeps sending: pictures and answers, each over one connection that is opened again when it ends.
+// The device's streams of pictures and answers. Each has a connection of its own, which is opened again when it ends.
 //
-// An <img> could show the pictures too. But Chrome says nothing when such an image ends, and keeps its connection when the image
-// is taken out of the page. Here the end is the end of a response, and stopping closes the connection.
+// An <img> could show the pictures too. But Chrome does not report the end of such an image, and keeps its connection when the
+// image is removed from the page. Here the end of the stream is the end of a response, and stopping closes the connection.
 
 import { complaint, reach, sleep } from "./api.js";
 
 const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 15_000;
-/** Milliseconds; each pause is twice as long as the one before, until a connection has held. */
+/** Milliseconds. Each pause is twice as long as the one before, until a connection lasts. */
 
-const HELD = 10_000;
-/** Milliseconds. */
+const LASTS = 10_000;
+/** Milliseconds after which a connection counts as lasting. */
 
 const SILENCE = 20_000;
-/** Milliseconds without a byte: the other side has gone without a word. */
+/** Milliseconds without a byte after which the connection counts as lost. */
 
 /**
- * Follows a stream until the signal aborts, or the device says that there is none.
+ * Follows a stream until the signal aborts.
  *
- * pieces: gives the stream's pieces out of chunks of bytes. take: gets each, and is waited for: what comes meanwhile stays on the
- * device, which sends the newest afterwards. tell: gets what is wrong, and "" when it no longer is. Throws what the device says if
- * it has no such stream (404).
+ * pieces: turns chunks of bytes into the stream's pieces. take: is called with each piece and awaited; meanwhile the device keeps
+ * only the newest. tell: is called with the current fault, and with "" when it is over. Throws Missing if the device has no such
+ * stream (404).
  */
 export async function follow(path, signal, pieces, take, tell) {
   let pause = FIRST_PAUSE;
@@ -39,13 +39,13 @@ export async function follow(path, signal, pieces, take, tell) {
       } else reason = await complaint(response);
     } catch (error) {
       if (error instanceof Missing) throw error;
-      // all else is a lost connection
+      // any other error means that the connection was lost
     } finally {
       signal.removeEventListener("abort", stop);
       connection.abort();
     }
     if (signal.aborted) return;
-    if (performance.now() - began > HELD) pause = FIRST_PAUSE;
+    if (performance.now() - began > LASTS) pause = FIRST_PAUSE;
     tell(`${reason} Trying again in ${Math.ceil(pause / 1000)} s.`);
     await sleep(pause);
     pause = Math.min(2 * pause, LONGEST_PAUSE);
@@ -64,7 +64,7 @@ async function* chunks(response, connection) {
   }
 }
 
-/** The parts of multipart/x-mixed-replace, which say their Content-Length, as Blobs. */
+/** The parts of a multipart/x-mixed-replace stream as Blobs. Each part must have a Content-Length. */
 export async function* pictures(chunks) {
   let bytes = new Uint8Array();
   let head = null;
@@ -94,7 +94,7 @@ function joined(one, other) {
   return both;
 }
 
-/** Where a part's content begins: after the empty line. */
+/** Where a part's content begins, after the empty line; -1 if the head is incomplete. */
 function endOfHead(bytes) {
   for (let at = bytes.indexOf(13); at >= 0 && at + 3 < bytes.length; at = bytes.indexOf(13, at + 1)) {
     if (bytes[at + 1] === 10 && bytes[at + 2] === 13 && bytes[at + 3] === 10) return at + 4;

@@ -1,14 +1,14 @@
-// Teach: pictures that wait are told what they show; each can be taken back.
+// Teach: waiting pictures get a label, and each label can be undone.
 
-import { barOf, inWords } from "./answer.js";
+import { barOf, marked } from "./answer.js";
 import { get, postJson } from "./api.js";
 import { announce, byId, complain, make, notice, onClick, tell } from "./dom.js";
 
 const SHOWN = 24;
-/** Pictures of the queue, at most: the others come when these are done. */
+/** The most pictures shown of the queue. The others follow when these are labelled. */
 
-const EVERY = 3000;
-/** Milliseconds between two looks, while no picture waits or the device does not answer. */
+const REFRESH_MS = 3000;
+/** Milliseconds between two requests, while no picture waits or the device does not answer. */
 
 const NONE = null;
 
@@ -17,7 +17,7 @@ const STORED = "taught";
 let teaching = null;
 let current = null;
 const done = stored();
-/** What can be undone, the last at the end: {token, label, id}. */
+/** The labels that can be undone, the newest last: {token, label, id}. */
 
 let timer = null;
 let lost = false;
@@ -26,7 +26,7 @@ const postponed = new Set();
 
 let busy = false;
 
-/** One thing at a time: of two quick keys the second would label the same picture. */
+/** Runs one action at a time: the second of two quick keys would label the same picture. */
 async function alone(act) {
   if (busy) return;
   busy = true;
@@ -37,12 +37,12 @@ async function alone(act) {
   }
 }
 
-/** Outlives a page that is loaded again, as phones do with one that was not looked at for a while. */
+/** The saved list. It survives a reload: phones reload pages that were in the background for a while. */
 function stored() {
   try {
     return JSON.parse(sessionStorage.getItem(STORED)) ?? [];
   } catch {
-    return []; // this browser keeps nothing
+    return []; // this browser stores nothing
   }
 }
 
@@ -50,7 +50,7 @@ function store() {
   try {
     sessionStorage.setItem(STORED, JSON.stringify(done));
   } catch {
-    // this browser keeps nothing
+    // this browser stores nothing
   }
 }
 
@@ -71,7 +71,7 @@ export const hide = () => clearTimeout(timer);
 
 function lookAgain() {
   hide();
-  if (!byId("teach").hidden && !document.hidden) timer = setTimeout(show, EVERY);
+  if (!byId("teach").hidden && !document.hidden) timer = setTimeout(show, REFRESH_MS);
 }
 
 async function refresh(wish = current) {
@@ -97,12 +97,12 @@ function showQuestion() {
   if (more > 0) byId("queue").append(make("li", { className: "hint", textContent: `and ${more} more` }));
 }
 
-const guessOf = (picture) => (picture.label ? `The model says ${inWords(picture)}` : "");
+const guessOf = (picture) => (picture.label ? `The model says ${marked(picture)}` : "");
 
 const addressOf = ({ id }) => `api/teach/${encodeURIComponent(id)}.jpg`;
 
 function thumbnail(picture) {
-  const image = make("img", { src: addressOf(picture), alt: picture.label ? inWords(picture) : picture.id });
+  const image = make("img", { src: addressOf(picture), alt: picture.label ? marked(picture) : picture.id });
   const button = make("button", { type: "button", className: "plain" }, image);
   if (picture.id === current) button.setAttribute("aria-current", "true");
   button.addEventListener("click", () => {
@@ -122,7 +122,7 @@ function showCounts() {
   const missing = kinds.reduce((sum, { count }) => sum + Math.max(enough - count, 0), 0);
   byId("progress").textContent = [
     `${pictures(taught)} so far.`,
-    missing ? `${missing} more are worth it: ${enough} of each class.` : "More will help little.",
+    missing ? `${missing} more are worthwhile: ${enough} of each class.` : "More will help little.",
     `${megabytes(bytes)} of ${megabytes(limit)} MB are used.`,
   ].join(" ");
   byId("download").hidden = !taught;
@@ -161,7 +161,7 @@ async function choose(classId, label) {
 
 const capital = (text) => text[0].toUpperCase() + text.slice(1);
 
-const left = () => (teaching.waiting_count ? `${pictures(teaching.waiting_count)} left.` : "No picture waits any longer.");
+const left = () => (teaching.waiting_count ? `${pictures(teaching.waiting_count)} left.` : "No more pictures are waiting.");
 
 async function undo() {
   const { token, label, id } = done.at(-1);
@@ -169,7 +169,7 @@ async function undo() {
     await postJson("api/teach/undo", { undo: token });
   } catch (error) {
     if (error.status === 404) {
-      done.pop(); // somebody has moved it: there is nothing to undo, but perhaps before
+      done.pop(); // somebody has moved it; an earlier label may still be undone
       showCounts();
     }
     throw error;

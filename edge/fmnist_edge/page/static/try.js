@@ -1,6 +1,6 @@
-// Try: pictures that are dropped, pasted, chosen or photographed are classified; several become a table.
+// Try: classifies pictures that are dropped, pasted, chosen or photographed. Several pictures make a table.
 
-import { answerIn, inWords, spoken, twoDigits } from "./answer.js";
+import { answerIn, marked, spoken, twoDigits } from "./answer.js";
 import { post, sleep } from "./api.js";
 import { save, toCsv } from "./csv.js";
 import { announce, byId, make, notice, onClick, tell } from "./dom.js";
@@ -11,13 +11,13 @@ const PAUSES = [1, 2, 4, 8, 15, 15];
 const TOO_SLOW = 408;
 const TOO_LARGE = 413;
 const UNKNOWN = 415;
-/** What HTTP calls pictures that the device does not take, though this browser may be able to read them. */
+/** HTTP statuses of pictures that the device refuses, but that this browser may be able to read. */
 
 const LONGEST = 2048;
-/** Pixels of the longest edge of what is made of these. */
+/** The longest edge, in pixels, of the JPEG that replaces them. */
 
 const results = [];
-/** {file, content, address, record, kept}; content: what was sent. A record has an `error` if the picture can't be read. */
+/** {file, content, address, record, kept}. content: the bytes sent. A record has an `error` if the picture can't be read. */
 
 const waiting = [];
 let working = false;
@@ -25,7 +25,7 @@ let selected = null;
 
 const showAnswer = answerIn(byId("try-answer"));
 
-/** One after the other: the device has no more to give. The first is shown, and a table has them all. */
+/** Classifies files one after another: the device reads only one at a time. Shows the first, and all of them in a table. */
 async function classify(files) {
   waiting.push(...files);
   if (working) return;
@@ -41,12 +41,12 @@ async function classify(files) {
     if (done === 0) select(result);
     done += 1;
   }
-  if (done > 1) announce(`${done} pictures are classified.`);
+  if (done > 1) announce(`${done} pictures were classified.`);
   working = false;
   notice(byId("working"), "");
 }
 
-/** The record, and the content that it is of: the file, or the JPEG that this browser made of it. */
+/** The record, and the content that was classified: the file, or a JPEG that this browser made of it. */
 async function answered(file, address) {
   try {
     return { content: file, record: await recordOf(file) };
@@ -71,16 +71,16 @@ async function recordOf(blob) {
   return post("api/classify?explain=1", content);
 }
 
-/** Read before it is sent: a file that has gone meanwhile looks like a device that does not answer. */
+/** Reads the file before it is sent: a file that is gone would look like a device that does not answer. */
 async function bytesOf(blob) {
   try {
     return new Blob([await blob.arrayBuffer()], { type: blob.type });
   } catch {
-    throw new Error("This file can’t be read any more.");
+    throw new Error("This file can no longer be read.");
   }
 }
 
-/** An iPhone's HEIC, a scan of 30 MB: upright and smaller, as a JPEG; null if this browser can't read it either. */
+/** A picture such as an iPhone's HEIC or a scan of 30 MB, as a smaller JPEG. Null if this browser can't read it either. */
 async function toJpeg(address) {
   const image = make("img", { src: address });
   try {
@@ -92,7 +92,7 @@ async function toJpeg(address) {
   const [width, height] = [image.naturalWidth, image.naturalHeight].map((edge) => Math.max(1, Math.round(scale * edge)));
   const canvas = make("canvas", { width, height });
   const pen = canvas.getContext("2d");
-  pen.fillStyle = "white"; // JPEG knows nothing transparent
+  pen.fillStyle = "white"; // JPEG has no transparency
   pen.fillRect(0, 0, width, height);
   pen.drawImage(image, 0, 0, width, height);
   return new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", 0.92));
@@ -153,7 +153,7 @@ function addRow(result) {
     "error" in record
       ? [make("td", { textContent: record.error, className: "bad", colSpan: 2 })]
       : [
-          make("td", { textContent: inWords(record), className: record.unsure ? "unsure" : "" }),
+          make("td", { textContent: marked(record), className: record.unsure ? "unsure" : "" }),
           make("td", { textContent: twoDigits(record.confidence), className: "number" }),
         ];
   result.row = make("tr", {}, make("td", {}, name), ...cells);
@@ -161,7 +161,7 @@ function addRow(result) {
   byId("results").hidden = results.length < 2;
 }
 
-/** The columns that `classify --format csv --all` has. */
+/** The results as CSV, with the columns of `classify --format csv --all`. */
 function table() {
   const names = Object.keys(results.find(({ record }) => "probabilities" in record)?.record.probabilities ?? {});
   const [first, last] = [["class_id", "label", "confidence"], ["unsure", "milliseconds", "error", "garment_found", "kind"]];
@@ -176,7 +176,7 @@ function table() {
 
 const isPicture = (file) => !file.type || file.type.startsWith("image/");
 
-/** From wherever in the page it was dropped or pasted. */
+/** Classifies pictures that were dropped or pasted anywhere on the page. Returns whether there were any. */
 function bring(transfer) {
   const files = [...transfer.files].filter(isPicture);
   if (!files.length) return false;
@@ -213,7 +213,7 @@ addEventListener("paste", (event) => {
 
 byId("save-csv").addEventListener("click", () => save("clothes.csv", table(), "text/csv"));
 
-/** Once is enough: a second time it would be another picture. */
+/** Disables the button once the picture is kept: a second click would keep it twice. */
 function showKept() {
   byId("keep-tried").disabled = selected.kept;
   byId("keep-tried").textContent = selected.kept ? "Kept to teach" : "Keep to teach";
@@ -224,7 +224,7 @@ onClick(byId("keep-tried"), async () => {
   await post("api/teach", result.content);
   result.kept = true;
   showKept();
-  tell("Kept. It waits in Teach.");
+  tell("Kept. It is waiting in Teach.");
 });
 
 byId("clear").addEventListener("click", () => {
