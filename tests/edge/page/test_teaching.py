@@ -135,7 +135,7 @@ def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
     kept = teaching.keep(b"x", ".jpg", ANSWER)
     undo = teaching.teach(kept, COAT)
     for attempt in (lambda: teaching.teach(kept, COAT), lambda: teaching.picture(kept), lambda: teaching.picture("../secret")):
-        with pytest.raises(Refused, match=r"^there is no such picture: it may have been labelled already$") as caught:
+        with pytest.raises(Refused, match=r"^there is no such picture; it may have been labelled already$") as caught:
             attempt()
         assert caught.value.status == 404
     teaching.undo(undo)
@@ -155,7 +155,7 @@ def test_a_picture_that_another_browser_has_just_labelled_is_not_there_any_more(
         raise FileNotFoundError(errno.ENOENT, "No such file or directory")
 
     monkeypatch.setattr(Path, "rename", gone)
-    with pytest.raises(Refused, match=r"^there is no such picture: it may have been labelled already$") as caught:
+    with pytest.raises(Refused, match=r"^there is no such picture; it may have been labelled already$") as caught:
         teaching.teach(kept, COAT)
     assert caught.value.status == 404
 
@@ -167,7 +167,7 @@ def test_a_thousand_pictures_of_one_name_are_enough(tmp_path: Path) -> None:
     for number in range(1000):
         (tmp_path / "coat" / f"{kept}{f'-{number}' if number else ''}.jpg").write_bytes(b"y")
 
-    with pytest.raises(Refused, match=r"^the picture can't be moved \(a thousand pictures have this name\)$"):
+    with pytest.raises(Refused, match=r"^the picture can't be moved \(a thousand pictures have this name already\)$"):
         teaching.teach(kept, COAT)
     (tmp_path / "coat" / f"{kept}-999.jpg").unlink()
     assert teaching.teach(kept, COAT) == f"4.{kept}-999"

@@ -106,7 +106,7 @@ def test_a_short_body_is_read_up_to_its_limit() -> None:
 
 
 def test_a_short_body_that_breaks_off_or_does_not_come_is_not_waited_for() -> None:
-    assert refusal(lambda: read_short(b"ab", gone=True)) == (400, "the connection ended before the label did")
+    assert refusal(lambda: read_short(b"ab", gone=True)) == (400, "the connection ended before the label had arrived")
     assert refusal(lambda: read_short(b"ab", seconds=0.01)) == (408, "the label did not arrive")
 
 
