@@ -185,11 +185,13 @@ def test_a_reading_process_answers_one_chunk_after_the_other_until_none_come() -
         open(replies, "rb") as answers,
         open(requests, "wb") as sent,
     ):
+        replied = []
         for chunk in ([*sources(2), bad], [fault], list(sources(1))):
             pickle.dump(chunk, sent)
             sent.flush()
+            replied.append(pickle.load(answers))
             os.write(1, b"what a decoder prints is no answer")
-        first, second, third = (pickle.load(answers) for _ in range(3))
+        first, second, third = replied
         sent.close()
         assert answers.read() == b""
         quiet = warnings.filters[0][0]

@@ -140,7 +140,9 @@ def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
         assert caught.value.status == 404
     teaching.undo(undo)
     for token in (undo, f"9.{kept}", kept, f"4.{kept}.jpg", "4.../../secret", "none.", ""):
-        with pytest.raises(Refused, match=r"^there is nothing to undo: that picture is not in its class's folder$") as caught:
+        with pytest.raises(
+            Refused, match=r"^there is nothing to undo: the picture is no longer in its class's folder$"
+        ) as caught:
             teaching.undo(token)
         assert caught.value.status == 404
 

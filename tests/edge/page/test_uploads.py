@@ -107,7 +107,7 @@ def test_a_short_body_is_read_up_to_its_limit() -> None:
 
 def test_a_short_body_that_breaks_off_or_does_not_come_is_not_waited_for() -> None:
     assert refusal(lambda: read_short(b"ab", gone=True)) == (400, "the connection ended before the label had arrived")
-    assert refusal(lambda: read_short(b"ab", seconds=0.01)) == (408, "the label did not arrive")
+    assert refusal(lambda: read_short(b"ab", seconds=0.01)) == (408, "the label did not arrive within 0.01 seconds")
 
 
 def test_the_parts_of_a_form_that_are_no_pictures_are_short() -> None:
