@@ -36,7 +36,7 @@ Result = TypeVar("Result")
 SURVIVED, CAUGHT, NOT_REACHED = 0, 1, 33
 SECONDS = 2
 """Of the processor's time, besides five times what the tests take: a mutant that takes more has no end. Nor has one that waits
-ten times as long, and not for the processor."""
+five times as long, and not for the processor."""
 
 
 class NoEndError(BaseException):
@@ -107,7 +107,7 @@ def attempt(session: pytest.Session, mutants: Sequence[str], items: Sequence[pyt
         raise NoEndError
 
     def look(*_: object) -> None:
-        if waited() - began > 10 * seconds:
+        if waited() - began > 5 * seconds:
             raise NoEndError
 
     signal.signal(signal.SIGVTALRM, give_up)
