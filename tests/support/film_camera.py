@@ -1,6 +1,7 @@
 """docs/clothes.mp4 as a camera on the network shows it: from its beginning, or a part of it over and over."""
 
 import io
+import re
 import threading
 from typing import Any
 
@@ -19,6 +20,11 @@ GARMENTS = {
     "T-shirt/top": range(213, 263),
 }
 """Which frames show what; the others show the ground alone."""
+
+
+def named(label: str) -> re.Pattern[str]:
+    """A label as the page shows it: with a question mark where the model is unsure. It is of bags, of which it knows no photo."""
+    return re.compile(rf"^{label}\??$")
 
 
 class FilmCamera(CameraServer):

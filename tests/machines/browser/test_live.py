@@ -65,8 +65,8 @@ def test_a_camera_that_is_lost_is_named_until_it_is_back(page: Page, camera: Fil
 
     camera.plug_in()
     expect(page.locator("#live-notice")).to_be_hidden()
-    camera.part = GARMENTS["Bag"]
-    expect(page.locator("#live .name")).to_have_text("Bag")
+    camera.part = GARMENTS["T-shirt/top"]
+    expect(page.locator("#live .name")).to_have_text("T-shirt/top")
 
 
 def test_a_page_whose_device_restarts_goes_on_by_itself(page: Page, camera: FilmCamera, tmp_path: Path) -> None:
@@ -77,8 +77,8 @@ def test_a_page_whose_device_restarts_goes_on_by_itself(page: Page, camera: Film
 
     with started(tmp_path, "--source", camera.source, "--port", ask.port):
         expect(page.locator("#live-notice")).to_be_hidden()
-        camera.part = GARMENTS["Bag"]
-        expect(page.locator("#live .name")).to_have_text("Bag")
+        camera.part = GARMENTS["T-shirt/top"]
+        expect(page.locator("#live .name")).to_have_text("T-shirt/top")
 
 
 def test_without_a_camera_it_says_so_and_where_to_go_on(page: Page, tmp_path: Path) -> None:
@@ -119,13 +119,13 @@ def test_nothing_is_sent_to_a_page_that_shows_something_else(live: Page) -> None
 
 def test_a_pause_stops_the_picture_and_the_answers(live: Page, camera: FilmCamera) -> None:
     live.get_by_role("button", name="Pause").click()
-    camera.part = GARMENTS["Bag"]
+    camera.part = GARMENTS["T-shirt/top"]
     live.wait_for_timeout(SOON)
     expect(live.locator("#live .name")).to_have_text("Trouser")
 
     live.get_by_role("button", name="Resume").click()
 
-    expect(live.locator("#live .name")).to_have_text("Bag")
+    expect(live.locator("#live .name")).to_have_text("T-shirt/top")
 
 
 def test_a_screen_reader_hears_a_label_once_and_the_next_when_it_changes(live: Page, camera: FilmCamera) -> None:
@@ -136,11 +136,11 @@ def test_a_screen_reader_hears_a_label_once_and_the_next_when_it_changes(live: P
         new MutationObserver(changed).observe(place, { childList: true, characterData: true, subtree: true })
     }""")
     live.wait_for_timeout(2000)
-    camera.part = GARMENTS["Bag"]
-    expect(live.locator("#announcer")).to_have_text("Bag")
+    camera.part = GARMENTS["T-shirt/top"]
+    expect(live.locator("#announcer")).to_have_text("T-shirt/top")
 
     heard = live.evaluate("window.heard")
-    assert heard[-1] == "Bag"
+    assert heard[-1] == "T-shirt/top"
     assert len(heard) <= 3
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from support.film_camera import GARMENTS, FilmCamera
+from support.film_camera import GARMENTS, FilmCamera, named
 from support.pages import started
 from train.dataset import Dataset
 
@@ -99,7 +99,7 @@ def test_where_no_picture_waits_one_that_another_phone_keeps_comes_by_itself(
 
         ask.post("/api/teach", camera.frames[GARMENTS["Bag"][20]], Content_Type="image/jpeg")
 
-        expect(page.locator("#guess")).to_have_text("The model says Bag")
+        expect(page.locator("#guess")).to_have_text(named("The model says Bag"))
 
 
 def test_a_frozen_picture_and_one_that_was_tried_wait_to_be_taught(page: Page, camera: FilmCamera, tmp_path: Path) -> None:
@@ -110,13 +110,13 @@ def test_a_frozen_picture_and_one_that_was_tried_wait_to_be_taught(page: Page, c
     expect(page.locator("#done")).to_have_text("Kept. It is waiting in Teach.")
     page.get_by_role("link", name="Try").click()
     page.set_input_files("#files", tmp_path / "mine.jpg")
-    expect(page.locator("#try .name")).to_have_text("Bag")
+    expect(page.locator("#try .name")).to_have_text(named("Bag"))
     page.get_by_role("button", name="Keep to teach").click()
     expect(page.locator("#done")).to_have_text("Kept. It is waiting in Teach.")
 
     page.get_by_role("link", name="Teach").click()
 
-    expect(page.locator("#guess")).to_have_text("The model says Bag")
+    expect(page.locator("#guess")).to_have_text(named("The model says Bag"))
     page.locator("#queue button").nth(1).click()
     expect(page.locator("#guess")).to_have_text("The model says Trouser")
 

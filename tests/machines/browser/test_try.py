@@ -11,7 +11,7 @@ from PIL import Image
 from playwright.sync_api import Page, Route, expect
 
 from support.commands import ROOT, fmnist_edge
-from support.film_camera import GARMENTS, FilmCamera
+from support.film_camera import GARMENTS, FilmCamera, named
 
 pytestmark = pytest.mark.slow
 
@@ -88,7 +88,7 @@ def test_a_picture_that_is_pasted_anywhere_is_tried(page: Page, pictures: list[P
 
     bring(page, "paste", pictures[0])
 
-    expect(page.locator("#try .name")).to_have_text("Sneaker")
+    expect(page.locator("#try .name")).to_have_text(named("Sneaker"))
     expect(page.get_by_role("link", name="Try")).to_have_attribute("aria-current", "page")
 
 
@@ -97,7 +97,7 @@ def test_a_picture_is_chosen_with_the_button(trial: Page) -> None:
         trial.get_by_role("button", name="Choose pictures").click()
     chooser.value.set_files(ROOT / "docs" / "shoe.png")
 
-    expect(trial.locator("#try .name")).to_have_text("Sneaker")
+    expect(trial.locator("#try .name")).to_have_text(named("Sneaker"))
 
 
 def test_several_pictures_give_the_table_that_classify_gives(trial: Page, pictures: list[Path], tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_a_picture_of_the_table_is_shown_again(trial: Page, pictures: list[Path]
 
     trial.get_by_role("button", name="Bag.jpg").click()
 
-    expect(trial.locator("#try .name")).to_have_text("Bag")
+    expect(trial.locator("#try .name")).to_have_text(named("Bag"))
 
 
 def test_a_file_that_is_no_picture_is_named_and_the_others_are_tried(trial: Page, pictures: list[Path], tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def test_a_connection_that_is_lost_is_tried_again_and_told_meanwhile(trial: Page
     expect(trial.locator("#working")).to_contain_text(
         "The device does not answer. Is it on, and in this network? Trying again in 1 s."
     )
-    expect(trial.locator("#try .name")).to_have_text("Bag")
+    expect(trial.locator("#try .name")).to_have_text(named("Bag"))
     expect(trial.locator("#working")).to_be_hidden()
 
 
@@ -215,7 +215,7 @@ def test_a_file_that_has_gone_meanwhile_is_named(trial: Page, pictures: list[Pat
     trial.set_input_files("#files", pictures[:2])
 
     expect(trial.locator("#rows tr").nth(0)).to_contain_text("Sneaker")
-    expect(trial.locator("#rows tr").nth(1)).to_contain_text("be read any more")
+    expect(trial.locator("#rows tr").nth(1)).to_contain_text("can no longer be read")
 
 
 def test_a_device_that_is_busy_is_asked_again(trial: Page, pictures: list[Path]) -> None:
@@ -231,5 +231,5 @@ def test_a_device_that_is_busy_is_asked_again(trial: Page, pictures: list[Path])
 
     trial.set_input_files("#files", pictures[1])
 
-    expect(trial.locator("#try .name")).to_have_text("Bag")
+    expect(trial.locator("#try .name")).to_have_text(named("Bag"))
     assert busy == []
