@@ -168,7 +168,7 @@ def test_what_the_pages_say_of_a_pi_works_as_it_stands_there(wheel: Path, tmp_pa
         Image.open(ROOT / "docs" / "shoe.png").save(tmp_path / picture)
 
     typed = run("sh", "-ec", commands, cwd=tmp_path)
-    written = run(tmp_path / "fmnist" / "bin" / "python", "-c", program.text, cwd=tmp_path)
+    written = run(tmp_path / "fmnist" / "bin" / "python", "-c", program.text, cwd=ROOT)
 
     assert set(on_a_pi.commands) <= set(install.commands)
     assert typed.returncode == 0, typed.stderr

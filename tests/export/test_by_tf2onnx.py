@@ -82,7 +82,7 @@ def test_the_witness_says_what_the_int8_tflite_file_says(sizes: tuple[int, ...],
 
 def test_a_file_that_says_something_else_than_the_witness_is_refused(dataset: Dataset) -> None:
     """Another TFLite file than the one that our ONNX file was made from: the weights of a unit are missing."""
-    tiles = dataset.test_images[:500]
+    tiles = dataset.test_images[:2000]
     ours = OnnxSession((MODELS / "fmnist-int8.onnx").read_bytes()).probabilities(tiles)
     judge_witness(ours, witness(INT8.read_bytes(), tiles))
 
