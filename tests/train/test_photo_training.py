@@ -57,7 +57,8 @@ def test_a_recipe_that_cannot_learn_from_photos_says_so_before_it_looks_at_any(t
 
 def test_the_model_learns_what_the_photos_show(dataset: Dataset, tmp_path: Path) -> None:
     """Discs and crosses, which Fashion-MNIST has not: the photos say that they are trousers and bags."""
-    from train.fit import fit, predict, score_photos
+    from train.fit import fit, score_photos
+    from train.networks import predict_photos
 
     for number in range(PER_CLASS):
         for folder, draw in (("trouser", draw_disc), ("bag", draw_cross)):
@@ -72,14 +73,15 @@ def test_the_model_learns_what_the_photos_show(dataset: Dataset, tmp_path: Path)
     # others than those that it learned from
     others = np.stack([look(draw(PER_CLASS + number)).tile for draw in (draw_disc, draw_cross) for number in range(PER_CLASS)])
     accepted = np.eye(10, dtype=bool)[np.repeat([TROUSER, BAG], PER_CLASS)]
-    right, before = (accepts(accepted, predict(model, others)).mean() for model in (with_photos, without))
+    right, before = (accepts(accepted, predict_photos(model, others, marked=True)).mean() for model in (with_photos, without))
     assert right > 0.9 > before + 0.2
     assert score_photos(photos, holdout.said_of_photos)["your photos held out"].accuracy > 0.9
 
 
 def test_what_is_said_of_a_contributors_photos_is_said_without_having_seen_any_of_theirs(dataset: Dataset) -> None:
     """Only one of six contributors has discs, and says that they are trousers; the others have crosses."""
-    from train.fit import fit, predict
+    from train.fit import fit
+    from train.networks import predict_photos
 
     contributors = np.repeat(np.arange(6), PER_CLASS)
     views = [look((draw_disc if who == 5 else draw_cross)(number % PER_CLASS)) for number, who in enumerate(contributors)]
@@ -89,14 +91,15 @@ def test_what_is_said_of_a_contributors_photos_is_said_without_having_seen_any_o
     model, holdout = fit(SMALL, dataset.train_images[:3000], dataset.train_labels[:3000], photos=photos)
 
     discs = photos[contributors == 5]
-    assert accepts(discs.accepted, predict(model, discs.tiles)).mean() > 0.9
+    assert accepts(discs.accepted, predict_photos(model, discs.tiles, marked=True)).mean() > 0.9
     assert accepts(discs.accepted, holdout.said_of_photos[contributors == 5]).mean() < 0.5
     assert accepts(photos.accepted, holdout.said_of_photos)[contributors != 5].mean() > 0.9
 
 
 def test_of_several_right_classes_any_will_do(dataset: Dataset) -> None:
     """Discs are trousers, or perhaps dresses; crosses are bags. Photos of other things teach nothing."""
-    from train.fit import fit, predict
+    from train.fit import fit
+    from train.networks import predict_photos
 
     draw = (draw_disc, draw_cross, draw_cross)
     tiles = np.stack([look(draw[number % 3](number % PER_CLASS)).tile for number in range(3 * PER_CLASS)])
@@ -107,6 +110,6 @@ def test_of_several_right_classes_any_will_do(dataset: Dataset) -> None:
 
     model, _ = fit(SMALL, dataset.train_images[:3000], dataset.train_labels[:3000], photos=photos)
 
-    said = predict(model, tiles)
+    said = predict_photos(model, tiles, marked=True)
     assert accepts(accepted, said)[accepted.any(1)].mean() > 0.9
     assert said[0::3][:, [TROUSER, DRESS]].sum(1).mean() > 0.9
