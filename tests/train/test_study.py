@@ -38,12 +38,12 @@ def test_the_page_shows_what_was_measured() -> None:
 
 
 @pytest.mark.parametrize(("name", "row"), LISTED, ids=[name for name, _ in LISTED])
-def test_a_recipe_in_the_table_was_measured_three_times_as_it_is_or_the_page_says_that_it_was_not(name: str, row: str) -> None:
+def test_a_recipe_in_the_table_was_measured_as_it_is_as_often_as_the_table_says_or_not_at_all(name: str, row: str) -> None:
     runs = [STUDY["recipes"].get(f"{name}, seed {seed}", {}) for seed in range(3)]
     measured = [run.get("settings") == settings_of(RECIPES[name]) for run in runs]
 
-    assert row.startswith(NOT_MEASURED) != all(measured)
-    assert not (any(measured) and row.startswith(NOT_MEASURED))
+    assert row.startswith(NOT_MEASURED) != any(measured)
+    assert row.startswith(NOT_MEASURED) or int(row.split("|")[3]) == sum(measured)
 
 
 def test_a_new_recipe_is_listed_once_it_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
