@@ -7,6 +7,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -85,7 +86,8 @@ def test_each_garment_arrives(server: Callable[[Path, int], list[str]], scheme: 
 
     records = [json.loads(line) for line in seen.stdout.splitlines()]
     assert seen.returncode == 0, seen.stderr
-    assert {record["label"] for record in records if not record["unsure"]} == GARMENTS
+    shown = Counter(record["label"] for record in records if record["garment_found"])
+    assert {label for label, _ in shown.most_common(len(GARMENTS))} == GARMENTS
     # VLC ends the stream with the film, and begins another
     assert ("lost" in seen.stderr, "back" in seen.stderr) == (2 * (server is vlc,))
 
