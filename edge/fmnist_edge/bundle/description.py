@@ -10,12 +10,13 @@ from fmnist_edge.contract import CLASSES
 from fmnist_edge.errors import ModelError
 from fmnist_edge.runtimes.formats import format_of
 
-FORMAT = 2
+FORMAT = 3
 """The description's format; raised when an old reader would misread a new file. 2: photos have their own temperature, which
-the device applies; a reader that ignored it would be overconfident or underconfident."""
+the device applies; a reader that ignored it would be overconfident or underconfident. 3: photos may be marked, and have odds; a
+reader that did not mark them would get worse answers."""
 
-READABLE = (1, FORMAT)
-"""Formats that can be read. Files of format 1 have no temperature for photos, which means 1."""
+READABLE = (1, 2, FORMAT)
+"""Formats that can be read. Files of format 1 have no temperature for photos, which means 1; before 3 no photo is marked."""
 
 KERAS = (".keras", ".h5")
 
@@ -39,7 +40,7 @@ def check_description(text: str, model_sha256: str) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError):
         raise ModelError("it does not describe itself; only files made by 'python -m export' are run") from None
     if format_version not in READABLE:
-        known = " and ".join(map(str, READABLE))
+        known = f"{READABLE[0]} to {FORMAT}"
         raise ModelError(
             f"its format is {repr(format_version)[:20]}, this fmnist-edge reads {known}; update it, or export the model again"
         )

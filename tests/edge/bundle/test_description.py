@@ -37,7 +37,7 @@ def test_what_fits_is_given_as_it_is() -> None:
 
 
 def test_files_of_today_are_read_tomorrow() -> None:
-    assert (FORMAT, READABLE) == (2, (1, 2))
+    assert (FORMAT, READABLE) == (3, (1, 2, 3))
     assert NEVER_UNSURE == {"tile": 0, "photo": 0}
     for number in READABLE:
         assert checked(format=number)["format"] == number
@@ -62,7 +62,7 @@ def test_what_is_no_description_does_not_describe_itself(text: str) -> None:
 
 
 def test_another_format_is_named_in_a_few_characters() -> None:
-    known = "this fmnist-edge reads 1 and 2; update it, or export the model again"
+    known = "this fmnist-edge reads 1 to 3; update it, or export the model again"
     for number in (0, 3):
         assert refusal(format=number) == f"its format is {number}, {known}"
     assert refusal(format="x" * 1000) == f"its format is '{'x' * 19}, {known}"

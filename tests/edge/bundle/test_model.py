@@ -39,7 +39,7 @@ BAD_FILES: dict[str, tuple[Callable[[], bytes], str]] = {
     "undescribed": (flatbuffer, "it is truncated, or was not made by 'python -m export'"),
     "flipped": (with_a_flipped_weight, "it is damaged: it is not what was exported"),
     "stale-labels": (with_stale_labels, "its classes are not Fashion-MNIST's"),
-    "future": (with_a_future_format, "its format is 99, this fmnist-edge reads 1 and 2"),
+    "future": (with_a_future_format, "its format is 99, this fmnist-edge reads 1 to 3"),
     "hollow": (lambda: attach_description(b"\x1c\0\0\0TFL3" + bytes(64), describe("int8", {})), "can't run it"),
 }
 
