@@ -60,14 +60,15 @@ def collect() -> pytest.Session:
     return session
 
 
-def pass_all(session: pytest.Session, items: Sequence[pytest.Item]) -> bool:
+def first_failing(session: pytest.Session, items: Sequence[pytest.Item]) -> str | None:
+    """The test's name; None if all pass."""
     session.testsfailed = 0
     with change_cwd("mutants"):
         for item, following in zip(items, [*items[1:], None], strict=True):
             session.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             if session.testsfailed:
-                return False
-    return True
+                return item.nodeid
+    return None
 
 
 def measure(session: pytest.Session) -> tuple[dict[str, set[str]], dict[str, float]] | None:
@@ -88,7 +89,7 @@ def measure(session: pytest.Session) -> tuple[dict[str, set[str]], dict[str, flo
     del os.environ["MUTANT_UNDER_TEST"]  # a process that the tests start would look for mutmut's settings where it is
     for item in session.items:  # each by itself, so that it is known what its fixtures reach
         began = time.process_time() + waited()
-        if not pass_all(session, [item]):
+        if first_failing(session, [item]):
             return None
         seconds[item.nodeid] = time.process_time() + waited() - began
     return reached, seconds
@@ -101,7 +102,10 @@ def waited() -> float:
 
 
 def attempt(session: pytest.Session, mutants: Sequence[str], items: Sequence[pytest.Item], seconds: float) -> dict[str, int]:
-    """The mutants' exit statuses, as mutmut keeps them. Nothing, of several, if the tests then fail without a mutant."""
+    """The mutants' exit statuses, as mutmut keeps them. Nothing, of several, if the tests then fail without a mutant.
+
+    The log says which test caught each.
+    """
 
     def give_up(*_: object) -> None:
         raise NoEndError
@@ -119,15 +123,18 @@ def attempt(session: pytest.Session, mutants: Sequence[str], items: Sequence[pyt
         signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
         signal.setitimer(signal.ITIMER_REAL, 1, 1)
         try:
-            found[mutant] = SURVIVED if pass_all(session, items) else CAUGHT
-        except (NoEndError, KeyboardInterrupt, SystemExit, pytest.exit.Exception):
-            found[mutant] = CAUGHT
+            failing = first_failing(session, items)
+        except (NoEndError, KeyboardInterrupt, SystemExit, pytest.exit.Exception) as error:
+            failing = type(error).__name__
             session._setupstate.teardown_exact(None)
         finally:
             signal.setitimer(signal.ITIMER_VIRTUAL, 0)
             signal.setitimer(signal.ITIMER_REAL, 0)
+        found[mutant] = CAUGHT if failing else SURVIVED
+        if failing:  # a test that measures time may fail without the mutant
+            print(f"{mutant}: caught by {failing}", file=sys.__stderr__, flush=True)
     set_mutant_under_test("")
-    return found if len(mutants) == 1 or pass_all(session, items) else {}
+    return found if len(mutants) == 1 or not first_failing(session, items) else {}
 
 
 def in_fork(function: Callable[..., Result], *arguments: Any) -> Result | None:

@@ -127,4 +127,4 @@ def end_of_jpeg(buffer: bytearray) -> int | None:
             position += 2
         else:
             position += 2 + int.from_bytes(buffer[position + 2 : position + 4], "big")
-    return len(buffer) if position >= 0 and buffer[position : position + 2] == b"\xff\xd9" else None
+    return position + 2 if position >= 0 and buffer[position : position + 2] == b"\xff\xd9" else None

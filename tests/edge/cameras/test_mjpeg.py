@@ -7,7 +7,7 @@ from itertools import chain, repeat
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -165,6 +165,7 @@ def test_half_of_a_snapshot_is_shown_for_what_it_is() -> None:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(sorted(DIALECTS)), st.integers(1, 5000))
+@example("pictures and nothing else", 2)  # one piece ends with the first byte of the next picture
 def test_it_does_not_matter_in_what_pieces_it_comes(dialect: str, pieces: int) -> None:
     content = b"".join(DIALECTS[dialect](picture) for picture in JPEGS)
 
