@@ -86,11 +86,11 @@ def test_one_frame_a_second_is_kept(tmp_path: Path) -> None:
     kept, _ = collection(tmp_path)
 
     counts = []
-    for now in (100, 100.5, 100.999, 101, 101.5, 102.5):
+    for now in (100, 100, 100.5, 100.999, 101, 101.5, 102.5):
         add(kept, now)
         counts.append(len(frames(tmp_path)))
 
-    assert counts == [1, 1, 1, 2, 2, 3]
+    assert counts == [1, 1, 1, 1, 2, 2, 3]
 
 
 def test_a_clock_that_is_behind_costs_no_frame_that_was_just_kept(tmp_path: Path) -> None:
@@ -226,11 +226,13 @@ def test_a_frame_that_is_larger_than_all_that_may_be_kept_takes_nothing_with_it(
 def test_a_frame_as_large_as_all_that_may_be_kept_is_kept(tmp_path: Path) -> None:
     size(tmp_path)
     frame = frames(tmp_path / "one")[0].stat().st_size
+    (path,) = old(tmp_path, 1, b"x")
 
     kept, told = collection(tmp_path, frame)
     add(kept)
 
     assert told == []
+    assert not path.exists()
     assert not frames(tmp_path)  # its tile took its place
     assert tiles(tmp_path)
 

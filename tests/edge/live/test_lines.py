@@ -64,6 +64,13 @@ def test_a_line_tells_of_no_certainty_and_of_no_class_that_is_out_of_the_questio
     assert line.endswith("5 dropped\033[K")
 
 
+def test_a_line_names_the_next_two_classes_and_no_third() -> None:
+    shares = np.zeros(11)
+    shares[[7, 5, 8, 9]] = 0.4, 0.3, 0.2, 0.1
+
+    assert shown(Answer(7, shares, 0.5, True)).endswith("dropped  Sandal 0.30  Bag 0.20\033[K")
+
+
 def test_a_sure_answer_is_green_and_a_guess_yellow_with_a_question_mark() -> None:
     assert shown(answer(sure_from=0.75), colour=True).startswith(f"\r{GREEN}Sneaker{END}        0.75  ████████     30 fps")
     assert shown(answer(sure_from=0.76), colour=True).startswith(f"\r{YELLOW}Sneaker?{END}       0.75  ████████     30 fps")
@@ -93,6 +100,7 @@ def test_lines_of_every_language_stand_below_each_other() -> None:
         (83, "Sneaker        0.75  ████████     30 fps     0 ms  5 dropped  Sandal 0.19"),
         (41, "Sneaker        0.75  ████████     30 fps"),
         (40, "Sneaker        0.75  ████████  "),
+        (25, "Sneaker        0.75"),  # half a bar would say something else
         (20, "Sneaker        0.75"),
         (19, "Sneaker        0.7"),
         (5, "Snea"),
