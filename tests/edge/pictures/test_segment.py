@@ -70,7 +70,9 @@ def test_a_garment_is_more_probable_in_the_middle() -> None:
     assert odds.dtype == np.float32
     np.testing.assert_allclose(odds[1], np.log([0.1 / 0.9, 0.85 / 0.15, 0.85 / 0.15, 0.85 / 0.15, 0.1 / 0.9]), rtol=1e-4)
     np.testing.assert_allclose(odds[0], np.log(np.full(5, 0.1 / 0.9)), rtol=1e-4)
+    np.testing.assert_allclose(odds, odds[::-1, ::-1])
     np.testing.assert_allclose(centre_log_odds(1, 9)[0, 4:], [-2.1972246] * 5, rtol=1e-4)
+    assert centre_log_odds(9, 9)[4, 7] == pytest.approx(np.log(0.5375 / 0.4625))  # three quarters of the way to the border
 
 
 def test_the_border_is_as_thick_as_a_share_of_the_longest_edge_and_a_pixel_at_least() -> None:
@@ -109,6 +111,12 @@ def test_the_distance_is_the_span_that_must_be_crossed_from_the_border() -> None
     assert distance[4, 4] == 0
 
 
+def test_the_border_is_ground_whatever_it_shows() -> None:
+    distance = barrier_distance(np.random.default_rng(0).uniform(0, 100, (3, 40, 40)).astype(np.float32))
+
+    assert distance[border((40, 40), 0)].max() == 0
+
+
 def test_behind_a_wall_lies_what_the_wall_costs_and_a_gap_lets_through() -> None:
     ring = np.zeros((3, 60, 60), np.float32)
     ring[0, 16:44, 16:44] = 30
@@ -137,14 +145,14 @@ def test_a_picture_of_a_few_pixels_has_distances_too(shape: tuple[int, int]) -> 
 
 
 def test_a_path_goes_on_where_it_is_better_than_the_best_known() -> None:
-    values = np.array([[[5.0], [8.0], [2.0]]], np.float32)[0][:, :, None]
-    distance, highest, lowest = np.array([[[0.0]], [[9.0]], [[1.0]]]), values.copy(), values.copy()
+    values = np.array([5.0, 8.0, 2.0, 9.0], np.float32)[:, None, None]
+    distance, highest, lowest = np.array([0.0, 9.0, 1.0, 1.0])[:, None, None], values.copy(), values.copy()
 
     extend_paths(distance, highest, lowest, values)
 
-    assert distance.ravel().tolist() == [0, 3, 1]  # the last is reached better from elsewhere
-    assert highest.ravel().tolist() == [5, 8, 2]
-    assert lowest.ravel().tolist() == [5, 5, 2]
+    assert distance.ravel().tolist() == [0, 3, 1, 1]  # the last two are reached better from elsewhere
+    assert highest.ravel().tolist() == [5, 8, 2, 9]
+    assert lowest.ravel().tolist() == [5, 5, 2, 9]
 
 
 def test_otsus_threshold_parts_two_heaps() -> None:
@@ -152,6 +160,17 @@ def test_otsus_threshold_parts_two_heaps() -> None:
 
     assert 0.9 < otsu(values) < 9
     assert otsu(np.array([5.0, 5.0], np.float32)) == pytest.approx(5, abs=0.01)
+
+
+def test_the_threshold_lies_just_above_the_lower_heap_wherever_that_is() -> None:
+    heaps = np.array([0.0, 10.0], np.float32)
+
+    assert otsu(heaps) == pytest.approx(10 / 256)
+    assert otsu(heaps + 5) == pytest.approx(5 + 10 / 256)
+
+
+def test_a_single_outlier_moves_no_threshold() -> None:
+    assert 0 < otsu(np.array([0] * 50 + [4] * 50 + [20], np.float32)) < 4
 
 
 def test_the_threshold_lies_where_the_means_of_both_sides_differ_most() -> None:
@@ -213,6 +232,32 @@ def test_what_has_the_garments_colours_becomes_garment_and_what_has_the_grounds_
     assert probability[2, 2] < 0.1
 
 
+@pytest.mark.parametrize("channel", [0, 1, 2])
+def test_a_small_difference_in_one_channel_tells_beside_a_large_one_in_another(channel: int) -> None:
+    channels = np.zeros((3, 30, 30), np.float32)
+    channels[channel - 1, 0] = 70  # a bright edge of the ground
+    channels[channel, 8:22, 8:22] = 5
+    guess = np.full((30, 30), 0.2, np.float32)
+    guess[10:20, 10:20] = 0.8
+
+    probability = refine(guess, channels, hints=np.zeros((30, 30), np.float32))
+
+    assert probability[10:20, 10:20].min() > 0.9
+    assert probability[1:6].max() < 0.1
+
+
+def test_a_pixel_counts_by_the_square_of_its_probability(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segment, "ROUNDS", 1)
+    channels, guess = np.zeros((3, 20, 20), np.float32), np.full((20, 20), 0.2, np.float32)
+    channels[:, :, 10:], guess[:, 10:] = 50, 0.8
+
+    probability = refine(guess, channels, hints=np.zeros((20, 20), np.float32))
+
+    odds = 0.8**2 / 0.2**2
+    assert probability[10, 15] == pytest.approx(odds / (1 + odds), abs=1e-3)
+    assert probability[10, 5] == pytest.approx(1 / (1 + odds), abs=1e-3)
+
+
 def test_hints_decide_where_colours_do_not() -> None:
     channels = np.zeros((3, 20, 20), np.float32)
     hints = np.full((20, 20), -3, np.float32)
@@ -240,12 +285,13 @@ def test_small_blobs_beside_the_garment_are_dropped_and_another_shoe_is_not() ->
 def test_central_pixels_count_more() -> None:
     mask = np.zeros((41, 41), np.bool_)
     mask[18:23, 18:23] = True  # 25 pixels in the middle
-    mask[0:5, 0:5] = True  # as many in a corner
+    mask[0:5, 0:5] = mask[36:41, 36:41] = True  # as many in a corner, and in another
 
     kept = main_blobs(mask)
 
     assert kept[20, 20]
     assert not kept[2, 2]
+    assert not kept[38, 38]
 
 
 def test_a_blob_with_a_quarter_of_the_weight_is_kept() -> None:
@@ -307,6 +353,26 @@ def test_what_is_found_stands_out_if_it_clearly_differs(gray: int, stands_out: b
 
     assert found is not None
     assert found.stands_out is stands_out
+
+
+def test_what_differs_no_more_than_the_ground_does_from_itself_does_not_stand_out() -> None:
+    clouds = Image.fromarray(np.random.default_rng(0).normal(0, 8, (24, 24)).astype(np.float32)).resize((96, 96))
+    pixels = np.asarray(garment(40, 112, ground=128)) + np.asarray(clouds)[:, :, None]
+
+    found = find_garment(Image.fromarray(pixels.clip(0, 255).astype(np.uint8)))
+
+    assert found is not None
+    assert not found.stands_out
+
+
+def test_a_garment_that_fades_into_the_ground_ends_where_a_fifth_of_it_is_left() -> None:
+    y, x = np.mgrid[-1:1:96j, -1:1:96j]  # type: ignore[misc]
+    garment = np.exp(-(x**2 + y**2) / 0.18)
+
+    found = find_garment(Image.fromarray((200 - 90 * garment).astype(np.uint8)).convert("RGB"))
+
+    assert found is not None
+    assert (found.mask != (garment > 0.21)).mean() < 0.01
 
 
 @pytest.mark.parametrize(("edge", "found"), [(12, False), (24, True), (80, True)])
