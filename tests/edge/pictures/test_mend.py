@@ -56,7 +56,11 @@ def test_of_a_jpeg_stays_what_its_pixels_need(marker: int) -> None:
 
 @pytest.mark.parametrize("marker", [*range(0xE1, 0xEE), 0xEF, 0xFE])
 def test_what_applications_and_people_wrote_into_a_jpeg_goes(marker: int) -> None:
-    assert mended(START + segment(0xE0) + segment(marker) + segment(0xDB) + REST) == START + segment(0xE0) + segment(0xDB) + REST
+    text = b"longer than one byte can say" * 10
+
+    content = START + segment(0xE0) + segment(marker, text) + segment(0xDB) + REST
+
+    assert mended(content) == START + segment(0xE0) + segment(0xDB) + REST
 
 
 def test_how_a_jpeg_is_to_be_turned_stays_and_nothing_else_of_its_exif() -> None:
@@ -73,8 +77,9 @@ def test_exif_that_turns_nothing_goes(exif: bytes) -> None:
     assert mended(START + segment(0xE1, b"Exif\0\0" + exif) + REST) == START + REST
 
 
-def test_padding_between_a_jpegs_segments_goes() -> None:
-    content = START + segment(0xDB) + b"\xff\xff" + segment(0xC4) + REST
+@pytest.mark.parametrize("padding", [b"\xff", b"\xff\xff"])
+def test_padding_between_a_jpegs_segments_goes(padding: bytes) -> None:
+    content = START + segment(0xDB) + padding + segment(0xC4) + REST
 
     assert mended(content) == START + segment(0xDB) + segment(0xC4) + REST
 
@@ -134,9 +139,9 @@ def test_a_webp_without_metadata_stays_as_it_is() -> None:
 
 @pytest.mark.parametrize("exif", [TURNED, TURNED + b"\0"])
 def test_how_a_webp_is_to_be_turned_stays(exif: bytes) -> None:
-    content = riff(extended(0x2C), (b"ICCP", b""), PIXELS, (b"EXIF", exif), (b"XMP ", b"<x/>"))
+    content = riff(extended(0x3C), (b"ICCP", b""), ALPHA, PIXELS, (b"EXIF", exif), (b"XMP ", b"<x/>"))
 
-    assert mended(content) == riff(extended(0x08), PIXELS, (b"EXIF", TURNED))
+    assert mended(content) == riff(extended(0x18), ALPHA, PIXELS, (b"EXIF", TURNED))
 
 
 def test_a_webp_in_the_simple_form_has_no_place_for_it() -> None:
