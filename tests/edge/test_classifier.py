@@ -53,11 +53,14 @@ def test_the_model_that_is_named_is_the_one_that_answers() -> None:
     assert Classifier().model.path == INT8
 
 
-def test_a_model_from_before_there_were_thresholds_is_never_unsure(tmp_path: Path) -> None:
+def test_a_model_from_before_photos_were_treated_apart_is_never_unsure_and_nothing_is_done_to_its_answers(tmp_path: Path) -> None:
     (tmp_path / "old.tflite").write_bytes(described())
     write_manifest(tmp_path, "old.tflite")
 
-    assert Classifier(tmp_path / "old.tflite").sure_from == {"tile": 0, "photo": 0}
+    old = Classifier(tmp_path / "old.tflite")
+
+    assert old.sure_from == {"tile": 0, "photo": 0}
+    assert (old.photo_temperature, old.photo_odds, old.photo_mark) == (1, 1, False)
 
 
 def test_a_copy_in_another_process_has_the_same_model_and_least_confidence() -> None:
@@ -76,6 +79,15 @@ def test_a_tile_and_a_photo_get_their_own_threshold(classifier: Classifier) -> N
 @pytest.mark.parametrize(("confidence", "unsure"), [(0.4375, True), (0.5, False), (0.5625, False)])
 def test_unsure_is_below_the_threshold_and_not_at_it(confidence: float, unsure: bool) -> None:
     assert prediction(3, confidence, sure_from=0.5).unsure is unsure
+
+
+def test_tiles_and_photos_that_come_together_have_the_answers_that_each_has_alone(classifier: Classifier) -> None:
+    views = [View(NOISE[0], "photo"), View(NOISE[1], "tile"), View(NOISE[2], "photo"), View(NOISE[3], "tile")]
+
+    together = [found.probabilities for found in classifier.predict(views)]
+
+    np.testing.assert_array_equal(together, [classifier.predict([view])[0].probabilities for view in views])
+    assert {answer.dtype for answer in together} == {np.dtype(np.float32)}
 
 
 def test_a_prediction_names_its_most_probable_class() -> None:
@@ -284,6 +296,13 @@ def test_in_a_notebook_the_most_probable_class_comes_first_and_each_bar_is_as_lo
     assert [bar.attrib["style"][:12] for _, bar in rows if bar is not None] == [
         *("width: 99px;", "width: 40px;", "width: 20px;", "width: 1px; "),
     ]
+
+
+def test_a_notebook_shows_a_doubt_where_there_is_one() -> None:
+    def heading(sure_from: float) -> str | None:
+        return ElementTree.fromstring(Prediction(prediction(8, 0.75).probabilities, sure_from)._repr_html_()).findtext(".//b")
+
+    assert (heading(0.5), heading(0.8)) == ("Bag", "Bag? (unsure)")
 
 
 def test_a_notebook_says_of_what_is_not_there_nothing() -> None:
