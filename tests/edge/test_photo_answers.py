@@ -84,6 +84,12 @@ def test_odds_change_no_ranking(row: list[float]) -> None:
     assert np.argsort(-found, 1, kind="stable").tolist() == [list(range(10))]
 
 
+def test_each_photo_has_its_own_odds() -> None:
+    photos = np.array([[0.3, 0.5, 0.2, *[0] * 7], [0.1, 0, 0.9, *[0] * 7]], np.float32)
+
+    np.testing.assert_allclose(at_odds(photos, 3), [at_odds(photo[None], 3)[0] for photo in photos], atol=1e-6)
+
+
 def test_the_ten_views_are_five_places_each_in_a_mirror_too() -> None:
     tile = np.zeros((28, 28), np.uint8)
     tile[0, 3], tile[20, 10] = 100, 200
