@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from fmnist_edge.bundle.info import to_lines, to_text
+from fmnist_edge.bundle.info import in_short, to_lines, to_text
+from support.commands import MODELS
 from support.described import description
 
 TRAINING = {
@@ -58,6 +59,13 @@ def test_what_a_description_does_not_say_has_no_line() -> None:
     assert names == ["model", "size", "SHA-256", "file format", "runs in", "input", "classes", "seed"]
     assert lines[-1] == "seed                   0"
     assert lines[3] == "file format            TFLite, description format 1"
+    assert lines[4].startswith("runs in                ai-edge-litert, tflite-runtime")
+
+
+def test_the_built_in_model_is_known_by_its_recipe_and_checksum() -> None:
+    content = (MODELS / "fmnist-int8.tflite").read_bytes()
+
+    assert in_short() == f"model standard, SHA-256 {sha256(content).hexdigest()[:12]}"
 
 
 @pytest.mark.parametrize(
