@@ -8,6 +8,7 @@ import pytest
 from fmnist_edge.errors import ModelError
 from fmnist_edge.runtimes.formats import FORMATS, format_of
 from fmnist_edge.runtimes.session import MAX_DESCRIPTION_BYTES, Tensor, check_contract, check_quantization, describe
+from support.commands import MODELS
 
 TILES, ANSWERS = (-1, 28, 28), (-1, 10)
 
@@ -83,3 +84,11 @@ def test_each_suffix_has_its_format_and_others_are_taken_for_tflite() -> None:
 
 def test_descriptions_of_hostile_files_are_read_so_far() -> None:
     assert MAX_DESCRIPTION_BYTES == 100_000
+
+
+def test_without_any_runtime_numpy_runs_an_int8_tflite_file_and_no_onnx_file() -> None:
+    open_in_numpy = format_of(".tflite").open_in_numpy
+
+    assert open_in_numpy is not None
+    assert open_in_numpy((MODELS / "fmnist-int8.tflite").read_bytes()).runtime == f"numpy {np.__version__}"
+    assert format_of(".onnx").open_in_numpy is None
