@@ -68,9 +68,7 @@ def test_how_it_went_is_a_line() -> None:
     assert str(Tally(1234, 56, 7, 8.91)) == "1,234 pictures in 8.9 s: 56 unsure, 7 failed"
 
 
-def test_the_time_is_that_of_reading_and_a_share_of_classifying(
-    classifier: Classifier, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_time_is_that_of_reading_and_a_share_of_classifying(classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = count(0, 0.3)
     monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
     _, shown = show_all([item(0), BAD, item(1)], classifier)
