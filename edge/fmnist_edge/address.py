@@ -106,7 +106,8 @@ def scrub(text: str, source: str) -> str:
         if found := re.search(rf"[?#]|{SECRET.pattern}", part, re.IGNORECASE):
             secrets |= {part[found.start() :], part[found.end() :], *re.split("[=&;_?#/]", part[found.end() :])}
     secrets |= {unquote(secret) for secret in secrets}
-    secrets |= {quote(secret, safe=PRINTABLE) for secret in secrets}
+    # some libraries quote a percent sign once more
+    secrets |= {quote(secret, safe=safe) for secret in secrets for safe in (PRINTABLE, PRINTABLE.replace("%", ""))}
     secrets |= {repr(secret)[1:-1] for secret in secrets}
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= SHORTEST:

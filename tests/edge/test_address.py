@@ -109,6 +109,7 @@ def test_what_is_no_address_is_told_how_one_begins() -> None:
 @example("a@1.2.3.4/", PLACES[0])
 @example("ge&heim_;x", PLACES[3])
 @example("to/ken", PLACES[2])
+@example("00;0%", PLACES[3])
 def test_no_output_holds_a_password_wherever_it_stands(password: str, place: str) -> None:
     assume(password not in SAFE)
     for written in {password, quote(password, safe="")}:
