@@ -222,6 +222,23 @@ def test_the_empty_scene_is_the_median_of_what_was_seen() -> None:
     assert not empty.is_like(grays(thing=200, pixels=100), 3)
 
 
+def test_the_empty_scene_is_learned_pixel_by_pixel() -> None:
+    empty = EmptyScene()
+    for now in (0, 0.5, 1):
+        empty.is_like(grays(thing=40, pixels=300), now)
+
+    assert empty.is_like(grays(thing=40, pixels=300), 2)
+    assert not empty.is_like(grays(thing=100, pixels=300), 3)
+
+
+def test_the_same_picture_has_the_same_samples_and_another_has_others() -> None:
+    scene = Scene(idle_fps=2)
+
+    first, again, other = (scene.look(picture, 0).samples for picture in (frame(), frame(), frame(thing=101, pixels=1)))
+
+    assert first == again != other
+
+
 def test_without_a_lesson_something_is_always_there() -> None:
     assert not Scene(idle_fps=2).look(frame(), 0).nothing
 

@@ -161,6 +161,8 @@ def grays(values: NDArray[np.generic]) -> list[int]:
         (np.array([0, 1.5, 255], np.float32), [0, 1, 255]),
         (np.array([0, 256, 65535], np.float32), [0, 0, 255]),
         (np.array([0, 2**19, 2**20], np.float32), [0, 127, 255]),
+        (np.array([-np.inf, 0.5, 1], np.float32), [0, 127, 255]),
+        (np.array([np.inf, 0, 0.5], np.float32), [127, 0, 127]),
         (np.array([-5, 0, 200], np.int32), [0, 0, 200]),
         (np.array([0, 32768, 65535], np.int32), [0, 127, 255]),
     ],
@@ -190,6 +192,7 @@ def test_a_gray_picture_is_as_it_is() -> None:
         (Image.new("I;16", (2, 2)), True),
         (Image.new("F", (2, 2)), True),
         (Image.new("RGB", (2, 2), (9, 9, 9)), True),
+        (Image.new("RGB", (2, 2), (9, 9, 9)).convert("CMYK"), True),
         (Image.new("RGB", (2, 2), (9, 9, 10)), False),
         (Image.new("RGB", (2, 2), (9, 10, 9)), False),
         (Image.new("RGB", (2, 2), (10, 9, 9)), False),
@@ -200,6 +203,13 @@ def test_a_gray_picture_is_as_it_is() -> None:
 )
 def test_gray_is_what_has_neither_colour_nor_transparency(image: Image.Image, gray: bool) -> None:
     assert is_gray(image) is gray
+
+
+def test_a_gray_picture_of_which_one_shade_is_transparent_is_more_than_gray() -> None:
+    image = Image.new("L", (2, 2))
+    image.info["transparency"] = 0
+
+    assert not is_gray(image)
 
 
 def test_one_coloured_pixel_is_colour() -> None:
@@ -235,8 +245,9 @@ def test_a_picture_that_is_transparent_all_over_is_shown(image: Image.Image, mod
     assert shown.getpixel((1, 1))[:3] == image.getpixel((1, 1))[:3]  # type: ignore[index]
 
 
-def test_a_picture_one_pixel_wide_is_looked_at_too() -> None:
-    image = Image.new("RGBA", (1, 2), (9, 9, 9, 0))
+@pytest.mark.parametrize("size", [(1, 2), (2, 1)])
+def test_a_picture_one_pixel_wide_or_high_is_looked_at_too(size: tuple[int, int]) -> None:
+    image = Image.new("RGBA", size, (9, 9, 9, 0))
     image.putpixel((0, 0), (1, 2, 3, 0))
 
     assert plain(image).mode == "RGB"
