@@ -14,6 +14,7 @@ from fmnist_edge.classify import find as module
 from fmnist_edge.classify.find import find, lines_of_stdin, list_folder, on_stdin, picture_on_stdin
 from fmnist_edge.classify.reading import Options
 from fmnist_edge.errors import InputError, UsageError
+from support.camera_server import CameraServer
 
 PICTURES = "PNG, JPEG, WebP, BMP, GIF or TIFF"
 
@@ -112,6 +113,25 @@ def test_options_reach_the_reading(tree: Path) -> None:
         source.read()
 
 
+def test_a_photo_is_decoded_in_full_if_that_is_wanted() -> None:
+    Image.new("RGB", (2000, 1600)).save("large.jpg")
+
+    assert [next(find(["large.jpg"], Options(whole=whole))).open().size for whole in (False, True)] == [(500, 400), (2000, 1600)]
+
+
+def test_of_what_is_watched_the_next_frame_is_a_picture_if_that_is_wanted() -> None:
+    (source,) = find(["test"], Options(frames=True, wanted="photo"))
+    assert (source.name, source.wanted, source.open().mode) == ("test", "photo", "RGB")
+
+    with CameraServer() as camera:
+        (source,) = find([camera.source], Options(frames=True))
+        assert (source.name, source.open().size) == (camera.source, (320, 240))
+
+
+def test_a_picture_at_an_address_is_taken_for_what_it_is_said_to_be() -> None:
+    assert next(find(["http://camera/shoe.jpg"], Options(wanted="photo"))).wanted == "photo"
+
+
 def test_a_folder_that_cannot_be_read_is_named_and_the_others_follow(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scandir = os.scandir
 
@@ -123,6 +143,7 @@ def test_a_folder_that_cannot_be_read_is_named_and_the_others_follow(tree: Path,
     monkeypatch.setattr(os, "scandir", locked)
 
     assert found(".", recursive=True)[2:] == ["./d: the folder can't be read (Permission denied)", "./z/two.png"]
+    assert found("d") == ["d: the folder can't be read (Permission denied)"]
 
 
 def test_a_folder_has_its_pictures_and_its_folders_by_name() -> None:
@@ -134,9 +155,16 @@ def put_on_stdin(content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_list_on_stdin_is_a_path_a_line_whatever_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    put_on_stdin(b"b.png\r\n\nwith space.png \ncaf\xe9.png\nlast.png", monkeypatch)
+    put_on_stdin(b"b.png\r\n\nwith space.png \ncaf\xe9.png\nSIZE_X\nlast.png", monkeypatch)
 
-    assert list(lines_of_stdin()) == ["b.png", "with space.png ", os.fsdecode(b"caf\xe9.png"), "last.png"]
+    assert list(lines_of_stdin()) == ["b.png", "with space.png ", os.fsdecode(b"caf\xe9.png"), "SIZE_X", "last.png"]
+
+
+def test_a_list_from_windows_may_have_odd_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    half_a_character = b"\0\xd8"
+    put_on_stdin("\ufeffwith space.png \r\nSIZE_X\r\n".encode("utf-16-le") + half_a_character + b"\n\0", monkeypatch)
+
+    assert list(lines_of_stdin()) == ["with space.png ", "SIZE_X", "\N{REPLACEMENT CHARACTER}"]
 
 
 def test_a_list_on_stdin_stands_where_its_dash_stands(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,6 +254,8 @@ def test_numbered_pictures_come_by_number_and_gaps_do_not_matter(tree: Path) -> 
 
     assert found("f%d/%d.png") == ["f%d/8.png", "f%d/9.png", "f%d/11.png"]
     assert found("f%d/%03d.png") == ["f%d/011.png"]
+    Image.new("L", (28, 28)).save("7.png")
+    assert found("%d.png") == ["7.png"]
     nothing = "no such file or directory, and no file matches it as a pattern"
     assert found("%d.jpg", "gone/%d.png", "my%20dir/a.png") == [
         *(f"{name}: {nothing}" for name in ("%d.jpg", "gone/%d.png", "my%20dir/a.png"))

@@ -71,8 +71,11 @@ def test_the_answer_is_the_same_whichever_way_a_tile_lies() -> None:
     tile[4:24, 8:14] = np.arange(120, 240, 6)[:, None]
     views = [View(np.ascontiguousarray(np.rot90(tile, way)), kind) for kind in ("tile", "photo") for way in range(4)]  # type: ignore[arg-type]
 
-    found = [answer.probabilities for answer in AnyWayUp(MODELS / "fmnist-int8.tflite").predict(views)]
+    answers = AnyWayUp(MODELS / "fmnist-int8.tflite").predict(views)
 
+    np.testing.assert_array_equal([answer.tile for answer in answers], [view.tile for view in views])
+    found = [answer.probabilities for answer in answers]
     assert len(found) == 8
+    assert {probabilities.dtype for probabilities in found} == {np.dtype(np.float32)}
     for one, other in zip(found, found[1:4] + found[:1] + found[5:] + found[4:5], strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6)
