@@ -123,9 +123,11 @@ def test_an_abstract_address_will_do(listener: Listener, monkeypatch: pytest.Mon
     abstract.close()
 
 
-@pytest.mark.parametrize("address", ["", "/nowhere/notify"])
-def test_where_nobody_listens_nothing_ends(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NOTIFY_SOCKET", address)
+@pytest.mark.parametrize("address", [None, "", "/nowhere/notify"])
+def test_where_nobody_listens_nothing_ends(address: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    if address is not None:
+        monkeypatch.setenv("NOTIFY_SOCKET", address)
 
     Systemd(wanted=True).say("READY")
 
