@@ -153,6 +153,10 @@ def test_the_words_of_others_stay_but_for_the_secret() -> None:
     [
         ("rtsp://admin:ge@heim@cam/live", "password ge@heim refused"),
         ("rtsp://admin:ge:heim@cam/live", "password ge:heim refused"),
+        ("rtsp://admin:ge:heim@cam/live", "password heim refused"),
+        ("rtsp://admin:ge\\heim@cam/live", "password ge\\\\heim refused"),
+        ("rtsp://admin:abc@cam/live", "password abc refused"),
+        ("rtsp://admin:geheim@cam/live", "password GEHEIM refused"),
         ("rtsp://admin:ge:heim", "no port ge:heim refused"),  # the host was forgotten
         ("rtsp://cam/user=admin&PASSWORD=geheim", "geheim refused"),
         ("rtsp://cam/password=a://geheim", "a://geheim refused"),
@@ -163,6 +167,10 @@ def test_the_words_of_others_stay_but_for_the_secret() -> None:
 )
 def test_a_password_that_is_quoted_alone_is_hidden_as_a_whole(source: str, said: str) -> None:
     assert re.fullmatch(r"(password |no port )?[*]+ refused", scrub(said, source))
+
+
+def test_an_address_that_is_quoted_is_hidden_however_its_scheme_is_written() -> None:
+    assert mask_addresses("unexpected argument (RTSP://admin:geheim@cam/live") == "unexpected argument (rtsp://cam/live"
 
 
 def test_what_was_heard_is_one_line_and_never_none() -> None:
