@@ -176,6 +176,7 @@ WHOLE = {
     "JPEG": JPEGS[0],
     "JPEG with restarts": JPEGS[1],
     "JPEG with a preview": JPEGS[2],
+    "JPEG that begins with its preview": JPEGS[2][:2] + JPEGS[2][20:],
     "JPEG with a fill byte before its preview": JPEGS[2].replace(b"\xff\xe1", b"\xff\xff\xe1", 1),
     "JPEG that ends in a byte of 255": JPEGS[0][:-2] + b"\xff\x00\xff\xd9",
     "PNG": PNGS[0],
