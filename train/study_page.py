@@ -129,7 +129,7 @@ def fill_page(results: Results) -> str:
     return TEMPLATE.read_text("utf-8").format(
         recipes=table([recipe_row(name, results, references) for name in RECIPES if was_measured(name, results)]),
         parts=table([part_row(name, runs) for name, runs in parts]),
-        photos=table([photo_row(name, runs) for name, runs in photo_runs(results).items() if runs]),
+        photos=table([photo_row(name, runs) for name, runs in photo_runs(results).items() if runs] or [[NEVER_MEASURED, *"---"]]),
         clothes=table([clothes_row(name, results.get("clothes", {}).get(name)) for name in PHOTO_PARTS]),
         own=table([own_row(name, results.get("own", {}).get(name)) for name in OWN_PARTS]),
         questions=table([[name, f"{asked[name]['validation']:.4f}"] for name in QUESTIONS]),
