@@ -23,8 +23,8 @@ from train.clothing import get_clothes
 from train.cutting import cut
 from train.dataset import Dataset
 from train.fit import score, train, train_networks, train_with_holdout
-from train.networks import predict, predict_photos
 from train.machine import processor
+from train.networks import predict, predict_photos
 from train.photos import find_hits, find_photos, read_tiles
 from train.recipes import Recipe, settings_of
 from train.study_page import RESULTS, WITH_PHOTOS, Result, busy_people, give_back, read_results
