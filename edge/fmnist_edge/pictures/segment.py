@@ -6,6 +6,7 @@ else has the garment's colours.
 Constants without a source are those with which most tiles of real photos were classified right.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -72,16 +73,25 @@ def opponent_colours(rgb: Map) -> Map:
 
     The square root makes equal steps look about equal, as CIE L* does. Colours weigh more than lightness, which shadows change.
     """
-    red, green, blue = 100 * np.sqrt(np.moveaxis(rgb, 2, 0) / 255)
+    # in C's order each channel is in one piece, in which numpy is faster
+    red, green, blue = 100 * np.sqrt(np.divide(rgb.transpose(2, 0, 1), 255, order="C"))
     luma = 0.299 * red + 0.587 * green + 0.114 * blue
     return np.stack([0.7 * luma, 1.2 * (red - green), 0.8 * (blue - (red + green) / 2)])
 
 
+@lru_cache(maxsize=2)  # the frames of a camera have one shape
 def centre_log_odds(height: int, width: int) -> Map:
     """How probable it is that a pixel shows the garment, for its place alone: people centre what they photograph."""
     rows, columns = np.linspace(-1, 1, height), np.linspace(-1, 1, width)
     prior = np.clip(1.1 - np.maximum(abs(rows[:, None]), abs(columns)) ** 2, 0.05, 0.85)
     return np.asarray(np.log(prior / (1 - prior)), dtype=np.float32)
+
+
+@lru_cache(maxsize=2)
+def centrality(height: int, width: int) -> NDArray[np.float64]:
+    """What a pixel counts for its place: 1 in the middle, less outside of it."""
+    rows, columns = np.linspace(-1, 1, height), np.linspace(-1, 1, width)
+    return np.asarray(np.exp(-(rows[:, None] ** 2) - columns**2))
 
 
 def border(shape: tuple[int, ...], share: float) -> Mask:
@@ -192,17 +202,18 @@ def resized(values: Map, height: int, width: int) -> Map:
 
 def main_blobs(mask: Mask) -> Mask:
     """The blob with most pixels and those with at least a quarter of them (the other shoe); central pixels count more."""
-    rows, columns = (np.linspace(-1, 1, edge) for edge in mask.shape)
     blobs = label_blobs(mask)
-    weights = np.bincount(blobs.ravel(), np.exp(-(rows[:, None] ** 2) - columns**2).ravel())
+    weights = np.bincount(blobs.ravel(), centrality(*mask.shape).ravel())
     weights[0] = 0
-    return mask & np.isin(blobs, np.flatnonzero(weights >= weights.max() / 4))
+    heavy: Mask = weights >= weights.max() / 4
+    return mask & heavy[blobs]
 
 
 def fill_holes(mask: Mask) -> Mask:
     """The mask with the parts of the ground that do not reach the border."""
     blobs = label_blobs(~mask)
-    return mask | ~np.isin(blobs, blobs[border(mask.shape, 0)])
+    at_border = np.bincount(blobs[border(mask.shape, 0)], minlength=blobs.max() + 1) > 0
+    return mask | ~at_border[blobs]
 
 
 def label_blobs(mask: Mask) -> NDArray[np.intp]:
