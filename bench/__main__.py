@@ -19,6 +19,7 @@ from export.bundle import ARTIFACTS, to_json
 from export.table import align
 from fmnist_edge.cli.commands import run
 from fmnist_edge.errors import reported
+from train.machine import processor
 
 SHOWN = (1, 64, 1024)
 
@@ -44,7 +45,7 @@ def main(
     device, bulk = measure_device(), measure_bulk()
     print("bench: fmnist-edge camera, ten minutes", file=sys.stderr)
     result = {
-        "machine": machine(),
+        "machine": f"{processor()}, Python {platform.python_version()}",
         "device": device,
         "weight": measure_weight(),
         "bulk": bulk,
@@ -81,16 +82,6 @@ def child(runtime: str, job: str, *files: Path) -> Any:
     arguments = (job, runtime, *(file.resolve() for file in files))
     answer = json.loads(bare_runtimes.in_fresh_process(runtime, "bench.timing", *arguments))
     return {str(file): answer[str(file.resolve())] for file in files} if job == "race" else answer
-
-
-def machine() -> str:
-    """The processor's name where the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        name = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        name = platform.machine()
-    return f"{name}, Python {platform.python_version()}"
 
 
 def faster_onnx(rows: list[dict[str, Any]]) -> dict[str, float]:

@@ -122,14 +122,14 @@ def fill_page(results: Results) -> str:
     """train/study.md.in with its tables."""
     textbook, asked = results["textbook"], results["questions"]
     textbooks = [run for name, run in textbook.items() if name.startswith("seed")]
-    references = [mean(runs, "seconds") for runs in (of_recipe(results, "tutorial"), textbooks)]
+    references = (of_recipe(results, "tutorial"), textbooks)
     whole = {name: of_recipe(results, name)[:1] for name in ("quick", "compact", "standard")}
     parts = sorted({**whole, **{name: of_part(results, name) for name in PARTS}}.items())
     losses, accuracies = (asked["30 epochs"][key] for key in ("losses", "accuracies"))
     return TEMPLATE.read_text("utf-8").format(
         recipes=table([recipe_row(name, results, references) for name in RECIPES if was_measured(name, results)]),
         parts=table([part_row(name, runs) for name, runs in parts]),
-        photos=table([photo_row(name, runs) for name, runs in photo_runs(results).items() if runs]),
+        photos=table([photo_row(name, runs) for name, runs in photo_runs(results).items() if runs] or [[NEVER_MEASURED, *"---"]]),
         clothes=table([clothes_row(name, results.get("clothes", {}).get(name)) for name in PHOTO_PARTS]),
         own=table([own_row(name, results.get("own", {}).get(name)) for name in OWN_PARTS]),
         questions=table([[name, f"{asked[name]['validation']:.4f}"] for name in QUESTIONS]),
@@ -144,13 +144,13 @@ def fill_page(results: Results) -> str:
     )
 
 
-def recipe_row(name: str, results: Results, references: Sequence[float]) -> list[object]:
-    """references: seconds to which those of the recipe are compared."""
+def recipe_row(name: str, results: Results, references: Sequence[Sequence[Result]]) -> list[object]:
+    """references: the runs with whose seconds those of the recipe are compared."""
     runs = of_recipe(results, name)
     units = "-".join(map(str, (784, *RECIPES[name].hidden, 10)))
     if not runs:
         return [f"`{name}`", units, NOT_MEASURED, *["-"] * 9]
-    tests, seconds = [run["test"] for run in runs], mean(runs, "seconds")
+    tests = [run["test"] for run in runs]
     return [
         f"`{name}`",
         units,
@@ -159,9 +159,18 @@ def recipe_row(name: str, results: Results, references: Sequence[float]) -> list
         f"{mean(runs, 'validation'):.4f}",
         f"{mean(runs, 'disturbed'):.3f}",
         f"{mean(runs, 'calibration_error'):.3f}",
-        f"{seconds:.0f}",
-        *(f"{seconds / reference:.2f}" for reference in references),
+        f"{mean(runs, 'seconds'):.0f}",
+        *(times_as_long(runs, reference) for reference in references),
     ]
+
+
+def times_as_long(runs: Sequence[Result], references: Sequence[Result]) -> str:
+    """How many times as long the runs took as the references did on the same machine."""
+    ratios = []
+    for run in runs:
+        same = [reference for reference in references if reference.get("machine") == run.get("machine")]
+        ratios += [run["seconds"] / mean(same, "seconds")] if same else []
+    return f"{np.mean(ratios):.2f}" if ratios else "-"
 
 
 def part_row(name: str, runs: Sequence[Result]) -> list[object]:

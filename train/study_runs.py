@@ -23,6 +23,7 @@ from train.clothing import get_clothes
 from train.cutting import cut
 from train.dataset import Dataset
 from train.fit import score, train, train_networks, train_with_holdout
+from train.machine import processor
 from train.networks import predict, predict_photos
 from train.photos import find_hits, find_photos, read_tiles
 from train.recipes import Recipe, settings_of
@@ -68,6 +69,7 @@ class Study:
             "photos": self.try_photos(model, recipe.marks_photos),
             "temperature": holdout.temperature,
             "seconds": seconds,
+            "machine": processor(),
         }
 
     def try_photos(self, model: keras.Model, marked: bool) -> Result:
@@ -158,4 +160,4 @@ def textbook(dataset: Dataset, seed: int, outputs: int = 10, one_hot: bool = Fal
         return {"error": next(line for line in str(error).splitlines() if "label value" in line)}
     seconds = time.monotonic() - began
     right = model(to_pixels(dataset.test_images)).numpy().argmax(1) == dataset.test_labels
-    return {"test": float(right.mean()), "seconds": seconds}
+    return {"test": float(right.mean()), "seconds": seconds, "machine": processor()}

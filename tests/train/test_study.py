@@ -39,8 +39,8 @@ def test_the_page_shows_what_was_measured() -> None:
 
 @pytest.mark.parametrize(("name", "row"), LISTED, ids=[name for name, _ in LISTED])
 def test_a_recipe_in_the_table_was_measured_as_it_is_as_often_as_the_table_says_or_not_at_all(name: str, row: str) -> None:
-    runs = [STUDY["recipes"].get(f"{name}, seed {seed}", {}) for seed in range(3)]
-    measured = [run.get("settings") == settings_of(RECIPES[name]) for run in runs]
+    runs = [run for key, run in STUDY["recipes"].items() if key.startswith(f"{name}, seed ")]
+    measured = [run["settings"] == settings_of(RECIPES[name]) for run in runs]
 
     assert row.startswith(NOT_MEASURED) != any(measured)
     assert row.startswith(NOT_MEASURED) or int(row.split("|")[3]) == sum(measured)
@@ -53,6 +53,23 @@ def test_a_new_recipe_is_listed_once_it_was_measured(monkeypatch: pytest.MonkeyP
 
     assert "`new`" not in fill_page(STUDY)
     assert "| `new` | 784-7-10 | 0." in fill_page(STUDY | {"recipes": STUDY["recipes"] | {"new, seed 0": run}})
+
+
+def test_times_are_compared_with_those_of_the_same_machine_alone() -> None:
+    def run(recipe: str, seconds: float, machine: str) -> Any:
+        settings = settings_of(RECIPES[recipe])
+        return STUDY["recipes"]["quick, seed 0"] | {"settings": settings, "seconds": seconds, "machine": machine}
+
+    def compared(*quick: Any) -> str:
+        runs = {f"quick, seed {seed}": run for seed, run in enumerate(quick)}
+        tutorials = {"tutorial, seed 0": run("tutorial", 10, "old"), "tutorial, seed 1": run("tutorial", 5, "new")}
+        page = fill_page(STUDY | {"recipes": tutorials | runs})
+        (row,) = (line for line in page.splitlines() if line.startswith("| `quick` |"))
+        return row.split(" | ")[-2]
+
+    assert compared(run("quick", 2, "old"), run("quick", 2, "new")) == "0.30"
+    assert compared(run("quick", 2, "new"), run("quick", 2, "a third")) == "0.40"
+    assert compared(run("quick", 2, "a third")) == "-"
 
 
 def test_a_recipe_that_changed_since_is_listed_without_figures(monkeypatch: pytest.MonkeyPatch) -> None:

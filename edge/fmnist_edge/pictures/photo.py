@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageChops, ImageFilter, ImageOps
+from PIL import Image, ImageChops, ImageFilter
 
 from fmnist_edge.contract import TILE_SIZE, Tile
 from fmnist_edge.pictures.segment import SEGMENT_EDGE, Mask, find_garment
@@ -34,7 +34,7 @@ def cut_out(image: Image.Image) -> CutOut:
     soft_mask, garment_found = garment_of(photo) if alpha is None else (alpha, True)
     mask = soft_mask.point(HALF)
     box = mask.getbbox()
-    negated = ImageChops.multiply(ImageOps.invert(photo.crop(box).convert("L")), soft_mask.crop(box))
+    negated = ImageChops.multiply(ImageChops.invert(photo.crop(box).convert("L")), soft_mask.crop(box))
     garment = fitted(negated, TILE_SIZE, Image.Resampling.LANCZOS)
     # Lanczos rings: what it lights up beside the garment stays 0
     outline = fitted(mask.crop(box), TILE_SIZE, Image.Resampling.BOX).point(ANY)

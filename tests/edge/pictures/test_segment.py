@@ -145,14 +145,15 @@ def test_a_picture_of_a_few_pixels_has_distances_too(shape: tuple[int, int]) -> 
 
 
 def test_a_path_goes_on_where_it_is_better_than_the_best_known() -> None:
-    values = np.array([5.0, 8.0, 2.0, 9.0], np.float32)[:, None, None]
-    distance, highest, lowest = np.array([0.0, 9.0, 1.0, 1.0])[:, None, None], values.copy(), values.copy()
+    ends = np.array([[5, -5], [8, -8], [2, -2], [9, -9]], np.float32)[:, :, None, None]  # four lines of one pixel
+    paths = np.array([[0, 5, -5], [9, 8, -8], [1, 2, -2], [1, 9, -9]], np.float32)[:, :, None, None]
 
-    extend_paths(distance, highest, lowest, values)
+    extend_paths(paths, ends)
 
-    assert distance.ravel().tolist() == [0, 3, 1, 1]  # the last two are reached better from elsewhere
-    assert highest.ravel().tolist() == [5, 8, 2, 9]
-    assert lowest.ravel().tolist() == [5, 5, 2, 9]
+    span, highest, minus_lowest = paths[:, :, 0, 0].T.tolist()
+    assert span == [0, 3, 1, 1]  # the last two are reached better from elsewhere
+    assert highest == [5, 8, 2, 9]
+    assert minus_lowest == [-5, -5, -2, -9]
 
 
 def test_otsus_threshold_parts_two_heaps() -> None:
