@@ -117,15 +117,19 @@ def test_the_border_is_ground_whatever_it_shows() -> None:
     assert distance[border((40, 40), 0)].max() == 0
 
 
-def test_behind_a_wall_lies_what_the_wall_costs_and_a_gap_lets_through() -> None:
+@pytest.mark.parametrize("turns", range(4))
+def test_behind_a_wall_lies_what_the_wall_costs_and_a_gap_on_any_side_lets_through(turns: int) -> None:
     ring = np.zeros((3, 60, 60), np.float32)
-    ring[0, 16:44, 16:44] = 30
-    ring[0, 22:38, 22:38] = 0
+    ring[0, 10:38, 14:42] = 30
+    ring[0, 16:32, 20:36] = 0
     with_gap = ring.copy()
-    with_gap[0, 26:34, 36:46] = 0
+    with_gap[0, 20:28, 34:44] = 0
 
-    assert barrier_distance(ring)[30, 30] == pytest.approx(30)
-    assert barrier_distance(with_gap)[30, 30] < 5
+    def inside(channels: NDArray[np.float32]) -> float:
+        return float(np.rot90(barrier_distance(np.rot90(channels, turns, (1, 2))), -turns)[24, 28])
+
+    assert inside(ring) == pytest.approx(30)
+    assert inside(with_gap) < 5
 
 
 def test_shading_costs_its_whole_span_once() -> None:
