@@ -171,6 +171,7 @@ def test_the_pictures_beside_the_page_show_what_the_proof_says(dataset: Dataset)
     for path, content in files.items():
         drawn, shipped = (np.asarray(Image.open(file).convert("L"), float) for file in (io.BytesIO(content), MODELS / path))
         assert np.abs(drawn - shipped).mean() < 1
+        assert "Software" not in Image.open(io.BytesIO(content)).info  # another version of it need not be another file
 
 
 def test_the_histogram_has_a_bar_for_each_size_of_a_change_in_a_panel_for_each_file() -> None:
