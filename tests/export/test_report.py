@@ -145,15 +145,18 @@ def test_a_device_is_allowed_what_any_kernel_of_its_runtime_may_differ() -> None
     assert found == {"a.tflite": {"ai-edge-litert 2.1": (3e-5, 4e-7), "tensorflow 2.21": (2e-5, 2e-7)}}
 
 
-def test_a_runtime_that_is_not_here_is_not_measured(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_runtime_that_is_not_here_is_not_measured_and_the_others_are(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bare_runtimes, "OTHER_ENVIRONMENT", ROOT / "build" / "none")
     outputs = np.zeros((10_000, 10), np.float32)
 
     row = compare_runtime("tflite-runtime", b"", dataset, outputs, outputs, "int8")
-    table = runtime_table({"files": {"fmnist-int8.tflite": {"runtimes": {"tflite-runtime": row}}}})
+    here = PROOF["files"][SHIPPED]["runtimes"]["ai-edge-litert"]
+    table = runtime_table({"files": {SHIPPED: {"runtimes": {"tflite-runtime": row, "ai-edge-litert": here}}}})
 
     assert row is None
-    assert "not measured here" in table
+    missing, measured = ([cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()[-2:])
+    assert missing == [SHIPPED, "tflite-runtime", "not measured here", "", "", ""]
+    assert measured[1] == f"ai-edge-litert {here['version']}"
 
 
 def test_the_page_says_what_the_proof_says() -> None:
