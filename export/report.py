@@ -110,7 +110,7 @@ def make_report(
     outputs: Mapping[str, Probabilities],
 ) -> dict[str, bytes]:
     """The page and its pictures, by their paths in the bundle. The same input gives the same bytes; needs no display."""
-    output, changes = outputs[SHIPPED], proof["files"][SHIPPED]["changes"]
+    output = outputs[SHIPPED]
     with matplotlib.rc_context():
         matplotlib.rcdefaults()  # not in the user's own style
         matplotlib.rcParams["figure.constrained_layout.use"] = True
@@ -120,8 +120,14 @@ def make_report(
             "parity-confusion": draw_confusion(dataset.test_labels, answers, output),
         }
         files = {f"report/{name}.png": to_png(figure) for name, figure in pictures.items()}
+    return {**files, "report/parity.md": make_page(manifest, proof).encode()}
+
+
+def make_page(manifest: dict[str, Any], proof: dict[str, Any]) -> str:
+    """The page, in Markdown."""
+    changes = proof["files"][SHIPPED]["changes"]
     template = Path(__file__).with_suffix(".md.in").read_text("utf-8")
-    page = template.format(
+    return template.format(
         table=make_table(manifest),
         more=more_figures(proof),
         losses=loss_table(proof["int8_losses"]),
@@ -143,7 +149,6 @@ def make_report(
         moved=MOVED,
         changes=change_table(changes),
     )
-    return {**files, "report/parity.md": page.encode()}
 
 
 def to_png(figure: Figure) -> bytes:

@@ -300,9 +300,11 @@ def test_a_recipe_without_a_share_for_photos_leaves_them_alone() -> None:
 
 
 def test_one_image_in_six_is_held_out_the_last_ones() -> None:
-    held_out = Lessons(PLAIN, examples(), 0).held_out
+    images, held_out = examples(), Lessons(PLAIN, examples(), 0).held_out
 
     assert held_out.tolist() == [False] * SHOWN + [True] * HELD_OUT
+    assert (images[held_out].tiles == images.tiles[SHOWN:]).all()
+    assert images[held_out].labels.tolist() == images.labels[SHOWN:].tolist()
 
 
 def certain(class_id: int) -> Probabilities:
@@ -377,7 +379,7 @@ def test_photos_are_drawn_by_these_shares() -> None:
 
 
 def test_a_users_own_photos_are_drawn_as_often_as_their_weight_says() -> None:
-    photos = replace(photos_of(np.repeat([7, -1], 50)), kinds=np.repeat(["Pants", "your Trouser"], 50))
+    photos = replace(photos_of(np.repeat([0, -1], 50)), kinds=np.repeat(["Pants", "your Trouser"], 50))
     lessons = lessons_of(replace(RECIPE, photo_share=1, own_weight=4), photos)
 
     own = [one.number // PHOTO_COPIES >= 50 for one in show(lessons, 1, None)[PHOTO]]

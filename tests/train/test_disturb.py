@@ -131,6 +131,7 @@ def test_lessons_have_marked_copies_of_each_image_and_each_photo_no_two_alike() 
     brightness = one.photo_copies.mean((1, 2, 3))
     assert max(brightness[:2]) < brightness[2]
     assert alone.disturbed[:, :6].mean() < alone.disturbed[:, 6:].mean()
+    assert (alone.disturbed == Lessons(RECIPE, some, 0).disturbed).all()
     assert (one.photo_copies == same.photo_copies).all()
     assert (one.photo_copies != other.photo_copies).any()
     assert (alone.disturbed != Lessons(RECIPE, some, 1).disturbed).any()
@@ -140,9 +141,23 @@ def test_lessons_have_marked_copies_of_each_image_and_each_photo_no_two_alike() 
 def test_where_there_are_photos_enough_no_image_is_disturbed() -> None:
     some, photos = Examples(plain(12, 20), np.zeros(12, np.uint8)), plain(6, 240)
 
-    lessons = Lessons(RECIPE, some, 0, PhotoTiles(photos, np.eye(10, dtype=bool)[:6], np.arange(6), np.full(6, "photo")))
+    by_six, by_one = (
+        PhotoTiles(photos, np.eye(10, dtype=bool)[:6], contributors, np.full(6, "photo"))
+        for contributors in (np.arange(6), np.zeros(6, int))
+    )
 
-    assert lessons.disturbed.size == 0
+    assert Lessons(RECIPE, some, 0, by_six).disturbed.size == 0
+    # but for the network that learns without this contributor there are none
+    assert len(Lessons(RECIPE, some, 0, by_one).disturbed) == COPIES
+
+
+@pytest.mark.tensorflow
+def test_lessons_may_be_without_some_of_the_photos() -> None:
+    photos = PhotoTiles(plain(3, 20), np.eye(10, dtype=bool)[:3], np.arange(3), np.full(3, "photo"))
+
+    lessons = Lessons(RECIPE, Examples(plain(12, 20), np.zeros(12, np.uint8)), 0, photos, np.array([True, False, True]))
+
+    assert lessons.to_learn(None).tolist() == [True, False, True]
 
 
 @pytest.mark.tensorflow

@@ -51,10 +51,11 @@ def test_a_part_is_as_large_as_its_polygon(points: list[list[int]], size: float)
     assert area(points) == size
 
 
-def test_the_largest_part_is_not_the_one_that_begins_first_or_has_most_corners() -> None:
+def test_the_largest_part_is_not_the_one_that_begins_first_or_last_or_has_most_corners() -> None:
     mask = mask_of("..#.......", ".#.#......", "#...#.....", "......####", "......####", "......####", "......####")
 
     assert trace(mask) == [[6, 3], [9, 3], [9, 6], [6, 6]]
+    assert trace(mask[:, ::-1]) == [[0, 3], [3, 3], [3, 6], [0, 6]]
 
 
 def test_specks_are_not_gone_around_without_an_end() -> None:

@@ -110,13 +110,16 @@ def test_a_short_body_that_breaks_off_or_does_not_come_is_not_waited_for() -> No
     assert refusal(lambda: read_short(b"ab", seconds=0.01)) == (408, "the label did not arrive within 0.01 seconds")
 
 
-def test_the_parts_of_a_form_that_are_no_pictures_are_short() -> None:
+def test_the_parts_of_a_form_that_are_no_pictures_are_short_and_few() -> None:
     head = b'--b\r\nContent-Disposition: form-data; name="note"\r\n\r\n'
     picture = b'\r\n--b\r\nContent-Disposition: form-data; name="picture"; filename="a.png"\r\n\r\nx\r\n--b--\r\n'
 
     assert read(head + b"n" * 1000 + picture, content_type="multipart/form-data; boundary=b")[0] == [Upload("a.png", b"x")]
     status, said = refusal(lambda: read(head + b"n" * 1001 + picture, content_type="multipart/form-data; boundary=b"))
     assert (status, said.startswith("the form can't be read (part exceeded")) == (400, True)
+    note = head + b"n\r\n"
+    assert read(20 * note + picture[2:], content_type="multipart/form-data; boundary=b")[0] == [Upload("a.png", b"x")]
+    assert refusal(lambda: read(21 * note + picture[2:], content_type="multipart/form-data; boundary=b"))[0] == 413
 
 
 def test_a_form_is_held_in_memory_and_never_in_a_file_and_has_a_limit_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
