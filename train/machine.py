@@ -1,4 +1,4 @@
-"""What a machine is called, so that only times of the same one are compared."""
+"""What a machine is called: a benchmark names it, and the study compares only times of the same one."""
 
 import platform
 from pathlib import Path

@@ -145,7 +145,7 @@ def fill_page(results: Results) -> str:
 
 
 def recipe_row(name: str, results: Results, references: Sequence[Sequence[Result]]) -> list[object]:
-    """references: the runs with whose seconds those of the recipe are compared."""
+    """references: the runs whose times the recipe's are compared with."""
     runs = of_recipe(results, name)
     units = "-".join(map(str, (784, *RECIPES[name].hidden, 10)))
     if not runs:

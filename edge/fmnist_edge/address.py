@@ -106,8 +106,9 @@ def scrub(text: str, source: str) -> str:
         if found := re.search(rf"[?#]|{SECRET.pattern}", part, re.IGNORECASE):
             secrets |= {part[found.start() :], part[found.end() :], *re.split("[=&;_?#/]", part[found.end() :])}
     secrets |= {unquote(secret) for secret in secrets}
-    # some libraries quote a percent sign once more
-    secrets |= {quote(secret, safe=safe) for secret in secrets for safe in (PRINTABLE, PRINTABLE.replace("%", ""))}
+    # as libraries quote an address: not at all, once more, most of it, or all
+    kept = (PRINTABLE, PRINTABLE.replace("%", ""), ":/?&=@#;", "")
+    secrets |= {quote(secret, safe=safe, errors="surrogateescape") for secret in secrets for safe in kept}
     secrets |= {repr(secret)[1:-1] for secret in secrets}
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= SHORTEST:

@@ -162,6 +162,9 @@ def test_the_words_of_others_stay_but_for_the_secret() -> None:
         ("rtsp://cam/password=a://geheim", "a://geheim refused"),
         ("rtsp://cam/password=ge+hé", "ge+h%C3%A9 refused"),
         ("http://admin:ge%21heim@cam/", "ge!heim refused"),
+        ("rtsp://admin:ge$heim@cam/live", "ge%24heim refused"),
+        ("rtsp://admin:ge%heim@cam/live", "ge%25heim refused"),
+        ("rtsp://admin:ge\udce9heim@cam/live", "ge%E9heim refused"),  # a byte that is no UTF-8
         ("http://cam/token=geheim/video", "geheim refused"),
     ],
 )

@@ -55,7 +55,7 @@ def test_a_new_recipe_is_listed_once_it_was_measured(monkeypatch: pytest.MonkeyP
     assert "| `new` | 784-7-10 | 0." in fill_page(STUDY | {"recipes": STUDY["recipes"] | {"new, seed 0": run}})
 
 
-def test_times_are_compared_with_those_of_the_same_machine_alone() -> None:
+def test_times_are_compared_only_with_those_of_the_same_machine() -> None:
     def run(recipe: str, seconds: float, machine: str) -> Any:
         settings = settings_of(RECIPES[recipe])
         return STUDY["recipes"]["quick, seed 0"] | {"settings": settings, "seconds": seconds, "machine": machine}

@@ -140,7 +140,7 @@ def evened(reference: Gray, gray: Gray) -> Gray:
 
     The median of the ratios is that of the ground. Where a thing covers half of the picture it is not, but then all differs.
     """
-    # np.median and np.clip take five times as long for so few numbers
+    # np.median and np.clip take several times as long for so few numbers
     ratios = np.sort((gray + 1) / (reference + 1), axis=None)
     median = (ratios[(ratios.size - 1) // 2] + ratios[ratios.size // 2]) / 2
     gain = min(max(median, 1 / EXPOSURE), EXPOSURE)

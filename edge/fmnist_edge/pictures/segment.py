@@ -73,7 +73,7 @@ def opponent_colours(rgb: Map) -> Map:
 
     The square root makes equal steps look about equal, as CIE L* does. Colours weigh more than lightness, which shadows change.
     """
-    # in C's order each channel is in one piece, in which numpy is faster
+    # C order keeps each channel contiguous, which numpy handles faster
     red, green, blue = 100 * np.sqrt(np.divide(rgb.transpose(2, 0, 1), 255, order="C"))
     luma = 0.299 * red + 0.587 * green + 0.114 * blue
     return np.stack([0.7 * luma, 1.2 * (red - green), 0.8 * (blue - (red + green) / 2)])
@@ -89,7 +89,7 @@ def centre_log_odds(height: int, width: int) -> Map:
 
 @lru_cache(maxsize=2)
 def centrality(height: int, width: int) -> NDArray[np.float64]:
-    """What a pixel counts for its place: 1 in the middle, less outside of it."""
+    """What a pixel counts for its place: 1 in the middle, and less towards the border."""
     rows, columns = np.linspace(-1, 1, height), np.linspace(-1, 1, width)
     return np.asarray(np.exp(-(rows[:, None] ** 2) - columns**2))
 
