@@ -337,6 +337,10 @@ def test_the_brightness_is_that_of_the_ground_and_not_of_the_thing() -> None:
     np.testing.assert_array_equal(evened(grays(100), grays(100, 0, pixels=300)), grays(100))
 
 
+def test_where_half_of_the_picture_is_brighter_the_gain_lies_in_the_middle() -> None:
+    assert evened(grays(100), grays(100, 150, pixels=HEIGHT * WIDTH // 2)).max() == pytest.approx(124.75, abs=0.1)
+
+
 def test_nothing_is_evened_out_to_more_than_white() -> None:
     assert evened(grays(100, 250, pixels=100), grays(150, 250, pixels=100)).max() == 255
 

@@ -319,9 +319,11 @@ def test_holes_are_filled_and_bays_are_not() -> None:
     ring = mask_of("......", ".####.", ".#..#.", ".####.", "......")
     bay = mask_of("......", ".####.", ".#....", ".####.", "......")
     corner = mask_of("......", ".###..", ".#.#..", ".##...", "......")
+    inlet = mask_of("##.###", "#..###", "######", "######")
 
     assert fill_holes(ring).sum() == ring.sum() + 2
     np.testing.assert_array_equal(fill_holes(bay), bay)
+    np.testing.assert_array_equal(fill_holes(inlet), inlet)  # one pixel of it is at the border
     assert fill_holes(corner)[2, 2]  # ground that touches at a corner alone does not reach the border
 
 
