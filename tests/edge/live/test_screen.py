@@ -63,7 +63,7 @@ def terminal() -> Iterator[Terminal]:
 
 def test_one_line_is_written_in_place(film: Path, terminal: Terminal) -> None:
     with terminal.start(film) as process:
-        written = terminal.read_until("CPU")
+        written = terminal.read_until("per frame\r\n")
 
     name, line, summary, _ = written.split("\r\n")
     updates = line.split("\r")[1:]
@@ -79,7 +79,7 @@ def test_one_line_is_written_in_place(film: Path, terminal: Terminal) -> None:
 @pytest.mark.parametrize(("columns", "language"), [(10, "en"), (50, "en"), (50, "zh"), (200, "zh")])
 def test_the_line_fits_the_terminal(columns: int, language: str, film: Path, terminal: Terminal) -> None:
     with terminal.start(film, "--fast", "--frames", "2", "--labels-lang", language, columns=columns):
-        updates = terminal.read_until("CPU").split("\r\n")[1].removesuffix("\033[K").split("\033[K\r")
+        updates = terminal.read_until("per frame\r\n").split("\r\n")[1].removesuffix("\033[K").split("\033[K\r")
 
     assert len(updates) == 2
     assert (
@@ -118,7 +118,7 @@ def test_the_terminal_is_left_as_it_was(number: int, terminal: Terminal) -> None
         terminal.read_until("fps")
         during = termios.tcgetattr(terminal.theirs)
         process.send_signal(number)
-        terminal.read_until("CPU")
+        terminal.read_until("per frame\r\n")
 
     assert before[3] & ~during[3] == termios.ICANON | termios.ECHO
     assert termios.tcgetattr(terminal.theirs) == before
